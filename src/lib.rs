@@ -1,0 +1,1 @@
+//! batond: an AWS connector for access-governance control planes that speak the Baton protocol.
