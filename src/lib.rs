@@ -1,1 +1,3 @@
 //! batond: an AWS connector for access-governance control planes that speak the Baton protocol.
+
+pub mod baton;

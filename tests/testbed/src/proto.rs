@@ -1,0 +1,30 @@
+//! The Baton protocol: messages, and server and client of its service, generated from `proto/`.
+
+#[allow(
+    missing_docs,
+    unused_qualifications,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    rustdoc::all,
+    reason = "generated code; the .proto files are its documentation"
+)]
+mod pb {
+    include!(concat!(env!("OUT_DIR"), "/pb.rs"));
+}
+
+/// Package `c1.connectorapi.baton.v1`: tasks and the service that hands them out.
+pub use pb::c1::connectorapi::baton::v1 as api;
+
+/// Package `c1.connector.v2`: resources, entitlements, grants, their annotations, accounts, events, actions.
+pub use pb::c1::connector::v2;
+
+/// Package `c1.config.v1`: the settings of a connector as a form.
+pub use pb::c1::config::v1 as config_v1;
+
+/// Package `c1.ratelimit.v1`: rate limits.
+pub use pb::c1::ratelimit::v1 as ratelimit;
+
+/// Package `google.rpc`: the status of a failed task and its details.
+pub use pb::google::rpc;
