@@ -1,3 +1,4 @@
 //! batond: an AWS connector for access-governance control planes that speak the Baton protocol.
 
 pub mod baton;
+pub mod config;

@@ -1,0 +1,57 @@
+//! Settings: what the operator asked for, checked once and typed.
+//!
+//! Nothing outside this module reads the environment, except the AWS SDK's own credential chain and the TLS
+//! roots. The rest of the program sees [`Settings`], whose values are valid by construction; tests build it in
+//! code.
+
+mod authority;
+mod aws;
+mod client_id;
+mod client_secret;
+mod control_plane;
+mod daemon;
+mod log;
+mod operation;
+mod role_arn;
+mod sync;
+
+pub use authority::{Authority, AuthorityError};
+pub use aws::{Assume, AwsSettings, QuotaSetting, StaticKeys, session_name};
+pub use client_id::{ClientId, ClientIdError};
+pub use client_secret::{ClientSecret, ClientSecretError, SigningKey};
+pub use control_plane::ControlPlaneSettings;
+pub use daemon::DaemonSettings;
+pub use log::{LogFormat, LogSettings};
+pub use operation::{AccountKind, Operation};
+pub use role_arn::{Partition, RoleArn, RoleArnError};
+pub use sync::SyncSettings;
+
+use std::path::PathBuf;
+
+/// A text that must never be printed: its `Debug` is redacted, its memory is cleared when it is dropped.
+pub type Secret = secrecy::SecretString;
+
+/// Everything that one run of the program was asked to do, valid by construction.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where AWS is and as whom to speak to it.
+    pub aws: AwsSettings,
+    /// What a sync contains and where its work happens.
+    pub sync: SyncSettings,
+    /// The control plane to serve; `None` means that the process works alone (one-shot or on an interval).
+    pub control_plane: Option<ControlPlaneSettings>,
+    /// How the long-running process behaves; of no effect in a one-shot run.
+    pub daemon: DaemonSettings,
+    /// Level, shape and destination of the log.
+    pub log: LogSettings,
+    /// Name of this process towards the control plane, 1 to 256 characters.
+    pub host_id: String,
+    /// The `.c1z` file that a one-shot run writes (a sync) or reads (a grant or a revoke).
+    pub file: PathBuf,
+    /// Whether tasks may change AWS; a one-shot grant or revoke is always allowed to.
+    pub provisioning: bool,
+    /// The kind of account that a `create_account` task makes.
+    pub create_account_type: AccountKind,
+    /// What a run without a control plane does.
+    pub operation: Operation,
+}

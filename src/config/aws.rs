@@ -1,0 +1,118 @@
+//! Settings of the AWS side.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{RoleArn, Secret};
+
+/// Where AWS is and as whom to speak to it.
+#[derive(Clone, Debug)]
+pub struct AwsSettings {
+    /// Region of STS, Organizations and the base configuration; `None` leaves it to the ambient configuration.
+    pub region: Option<String>,
+    /// The customer's role: the last, or only, hop.
+    pub role: Option<RoleArn>,
+    /// External id sent with the hop into [`role`](Self::role).
+    pub external_id: Option<Secret>,
+    /// The binding role: the first of two hops.
+    pub binding_role: Option<RoleArn>,
+    /// External id sent with the hop into [`binding_role`](Self::binding_role).
+    pub binding_external_id: Option<Secret>,
+    /// Base credentials that replace the ambient chain.
+    pub static_keys: Option<StaticKeys>,
+    /// Whether to assume [`role`](Self::role) at all.
+    pub assume: Assume,
+    /// Whether to read Organizations.
+    pub organizations: bool,
+    /// Whether to read Identity Center.
+    pub identity_center: bool,
+    /// Region of Identity Center, and the region inside every Identity Center id.
+    pub identity_center_region: String,
+    /// The Identity Center instance to use when several are visible.
+    pub instance_arn: Option<String>,
+    /// The call rates to keep.
+    pub quotas: QuotaSetting,
+    /// Most calls in flight at once; `None` sets no bound.
+    pub workers: Option<NonZeroUsize>,
+    /// Longest time for one HTTP exchange.
+    pub http_timeout: Duration,
+    /// Certificates (PEM) to trust in place of the system's.
+    pub ca_bundle: Option<PathBuf>,
+    /// Name of the assumed-role sessions, as `CloudTrail` shows it; see [`session_name`].
+    pub session_name: String,
+}
+
+/// The documented defaults: ambient credentials, nothing switched on.
+impl Default for AwsSettings {
+    fn default() -> Self {
+        Self {
+            region: None,
+            role: None,
+            external_id: None,
+            binding_role: None,
+            binding_external_id: None,
+            static_keys: None,
+            assume: Assume::Unset,
+            organizations: false,
+            identity_center: false,
+            identity_center_region: "us-east-1".to_owned(),
+            instance_arn: None,
+            quotas: QuotaSetting::Documented,
+            workers: None,
+            http_timeout: Duration::from_mins(5),
+            ca_bundle: None,
+            session_name: session_name("baton-sdk"),
+        }
+    }
+}
+
+/// Long-lived base credentials.
+#[derive(Clone, Debug)]
+pub struct StaticKeys {
+    /// The access key id; it names the key and is no secret.
+    pub access_key_id: String,
+    /// The secret access key.
+    pub secret_access_key: Secret,
+}
+
+/// Whether to assume the configured role.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Assume {
+    /// Not said: stay if the caller already is that role, else assume it.
+    Unset,
+    /// Assume it.
+    Always,
+    /// Keep the base credentials.
+    Never,
+}
+
+/// The call rates to keep.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum QuotaSetting {
+    /// AWS's published rates.
+    Documented,
+    /// No rates; the bound of calls in flight remains.
+    Off,
+    /// The rates of a file.
+    File(PathBuf),
+}
+
+/// The role session name for a host id: `batond-<host id>`, cleaned and cut to what STS accepts
+/// (`[\w+=,.@-]{2,64}`).
+pub fn session_name(host_id: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    "batond-".chars().chain(host_id.chars().map(|c| if allowed(c) { c } else { '-' })).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_name_keeps_to_the_alphabet_and_length_of_sts() {
+        assert_eq!(session_name("pod-1.ns"), "batond-pod-1.ns");
+        assert_eq!(session_name("höst/a b"), "batond-h-st-a-b");
+        assert_eq!(session_name(&"x".repeat(256)).len(), 64);
+    }
+}

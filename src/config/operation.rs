@@ -1,0 +1,31 @@
+//! What a run without a control plane does.
+
+/// The one operation of a run without a control plane.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Operation {
+    /// Sync into the file.
+    Sync,
+    /// Grant an entitlement of the file to a principal of the file.
+    Grant {
+        /// Id of the entitlement.
+        entitlement: String,
+        /// Resource id of the principal.
+        principal: String,
+        /// Resource type of the principal.
+        principal_type: String,
+    },
+    /// Revoke a grant of the file.
+    Revoke {
+        /// Id of the grant.
+        grant: String,
+    },
+}
+
+/// The kind of account that a `create_account` task makes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AccountKind {
+    /// A user of IAM.
+    IamUser,
+    /// A user of the Identity Center directory.
+    SsoUser,
+}
