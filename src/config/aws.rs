@@ -11,6 +11,9 @@ use super::{RoleArn, Secret};
 pub struct AwsSettings {
     /// Region of STS, Organizations and the base configuration; `None` leaves it to the ambient configuration.
     pub region: Option<String>,
+    /// Endpoint of every AWS service; `None` leaves it to the ambient configuration (`AWS_ENDPOINT_URL` and its
+    /// kin), as the AWS SDK reads it.
+    pub endpoint_url: Option<String>,
     /// The customer's role: the last, or only, hop.
     pub role: Option<RoleArn>,
     /// External id sent with the hop into [`role`](Self::role).
@@ -37,7 +40,7 @@ pub struct AwsSettings {
     pub workers: Option<NonZeroUsize>,
     /// Longest time for one HTTP exchange.
     pub http_timeout: Duration,
-    /// Certificates (PEM) to trust in place of the system's.
+    /// Certificates (PEM) to trust besides the system's.
     pub ca_bundle: Option<PathBuf>,
     /// Name of the assumed-role sessions, as `CloudTrail` shows it; see [`session_name`].
     pub session_name: String,
@@ -48,6 +51,7 @@ impl Default for AwsSettings {
     fn default() -> Self {
         Self {
             region: None,
+            endpoint_url: None,
             role: None,
             external_id: None,
             binding_role: None,
