@@ -4,6 +4,11 @@
 //! ordered, so that equal messages encode to equal bytes. Their [`prost::Name`] carries the domain
 //! `type.googleapis.com` that the protocol uses in every `Any`.
 
+pub mod any;
+pub mod ksuid;
+pub mod profile;
+pub mod time;
+
 #[allow(
     missing_docs,
     unused_qualifications,
