@@ -7,6 +7,7 @@
 pub mod any;
 pub mod ksuid;
 pub mod profile;
+pub mod protojson;
 pub mod time;
 
 #[allow(
