@@ -1,0 +1,22 @@
+# syntax=docker/dockerfile:1
+# Two stages: a builder with a Rust toolchain, and an image that holds one static binary and a CA bundle.
+ARG BUILDER=docker.io/library/rust:1.95-bookworm
+
+FROM ${BUILDER} AS build
+WORKDIR /src
+COPY . .
+# The binary is static (no shell, no libc in the image); name resolution is glibc's and works without its plug-ins.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    RUSTFLAGS="-C target-feature=+crt-static" \
+    cargo build --release --locked --target "$(uname -m)-unknown-linux-gnu" --bin batond \
+    && install -D "target/$(uname -m)-unknown-linux-gnu/release/batond" /out/batond \
+    && install -d -m 1777 /out/tmp
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/batond /usr/local/bin/batond
+COPY --from=build --chown=65532:65532 /out/tmp /tmp
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/batond"]
