@@ -1,0 +1,184 @@
+//! Scripted faults: which calls they hit and what happens to those.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::knobs::millis;
+use super::quota::matches;
+
+/// A fault that hits some calls. The first armed fault that matches a call takes it.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// The calls: an action such as `identitystore:ListUsers`, with `*` allowed.
+    pub action: String,
+    /// Only calls of this account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Lets so many matching calls pass first.
+    #[serde(default)]
+    pub skip: u32,
+    /// Hits so many calls, then is spent; without it, every matching call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// What happens.
+    pub effect: Effect,
+}
+
+impl Fault {
+    /// A fault that hits every call of `action`.
+    pub fn new(action: impl Into<String>, effect: Effect) -> Self {
+        Self { action: action.into(), account: None, skip: 0, times: None, effect }
+    }
+
+    /// Hits one call, then is spent.
+    pub fn once(action: impl Into<String>, effect: Effect) -> Self {
+        Self::new(action, effect).times(1)
+    }
+
+    /// Hits `times` calls, then is spent.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Lets `skip` matching calls pass first.
+    #[must_use]
+    pub fn after(mut self, skip: u32) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    /// Hits only calls of `account`.
+    #[must_use]
+    pub fn account(mut self, account: impl Into<String>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+}
+
+/// What a fault does to a call.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Answers with this HTTP status (500, 503, ...) and the service's error body; nothing is carried out.
+    Status(u16),
+    /// Resets the connection; nothing is carried out.
+    Reset,
+    /// Carries the call out, then resets the connection instead of answering.
+    LostReply,
+    /// Carries the call out and sends the body in two halves, so many milliseconds apart.
+    SlowBody(#[serde(with = "millis")] Duration),
+    /// Carries the call out and sends only the first half of the body, as if it were all.
+    TruncatedBody,
+    /// Carries the call out and closes the connection in the middle of the body.
+    CutBody,
+    /// Waits so many milliseconds, then goes on as usual.
+    Delay(#[serde(with = "millis")] Duration),
+    /// Answers that the caller's credentials have expired.
+    ExpiredCredentials,
+    /// Answers that the caller sends too many requests.
+    Throttle,
+    /// Answers that the caller is not authorized.
+    Deny,
+    /// Answers with any error.
+    Error {
+        /// The error code, for example `ConflictException`.
+        code: String,
+        /// The message.
+        #[serde(default)]
+        message: String,
+        /// The HTTP status.
+        #[serde(default = "bad_request")]
+        status: u16,
+    },
+    /// Answers a listing with an empty page and a token that leads on.
+    EmptyPage,
+    /// Answers a listing with the token that the call came with, so that a caller could turn in circles.
+    RepeatedToken,
+    /// Accepts an assignment request and ends it as `FAILED` with this reason.
+    SettlesFailed(String),
+}
+
+fn bad_request() -> u16 {
+    400
+}
+
+/// The faults that are armed.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    armed: Vec<Fault>,
+}
+
+impl Faults {
+    pub(crate) fn new(armed: Vec<Fault>) -> Self {
+        Self { armed }
+    }
+
+    pub(crate) fn arm(&mut self, fault: Fault) {
+        self.armed.push(fault);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.armed.clear();
+    }
+
+    pub(crate) fn armed(&self) -> &[Fault] {
+        &self.armed
+    }
+
+    /// The effect on the next call, if a fault takes it. Counts down.
+    pub(crate) fn strike(&mut self, action: &str, account: &str) -> Option<Effect> {
+        let mut struck = None;
+        for fault in &mut self.armed {
+            if !matches(&fault.action, action) || fault.account.as_deref().is_some_and(|only| only != account)
+            {
+                continue;
+            }
+            if fault.skip > 0 {
+                fault.skip -= 1;
+                continue;
+            }
+            if let Some(times) = &mut fault.times {
+                *times = times.saturating_sub(1);
+            }
+            struck = Some(fault.effect.clone());
+            break;
+        }
+        self.armed.retain(|fault| fault.times != Some(0));
+        struck
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_skips_hits_and_is_spent() {
+        let fault = Fault::new("sso:*", Effect::Throttle).after(1).times(2).account("111111111111");
+        let mut faults = Faults::new(vec![fault]);
+        assert_eq!(faults.strike("sso:ListInstances", "222222222222"), None);
+        assert_eq!(faults.strike("iam:ListUsers", "111111111111"), None);
+        let hits: Vec<bool> =
+            (0..4).map(|_| faults.strike("sso:ListInstances", "111111111111").is_some()).collect();
+        assert_eq!(hits, [false, true, true, false]);
+        assert!(faults.armed().is_empty());
+    }
+
+    #[test]
+    fn effects_are_written_as_people_would() {
+        let text = "- {action: 'sso:*', times: 3, effect: throttle}\n- {action: 'iam:*', effect: {status: 503}}\n\
+                    - {action: 'sts:*', effect: {slow_body: 200}}\n- {action: a, effect: {error: {code: Odd}}}\n";
+        let faults: Vec<Fault> = serde_saphyr::from_str(text).unwrap();
+        assert_eq!(faults[0].effect, Effect::Throttle);
+        assert_eq!(faults[1].effect, Effect::Status(503));
+        assert_eq!(faults[2].effect, Effect::SlowBody(Duration::from_millis(200)));
+        assert_eq!(
+            faults[3].effect,
+            Effect::Error { code: "Odd".into(), message: String::new(), status: 400 }
+        );
+    }
+}

@@ -1,0 +1,318 @@
+//! The description of an organization: what a fixture file says, before ids are derived and names resolved.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::Fault;
+use super::knobs::Knobs;
+
+mod generate;
+mod principals;
+
+pub use generate::Shape;
+pub use principals::{IamRole, IamUser, Principals, Trust};
+
+/// One AWS organization with its directory, assignments, the principals that may call it, and the knobs and
+/// faults that it starts with.
+///
+/// Ids may be given or left out; those left out are derived from the names, so they are the same in every run.
+/// Accounts are referred to by name or id, everything else by name.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fixture {
+    /// A name that all derived ids depend on.
+    pub name: String,
+    /// Accounts and organizational units.
+    pub organization: Organization,
+    /// Directory, permission sets and assignments.
+    pub identity_center: IdentityCenter,
+    /// Who may call, with which key, and which roles may be assumed.
+    pub principals: Principals,
+    /// Latency, quotas, page sizes and the like.
+    pub knobs: Knobs,
+    /// Faults that are armed from the start.
+    pub faults: Vec<Fault>,
+}
+
+impl Fixture {
+    /// The shipped example: an empty unit, units five deep, a suspended account, a disabled user, odd names, and
+    /// an assignment whose principal has left the directory.
+    ///
+    /// # Errors
+    /// Never in a released build: a test reads the file.
+    pub fn example() -> Result<Self, FixtureError> {
+        Self::from_yaml(include_str!("../../fixtures/small.yaml"))
+    }
+
+    /// Reads a fixture from YAML text. Unknown keys are refused.
+    pub fn from_yaml(text: &str) -> Result<Self, FixtureError> {
+        serde_saphyr::from_str(text).map_err(|error| FixtureError::Syntax(error.to_string()))
+    }
+
+    /// Reads a fixture from a YAML file.
+    pub fn from_path(path: &Path) -> Result<Self, FixtureError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| FixtureError::Read { path: path.display().to_string(), source })?;
+        Self::from_yaml(&text)
+    }
+
+    /// Writes the fixture as YAML, for example to keep a generated one.
+    pub fn to_yaml(&self) -> Result<String, FixtureError> {
+        serde_saphyr::to_string(self).map_err(|error| FixtureError::Syntax(error.to_string()))
+    }
+}
+
+/// What is wrong with a fixture.
+#[derive(Debug, thiserror::Error)]
+pub enum FixtureError {
+    /// The file cannot be read.
+    #[error("read fixture {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The text is not a fixture; the message names line and key.
+    #[error("fixture: {0}")]
+    Syntax(String),
+    /// A name that nothing in the fixture carries.
+    #[error("fixture: {wanted_by} refers to {kind} {name:?}, which the fixture does not have")]
+    Unknown {
+        /// The kind of thing that is missing.
+        kind: &'static str,
+        /// Its name as written.
+        name: String,
+        /// Where it is referred to.
+        wanted_by: String,
+    },
+    /// Two things of a kind share an id or a name that must be unique.
+    #[error("fixture: {kind} {name:?} appears twice")]
+    Duplicate {
+        /// The kind of thing.
+        kind: &'static str,
+        /// Its id or name.
+        name: String,
+    },
+    /// The organization has no account, so nobody can own it.
+    #[error("fixture: an organization needs at least one account")]
+    NoAccount,
+    /// An id or number that AWS could not give.
+    #[error("fixture: {0}")]
+    Invalid(String),
+}
+
+/// The accounts of an organization and the tree that they hang in.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Organization {
+    /// `o-...`; derived when absent.
+    pub id: Option<String>,
+    /// Name or id of the account that owns the organization; the first account of the tree when absent.
+    pub management_account: Option<String>,
+    /// Accounts directly under the root.
+    pub accounts: Vec<Account>,
+    /// Units directly under the root.
+    pub organizational_units: Vec<OrganizationalUnit>,
+    /// Member accounts that administer a service for the organization.
+    pub delegated_administrators: Vec<DelegatedAdministrator>,
+}
+
+/// A unit with what is in it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OrganizationalUnit {
+    /// `ou-...`; derived when absent.
+    pub id: Option<String>,
+    /// Name, unique among its siblings.
+    pub name: String,
+    /// Accounts directly in it.
+    pub accounts: Vec<Account>,
+    /// Units directly in it.
+    pub organizational_units: Vec<OrganizationalUnit>,
+}
+
+/// An AWS account.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Account {
+    /// Twelve digits, quoted; derived when absent.
+    pub id: Option<String>,
+    /// Name; need not be unique.
+    pub name: String,
+    /// Address of the root user; derived when absent.
+    pub email: Option<String>,
+    /// Life cycle state.
+    pub state: AccountState,
+    /// The account's IAM alias.
+    pub alias: Option<String>,
+}
+
+/// Where an account is in its life, in AWS's words.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AccountState {
+    /// Usable.
+    #[default]
+    Active,
+    /// Created, not activated yet.
+    PendingActivation,
+    /// Suspended by AWS.
+    Suspended,
+    /// Being closed by its owner.
+    PendingClosure,
+    /// Closed.
+    Closed,
+}
+
+/// A member account that may act for the organization in one service.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DelegatedAdministrator {
+    /// Name or id of the account.
+    pub account: String,
+    /// Service principals, for example `sso.amazonaws.com`.
+    pub services: Vec<String>,
+}
+
+/// An organization instance of Identity Center.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityCenter {
+    /// False: the organization has no instance, every listing of instances is empty.
+    pub enabled: bool,
+    /// The region that the instance lives in. Elsewhere it does not exist.
+    pub region: String,
+    /// `d-` and ten hexadecimal digits; derived when absent.
+    pub identity_store_id: Option<String>,
+    /// The sixteen characters after `ssoins-`; derived when absent.
+    pub instance_id: Option<String>,
+    /// People.
+    pub users: Vec<User>,
+    /// Groups and their members.
+    pub groups: Vec<Group>,
+    /// Permission sets.
+    pub permission_sets: Vec<PermissionSet>,
+    /// Who has which permission set on which account.
+    pub assignments: Vec<Assignment>,
+    /// Further instances that `ListInstances` shows; they hold nothing.
+    pub other_instances: Vec<OtherInstance>,
+}
+
+impl Default for IdentityCenter {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            region: "us-east-1".to_owned(),
+            identity_store_id: None,
+            instance_id: None,
+            users: Vec::new(),
+            groups: Vec::new(),
+            permission_sets: Vec::new(),
+            assignments: Vec::new(),
+            other_instances: Vec::new(),
+        }
+    }
+}
+
+/// A user of the identity store.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct User {
+    /// The user id; derived when absent.
+    pub id: Option<String>,
+    /// `UserName`, unique.
+    pub name: String,
+    /// `DisplayName`; absent when absent.
+    pub display_name: Option<String>,
+    /// Given and family name.
+    pub given_name: Option<String>,
+    /// See `given_name`.
+    pub family_name: Option<String>,
+    /// The one address that AWS keeps.
+    pub email: Option<String>,
+    /// `UserStatus` is `DISABLED` instead of `ENABLED`.
+    pub disabled: bool,
+    /// `UserStatus` is left out of replies.
+    pub without_status: bool,
+    /// Ids in the directories that the user came from.
+    pub external_ids: Vec<ExternalId>,
+}
+
+/// The id of a user or group in another directory.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExternalId {
+    /// Who issued it.
+    pub issuer: String,
+    /// The id.
+    pub id: String,
+}
+
+/// A group of the identity store.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Group {
+    /// The group id; derived when absent.
+    pub id: Option<String>,
+    /// `DisplayName`, unique.
+    pub name: String,
+    /// `Description`; absent when absent.
+    pub description: Option<String>,
+    /// Names of its users.
+    pub members: Vec<String>,
+    /// Ids in the directories that the group came from.
+    pub external_ids: Vec<ExternalId>,
+}
+
+/// A permission set.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PermissionSet {
+    /// The sixteen characters after `ps-`; derived when absent.
+    pub id: Option<String>,
+    /// Name, unique.
+    pub name: String,
+    /// Description; absent when absent.
+    pub description: Option<String>,
+    /// ISO 8601 duration; one hour when absent.
+    pub session_duration: Option<String>,
+    /// AWS managed policies: a name such as `AdministratorAccess`, or an ARN.
+    pub managed_policies: Vec<String>,
+    /// Customer managed policies by path and name, for example `/team/ReadBuckets`.
+    pub customer_managed_policies: Vec<String>,
+    /// An inline policy, as JSON text.
+    pub inline_policy: Option<String>,
+}
+
+/// One permission set on one account for some principals.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Assignment {
+    /// Name of the permission set.
+    pub permission_set: String,
+    /// Name or id of the account.
+    pub account: String,
+    /// Names of users.
+    pub users: Vec<String>,
+    /// Names of groups.
+    pub groups: Vec<String>,
+    /// Names of users that have left the directory: AWS keeps such assignments, the user itself is gone.
+    pub gone_users: Vec<String>,
+    /// The same for groups.
+    pub gone_groups: Vec<String>,
+}
+
+/// An instance of Identity Center beside the organization's.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OtherInstance {
+    /// `Name` of the instance.
+    pub name: String,
+    /// Name or id of the account that owns it.
+    pub owner: String,
+    /// Names or ids of the accounts that see it beside the owner.
+    pub visible_to: Vec<String>,
+}

@@ -1,0 +1,87 @@
+//! What can be turned while the testbed runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::quota::Quotas;
+
+/// Behaviour that holds for every call until it is changed. Durations are written in milliseconds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Knobs {
+    /// Time that passes before each call is carried out.
+    #[serde(rename = "latency_ms", with = "millis")]
+    pub latency: Duration,
+    /// Caps the page size of every listing below AWS's own.
+    pub page_size: Option<usize>,
+    /// Caps per action, for example `sso:ListPermissionSets: 2`; goes before `page_size`.
+    pub page_sizes: BTreeMap<String, usize>,
+    /// Every listing starts with an empty page that carries a token.
+    pub empty_pages: bool,
+    /// Which calls are throttled.
+    pub quotas: Quotas,
+    /// How long an assignment stays in progress.
+    #[serde(rename = "settle_ms", with = "millis")]
+    pub settle: Duration,
+    /// How AWS tells the state of an account.
+    pub account_fields: AccountFields,
+    /// Whether accounts and units carry their path in the organization.
+    pub account_paths: bool,
+    /// Whether request signatures are checked.
+    pub verify_signatures: bool,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            latency: Duration::ZERO,
+            page_size: None,
+            page_sizes: BTreeMap::new(),
+            empty_pages: false,
+            quotas: Quotas::Off,
+            settle: Duration::from_millis(20),
+            account_fields: AccountFields::Both,
+            account_paths: true,
+            verify_signatures: true,
+        }
+    }
+}
+
+impl Knobs {
+    /// The largest page of an action whose documented maximum is `documented`.
+    pub(crate) fn page_cap(&self, action: &str, documented: usize) -> usize {
+        self.page_sizes.get(action).copied().or(self.page_size).unwrap_or(documented).clamp(1, documented)
+    }
+}
+
+/// The members that carry an account's state: `State` replaces `Status`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountFields {
+    /// `State` and `Status`.
+    #[default]
+    Both,
+    /// `State` alone.
+    State,
+    /// `Status` alone.
+    Status,
+    /// Neither.
+    Neither,
+}
+
+/// Durations as whole milliseconds.
+pub(crate) mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}

@@ -1,0 +1,311 @@
+//! The running testbed as a test sees it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::endpoint::{State, answer};
+use super::fault::{Fault, Faults};
+use super::fixture::{Fixture, FixtureError};
+use super::knobs::Knobs;
+use super::ledger::{Counters, Entry};
+use super::listener::serve;
+use super::world::World;
+use super::world::assignments::{Assignment, PrincipalType};
+
+/// A running AWS. It stops, and closes its connections, when it is dropped.
+///
+/// All methods may be called while calls are in flight; a change holds for calls that are carried out after it.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The fixture contradicts itself.
+    #[error(transparent)]
+    Fixture(#[from] FixtureError),
+    /// The address cannot be bound.
+    #[error("bind {address}")]
+    Bind {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// An access key.
+#[derive(Clone)]
+pub struct Credentials {
+    /// `AKIA...`
+    pub access_key_id: String,
+    /// The secret, which contains [`crate::CANARY`] unless the fixture gives another.
+    pub secret_access_key: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+/// A user in a group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Membership {
+    /// Id of the membership.
+    pub id: String,
+    /// Id of the group.
+    pub group: String,
+    /// Id of the user.
+    pub user: String,
+}
+
+impl Server {
+    /// Starts on a free loopback port, over plain HTTP.
+    pub async fn start(fixture: Fixture) -> Result<Self, StartError> {
+        Self::start_on(fixture, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+    }
+
+    /// Starts on a given address, over plain HTTP.
+    pub async fn start_on(fixture: Fixture, address: SocketAddr) -> Result<Self, StartError> {
+        let world = World::build(&fixture)?;
+        let bind = |source| StartError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        let state = Arc::new(State::new(world, fixture.knobs, Faults::new(fixture.faults)));
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
+        let task = tokio::spawn(serve(listener, None, router));
+        Ok(Self { address, state, task })
+    }
+
+    /// The endpoint: what `AWS_ENDPOINT_URL` must be.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The connector's own access key.
+    pub fn credentials(&self) -> Credentials {
+        let name = self.state.lock().world.access.connector.clone();
+        self.credentials_of(&name)
+            .unwrap_or_else(|| Credentials { access_key_id: String::new(), secret_access_key: String::new() })
+    }
+
+    /// The access key of a user of the fixture.
+    pub fn credentials_of(&self, user: &str) -> Option<Credentials> {
+        let inner = self.state.lock();
+        let (access_key_id, secret) = inner.world.access.key_of_user(user)?;
+        Some(Credentials { access_key_id: access_key_id.to_owned(), secret_access_key: secret.to_owned() })
+    }
+
+    /// ARN of the role that the connector is meant to assume, if the fixture has it.
+    pub fn connector_role_arn(&self) -> Option<String> {
+        self.state.lock().world.access.connector_role.clone()
+    }
+
+    /// ARN of a role of the fixture by name; the first one if several accounts have it.
+    pub fn role_arn(&self, name: &str) -> Option<String> {
+        let inner = self.state.lock();
+        inner.world.access.roles.iter().find(|role| role.name == name).map(|role| role.arn.clone())
+    }
+
+    /// Changes knobs.
+    pub fn set(&self, change: impl FnOnce(&mut Knobs)) {
+        change(&mut self.state.lock().knobs);
+    }
+
+    /// The knobs as they are.
+    pub fn knobs(&self) -> Knobs {
+        self.state.lock().knobs.clone()
+    }
+
+    /// Arms a fault behind those that are armed.
+    pub fn arm(&self, fault: Fault) {
+        self.state.lock().faults.arm(fault);
+    }
+
+    /// Disarms all faults.
+    pub fn disarm(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    /// The faults that are still armed.
+    pub fn armed(&self) -> Vec<Fault> {
+        self.state.lock().faults.armed().to_vec()
+    }
+
+    /// Replaces the denied actions of every user and role of this name, sessions included. False when nobody has
+    /// the name.
+    pub fn deny(&self, principal: &str, actions: &[&str]) -> bool {
+        let actions: Vec<String> = actions.iter().map(|action| (*action).to_owned()).collect();
+        self.state.lock().world.access.set_denied(principal, &actions)
+    }
+
+    /// Empties the trust policy of a role: nobody can assume it any more. False when there is no such role.
+    pub fn distrust(&self, role_arn: &str) -> bool {
+        self.state.lock().world.access.distrust(role_arn)
+    }
+
+    /// Makes all role sessions expire now.
+    pub fn expire_sessions(&self) {
+        self.state.lock().world.access.expire_sessions();
+    }
+
+    /// The counters.
+    pub fn counters(&self) -> Counters {
+        self.state.lock().ledger.counters()
+    }
+
+    /// The calls that have ended, in the order of their ends.
+    pub fn transcript(&self) -> Vec<Entry> {
+        self.state.lock().ledger.transcript()
+    }
+
+    /// Empties counters and transcript and refills all quotas.
+    pub fn reset_counters(&self) {
+        let mut inner = self.state.lock();
+        inner.ledger.reset();
+        inner.buckets.refill();
+    }
+
+    /// ARN of the organization's instance of Identity Center.
+    pub fn instance_arn(&self) -> String {
+        self.state.lock().world.center.instance_arn.clone()
+    }
+
+    /// Id of the identity store.
+    pub fn identity_store_id(&self) -> String {
+        self.state.lock().world.directory.store_id.clone()
+    }
+
+    /// Id of the management account.
+    pub fn management_account(&self) -> String {
+        self.state.lock().world.organization.management.clone()
+    }
+
+    /// Id of the first account of this name.
+    pub fn account_id(&self, name: &str) -> Option<String> {
+        let inner = self.state.lock();
+        inner
+            .world
+            .organization
+            .accounts
+            .values()
+            .find(|account| account.name == name)
+            .map(|one| one.id.clone())
+    }
+
+    /// Id of a user by user name.
+    pub fn user_id(&self, name: &str) -> Option<String> {
+        self.state.lock().world.directory.user_named(name).map(|user| user.id.clone())
+    }
+
+    /// Id of a group by display name.
+    pub fn group_id(&self, name: &str) -> Option<String> {
+        self.state.lock().world.directory.group_named(name).map(|group| group.id.clone())
+    }
+
+    /// ARN of a permission set by name.
+    pub fn permission_set_arn(&self, name: &str) -> Option<String> {
+        let inner = self.state.lock();
+        inner.world.center.permission_sets.values().find(|set| set.name == name).map(|set| set.arn.clone())
+    }
+
+    /// All assignments that are in force, ordered.
+    pub fn assignments(&self) -> Vec<Assignment> {
+        self.state.lock().world.center.assignments.iter().cloned().collect()
+    }
+
+    /// Whether an assignment is in force, by names of account, permission set and principal.
+    pub fn is_assigned(
+        &self,
+        account: &str,
+        permission_set: &str,
+        kind: PrincipalType,
+        principal: &str,
+    ) -> bool {
+        self.assignment(account, permission_set, kind, principal)
+            .is_some_and(|assignment| self.state.lock().world.center.assignments.contains(&assignment))
+    }
+
+    /// The assignment with these names, whether in force or not; `None` when a name is unknown.
+    pub fn assignment(
+        &self,
+        account: &str,
+        permission_set: &str,
+        kind: PrincipalType,
+        principal: &str,
+    ) -> Option<Assignment> {
+        let principal_id = match kind {
+            PrincipalType::User => self.user_id(principal),
+            PrincipalType::Group => self.group_id(principal),
+        };
+        Some(Assignment {
+            account: self.account_id(account)?,
+            permission_set: self.permission_set_arn(permission_set)?,
+            principal_type: kind,
+            principal_id: principal_id?,
+        })
+    }
+
+    /// Puts an assignment into force, as if somebody else had made it. False when it already was.
+    pub fn assign(&self, assignment: Assignment) -> bool {
+        self.state.lock().world.center.assign(assignment)
+    }
+
+    /// Takes an assignment out of force, as if somebody else had done it. False when it was not in force.
+    pub fn unassign(&self, assignment: &Assignment) -> bool {
+        self.state.lock().world.center.unassign(assignment)
+    }
+
+    /// All group memberships, ordered by id.
+    pub fn memberships(&self) -> Vec<Membership> {
+        let inner = self.state.lock();
+        inner
+            .world
+            .directory
+            .memberships
+            .values()
+            .map(|one| Membership { id: one.id.clone(), group: one.group.clone(), user: one.user.clone() })
+            .collect()
+    }
+
+    /// Whether a user is in a group, by names.
+    pub fn is_member(&self, group: &str, user: &str) -> bool {
+        let inner = self.state.lock();
+        let directory = &inner.world.directory;
+        match (directory.group_named(group), directory.user_named(user)) {
+            (Some(group), Some(user)) => directory.membership(&group.id, &user.id).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Removes a user from the directory, as if somebody else had done it; its assignments stay.
+    pub fn remove_user(&self, id: &str) -> bool {
+        self.state.lock().world.directory.remove_user(id)
+    }
+
+    /// Removes a group from the directory, as if somebody else had done it; its assignments stay.
+    pub fn remove_group(&self, id: &str) -> bool {
+        self.state.lock().world.directory.remove_group(id)
+    }
+
+    /// Adds an empty group, as if somebody else had done it; its id.
+    pub fn add_group(&self, name: &str) -> String {
+        self.state.lock().world.directory.add_group(name, None)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

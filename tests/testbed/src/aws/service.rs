@@ -1,0 +1,227 @@
+//! The services: which operations there are, how they are spoken, what they answer.
+//!
+//! Each service is one file with a table of operations. A further service is a file and a line in [`SERVICES`].
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::fault::Effect;
+use super::knobs::Knobs;
+use super::world::World;
+use super::world::access::Caller;
+
+mod iam;
+mod identity_store;
+mod organizations;
+mod page;
+mod sso_admin;
+mod sts;
+
+pub(crate) use sts::container_session;
+
+/// All services, in the order in which a request is matched against them.
+pub(crate) static SERVICES: [&Service; 5] =
+    [&sts::SERVICE, &iam::SERVICE, &organizations::SERVICE, &identity_store::SERVICE, &sso_admin::SERVICE];
+
+/// One AWS service.
+pub(crate) struct Service {
+    /// Prefix of its actions and name in signatures.
+    pub(crate) name: &'static str,
+    pub(crate) protocol: Protocol,
+    pub(crate) operations: &'static [Operation],
+    /// Error code of a malformed request.
+    pub(crate) invalid: &'static str,
+    /// Error code of a throttled request.
+    pub(crate) throttled: &'static str,
+    /// Error code of a failure of the service itself.
+    pub(crate) internal: &'static str,
+    /// The resource that a denial names.
+    pub(crate) resource: fn(&World, &Caller, &str, &Value) -> String,
+}
+
+/// How a service is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// JSON 1.1; operations are named by a header with this prefix.
+    Json { target: &'static str },
+    /// Form in, XML out.
+    Query { version: &'static str, namespace: &'static str },
+}
+
+/// One operation of a service.
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    /// Default and largest page of a listing.
+    pub(crate) page: Option<(usize, usize)>,
+    /// Answered without a signature.
+    pub(crate) anonymous: bool,
+    pub(crate) run: fn(&mut Call<'_>) -> Result<Value, ApiError>,
+}
+
+impl Operation {
+    const fn new(name: &'static str, run: fn(&mut Call<'_>) -> Result<Value, ApiError>) -> Self {
+        Self { name, page: None, anonymous: false, run }
+    }
+
+    const fn listing(
+        name: &'static str,
+        default: usize,
+        max: usize,
+        run: fn(&mut Call<'_>) -> Result<Value, ApiError>,
+    ) -> Self {
+        Self { name, page: Some((default, max)), anonymous: false, run }
+    }
+
+    const fn anonymous(name: &'static str, run: fn(&mut Call<'_>) -> Result<Value, ApiError>) -> Self {
+        Self { name, page: None, anonymous: true, run }
+    }
+}
+
+/// One authenticated and permitted request.
+pub(crate) struct Call<'a> {
+    pub(crate) world: &'a mut World,
+    pub(crate) knobs: &'a Knobs,
+    pub(crate) caller: &'a Caller,
+    pub(crate) region: &'a str,
+    pub(crate) service: &'static Service,
+    pub(crate) operation: &'static Operation,
+    pub(crate) action: &'a str,
+    /// The request: the JSON body, or the form as an object of strings.
+    pub(crate) input: &'a Value,
+    /// A fault that changes the answer itself.
+    pub(crate) quirk: Option<&'a Effect>,
+}
+
+impl<'a> Call<'a> {
+    /// A text member, absent when absent or empty.
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.input.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A text member that must be there.
+    fn required(&self, name: &str) -> Result<&'a str, ApiError> {
+        self.text(name).ok_or_else(|| {
+            self.invalid(format!("1 validation error detected: Value at '{name}' failed to satisfy constraint: Member must not be null"))
+        })
+    }
+
+    /// A whole number, from JSON or from a form.
+    fn number(&self, name: &str) -> Result<Option<usize>, ApiError> {
+        let parsed = match self.input.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_u64().and_then(|number| usize::try_from(number).ok()),
+        };
+        parsed.map(Some).ok_or_else(|| self.invalid(format!("Value at '{name}' is not a whole number")))
+    }
+
+    /// The service's error for a malformed request.
+    fn invalid(&self, message: impl Into<String>) -> ApiError {
+        ApiError::new(self.service.invalid, message)
+    }
+}
+
+/// An error as the caller will see it.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError {
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) message: String,
+    pub(crate) status: u16,
+    /// Further members of the error.
+    pub(crate) members: Map<String, Value>,
+}
+
+impl ApiError {
+    fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self::with_status(code, message, 400)
+    }
+
+    pub(crate) fn with_status(
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+        status: u16,
+    ) -> Self {
+        Self { code: code.into(), message: message.into(), status, members: Map::new() }
+    }
+
+    fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The service's answer to too many requests.
+    pub(crate) fn throttled(service: &Service) -> Self {
+        let message = match service.name {
+            "organizations" => {
+                "AWS Organizations can't complete your request because you sent too many requests."
+            }
+            _ => "Rate exceeded",
+        };
+        let error = Self::new(service.throttled, message);
+        if service.name == "identitystore" { error.member("RetryAfterSeconds", 1) } else { error }
+    }
+
+    /// The service's answer to a call that no policy allows.
+    pub(crate) fn denied(service: &Service, caller: &Caller, action: &str, resource: &str) -> Self {
+        let message = format!(
+            "User: {} is not authorized to perform: {action} on resource: {resource} because no identity-based policy allows the {action} action",
+            caller.arn
+        );
+        Self::access_denied(service, message)
+    }
+
+    /// Access denied, in the service's spelling, with a message of its own.
+    pub(crate) fn access_denied(service: &Service, message: impl Into<String>) -> Self {
+        match service.protocol {
+            Protocol::Json { .. } => Self::new("AccessDeniedException", message),
+            Protocol::Query { .. } => Self::with_status("AccessDenied", message, 403),
+        }
+    }
+
+    /// The service failed for no fault of the caller.
+    pub(crate) fn internal(service: &Service, status: u16) -> Self {
+        let (code, message) = if status == 503 && matches!(service.protocol, Protocol::Query { .. }) {
+            ("ServiceUnavailable", "Service is unavailable")
+        } else {
+            (service.internal, "An internal error occurred")
+        };
+        Self::with_status(code, message, status)
+    }
+
+    /// Credentials that have expired.
+    pub(crate) fn expired(service: &Service) -> Self {
+        let message = "The security token included in the request is expired";
+        match service.protocol {
+            Protocol::Json { .. } => Self::new("ExpiredTokenException", message),
+            Protocol::Query { .. } => Self::with_status("ExpiredToken", message, 403),
+        }
+    }
+
+    /// A key that does not exist, or a session token that is not the key's.
+    pub(crate) fn unknown_key(service: &Service) -> Self {
+        let message = "The security token included in the request is invalid.";
+        match service.protocol {
+            Protocol::Json { .. } => Self::new("UnrecognizedClientException", message),
+            Protocol::Query { .. } => Self::with_status("InvalidClientTokenId", message, 403),
+        }
+    }
+
+    /// A signature that is not the one of this request.
+    pub(crate) fn bad_signature(service: &Service) -> Self {
+        let message = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
+        match service.protocol {
+            Protocol::Json { .. } => Self::new("InvalidSignatureException", message),
+            Protocol::Query { .. } => Self::with_status("SignatureDoesNotMatch", message, 403),
+        }
+    }
+
+    /// No signature at all.
+    pub(crate) fn unsigned(service: &Service) -> Self {
+        let message = "Request is missing Authentication Token";
+        match service.protocol {
+            Protocol::Json { .. } => Self::new("MissingAuthenticationTokenException", message),
+            Protocol::Query { .. } => Self::with_status("MissingAuthenticationToken", message, 403),
+        }
+    }
+}

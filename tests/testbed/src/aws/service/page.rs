@@ -1,0 +1,95 @@
+//! Paging: opaque tokens, page sizes, and pages that misbehave on request.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::digest::{SHA256, digest};
+use serde_json::{Map, Value};
+
+use super::{ApiError, Call, Protocol};
+use crate::aws::fault::Effect;
+use crate::aws::ids::random_hex;
+
+impl Call<'_> {
+    /// Answers the page of a listing that the request asks for. Only the rows of that page are made.
+    pub(super) fn page<T>(
+        &self,
+        member: &str,
+        rows: impl Iterator<Item = T>,
+        mut render: impl FnMut(T) -> Value,
+    ) -> Result<Value, ApiError> {
+        let names = Names::of(self);
+        let token = self.text(names.token);
+        let offset = token.map_or(Ok(0), |token| self.offset(token))?;
+        let (default, documented) = self.operation.page.unwrap_or((100, 100));
+        let asked = self.number(names.size)?;
+        if let Some(refused) = asked.filter(|asked| *asked == 0 || *asked > documented) {
+            return Err(self.invalid(format!(
+                "1 validation error detected: Value '{refused}' at '{}' failed to satisfy constraint: Member must have value between 1 and {documented}",
+                names.size
+            )));
+        }
+        let size = asked.unwrap_or(default).min(self.knobs.page_cap(self.action, documented));
+        let empty = self.quirk == Some(&Effect::EmptyPage) || (self.knobs.empty_pages && token.is_none());
+        let taken = if empty { 0 } else { size };
+        let mut rest = rows.skip(offset);
+        let items: Vec<Value> = rest.by_ref().take(taken).map(&mut render).collect();
+        let more = empty || rest.next().is_some();
+        let next = match (self.quirk, token) {
+            (Some(Effect::RepeatedToken), Some(token)) => Some(token.to_owned()),
+            _ if more => Some(self.token(offset + items.len())),
+            _ => None,
+        };
+        let mut answer = Map::new();
+        answer.insert(member.to_owned(), Value::Array(items));
+        if let Some(truncated) = names.truncated {
+            answer.insert(truncated.to_owned(), Value::Bool(next.is_some()));
+        }
+        if let Some(next) = next {
+            answer.insert(names.token.to_owned(), Value::String(next));
+        }
+        Ok(Value::Object(answer))
+    }
+
+    /// A token that only fits this listing with these arguments.
+    fn token(&self, offset: usize) -> String {
+        STANDARD.encode(format!("{offset}.{}.{}", self.fingerprint(), random_hex(16)))
+    }
+
+    fn offset(&self, token: &str) -> Result<usize, ApiError> {
+        let refuse = || self.invalid("The provided pagination token is not valid for this request.");
+        let text =
+            STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(refuse)?;
+        let (offset, rest) = text.split_once('.').ok_or_else(refuse)?;
+        if rest.split_once('.').is_none_or(|(fingerprint, _)| fingerprint != self.fingerprint()) {
+            return Err(refuse());
+        }
+        offset.parse().map_err(|_| refuse())
+    }
+
+    fn fingerprint(&self) -> String {
+        let names = Names::of(self);
+        let mut arguments = self.input.as_object().cloned().unwrap_or_default();
+        arguments.remove(names.token);
+        arguments.remove(names.size);
+        let hash = digest(&SHA256, format!("{} {}", self.action, Value::Object(arguments)).as_bytes());
+        hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// What the members of paging are called.
+struct Names {
+    token: &'static str,
+    size: &'static str,
+    truncated: Option<&'static str>,
+}
+
+impl Names {
+    fn of(call: &Call<'_>) -> Self {
+        match call.service.protocol {
+            Protocol::Json { .. } => Self { token: "NextToken", size: "MaxResults", truncated: None },
+            Protocol::Query { .. } => {
+                Self { token: "Marker", size: "MaxItems", truncated: Some("IsTruncated") }
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Security Token Service.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{ApiError, Call, Operation, Protocol, Service};
+use crate::aws::fixture::Trust;
+use crate::aws::world::World;
+use crate::aws::world::access::{Caller, Issued, Role};
+
+pub(crate) static SERVICE: Service = Service {
+    name: "sts",
+    protocol: Protocol::Query {
+        version: "2011-06-15",
+        namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+    },
+    operations: &[
+        Operation::new("GetCallerIdentity", get_caller_identity),
+        Operation::new("AssumeRole", assume_role),
+        Operation::anonymous("AssumeRoleWithWebIdentity", assume_role_with_web_identity),
+    ],
+    invalid: "ValidationError",
+    throttled: "Throttling",
+    internal: "InternalFailure",
+    resource: |_, _, _, input| input.get("RoleArn").and_then(Value::as_str).unwrap_or("*").to_owned(),
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A session with transitive tags for a container that presents `token`, as EKS Pod Identity gives. `None` when no
+/// role has this token.
+pub(crate) fn container_session(world: &mut World, token: &str) -> Option<Issued> {
+    let role = world.access.roles.iter().find(|role| role.container_token.as_deref() == Some(token))?;
+    let arn = role.arn.clone();
+    world.access.issue(&arn, "eks-testbed-pod", HOUR * 6, true)
+}
+
+fn get_caller_identity(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    Ok(json!({"Arn": call.caller.arn, "UserId": call.caller.user_id, "Account": call.caller.account}))
+}
+
+fn assume_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let role_arn = role_arn(call)?;
+    let session_name = session_name(call)?;
+    let asked = duration(call)?;
+    // A role that does not exist is told from one that does not trust the caller by nobody outside.
+    let role = call.world.access.role(role_arn).ok_or_else(|| refused(call, "sts:AssumeRole", role_arn))?;
+    let external_id = call.text("ExternalId");
+    let statements: Vec<&Trust> =
+        role.trust.iter().filter(|statement| trusts(statement, call.caller, external_id)).collect();
+    if statements.is_empty() {
+        return Err(refused(call, "sts:AssumeRole", role_arn));
+    }
+    let new_tags =
+        call.text("Tags.member.1.Key").is_some() || call.text("TransitiveTagKeys.member.1").is_some();
+    let tags = new_tags || call.caller.transitive_tags;
+    if tags
+        && (!statements.iter().any(|statement| statement.tag_session) || !call.caller.may("sts:TagSession"))
+    {
+        return Err(refused(call, "sts:TagSession", role_arn));
+    }
+    if call.caller.is_session && asked.is_some_and(|asked| asked > HOUR) {
+        return Err(call.invalid(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+        ));
+    }
+    let duration = within(call, asked.unwrap_or(HOUR), role, call.caller.is_session)?;
+    let transitive = call.caller.transitive_tags || call.text("TransitiveTagKeys.member.1").is_some();
+    let issued = call
+        .world
+        .access
+        .issue(role_arn, session_name, duration, transitive)
+        .ok_or_else(|| ApiError::internal(&SERVICE, 500))?;
+    Ok(credentials(&issued))
+}
+
+fn assume_role_with_web_identity(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let role_arn = role_arn(call)?;
+    let session_name = session_name(call)?;
+    let token = call.required("WebIdentityToken")?;
+    let asked = duration(call)?;
+    let role = call.world.access.role(role_arn);
+    let known = call
+        .world
+        .access
+        .roles
+        .iter()
+        .any(|role| role.web_identity_tokens.iter().any(|listed| listed == token));
+    if !known {
+        return Err(ApiError::new("InvalidIdentityToken", "No OpenIDConnect provider found in your account"));
+    }
+    let Some(role) = role.filter(|role| role.web_identity_tokens.iter().any(|listed| listed == token)) else {
+        return Err(ApiError::access_denied(
+            &SERVICE,
+            "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+        ));
+    };
+    let duration = within(call, asked.unwrap_or(HOUR), role, false)?;
+    let issued = call
+        .world
+        .access
+        .issue(role_arn, session_name, duration, false)
+        .ok_or_else(|| ApiError::internal(&SERVICE, 500))?;
+    let mut answer = credentials(&issued);
+    answer["SubjectFromWebIdentityToken"] = json!("system:serviceaccount:testbed:connector");
+    answer["Audience"] = json!("sts.amazonaws.com");
+    Ok(answer)
+}
+
+fn credentials(issued: &Issued) -> Value {
+    json!({
+        "Credentials": {
+            "AccessKeyId": issued.access_key_id,
+            "SecretAccessKey": issued.secret,
+            "SessionToken": issued.token,
+            "Expiration": issued.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        },
+        "AssumedRoleUser": {"AssumedRoleId": issued.assumed_role_id, "Arn": issued.session_arn},
+        "PackedPolicySize": 1,
+    })
+}
+
+fn role_arn<'a>(call: &Call<'a>) -> Result<&'a str, ApiError> {
+    let arn = call.required("RoleArn")?;
+    if arn.split(':').count() < 6 || !arn.starts_with("arn:") {
+        return Err(call.invalid(format!("{arn} is invalid")));
+    }
+    Ok(arn)
+}
+
+fn session_name<'a>(call: &Call<'a>) -> Result<&'a str, ApiError> {
+    let name = call.required("RoleSessionName")?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    if !(2..=64).contains(&name.len()) || !name.bytes().all(allowed) {
+        return Err(call.invalid(format!(
+            "1 validation error detected: Value '{name}' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*"
+        )));
+    }
+    Ok(name)
+}
+
+fn duration(call: &Call<'_>) -> Result<Option<Duration>, ApiError> {
+    let Some(seconds) = call.number("DurationSeconds")? else { return Ok(None) };
+    if !(900..=43200).contains(&seconds) {
+        return Err(call.invalid(format!(
+            "1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 43200"
+        )));
+    }
+    Ok(u64::try_from(seconds).ok().map(Duration::from_secs))
+}
+
+fn within(call: &Call<'_>, asked: Duration, role: &Role, chained: bool) -> Result<Duration, ApiError> {
+    let longest = if chained { role.max_session.min(HOUR) } else { role.max_session };
+    if asked > longest {
+        return Err(
+            call.invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+        );
+    }
+    Ok(asked)
+}
+
+fn trusts(statement: &Trust, caller: &Caller, external_id: Option<&str>) -> bool {
+    let root = format!("arn:aws:iam::{}:root", caller.account);
+    let names_caller = statement.principals.iter().any(|named| {
+        named == "*" || *named == caller.arn || *named == caller.principal_arn || *named == root
+    });
+    names_caller && statement.external_id.as_deref().is_none_or(|wanted| external_id == Some(wanted))
+}
+
+fn refused(call: &Call<'_>, action: &str, role_arn: &str) -> ApiError {
+    let message =
+        format!("User: {} is not authorized to perform: {action} on resource: {role_arn}", call.caller.arn);
+    ApiError::access_denied(&SERVICE, message)
+}

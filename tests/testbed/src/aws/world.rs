@@ -1,0 +1,43 @@
+//! The state of the organization while the testbed runs.
+
+use jiff::Timestamp;
+
+use super::fixture::{Fixture, FixtureError};
+use super::ids::Ids;
+
+pub(crate) mod access;
+pub(crate) mod assignments;
+pub(crate) mod directory;
+pub(crate) mod organization;
+
+use access::Access;
+use assignments::Center;
+use directory::Directory;
+use organization::Organization;
+
+/// Everything that calls read and change.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) organization: Organization,
+    pub(crate) directory: Directory,
+    pub(crate) center: Center,
+    pub(crate) access: Access,
+}
+
+impl World {
+    /// Derives ids and resolves names.
+    pub(crate) fn build(fixture: &Fixture) -> Result<Self, FixtureError> {
+        let ids = Ids::new(&fixture.name);
+        let organization = Organization::build(&fixture.organization, &ids)?;
+        let directory = Directory::build(&fixture.identity_center, &ids)?;
+        let center = Center::build(&fixture.identity_center, &organization, &directory, &ids)?;
+        let access = Access::build(&fixture.principals, &organization, &ids)?;
+        Ok(Self { organization, directory, center, access })
+    }
+}
+
+/// A time in 2024 that depends on `parts`.
+fn created(ids: &Ids, parts: &[&str]) -> Timestamp {
+    const START_OF_2024: i64 = 1_704_067_200;
+    Timestamp::from_second(START_OF_2024 + ids.offset_seconds(parts)).unwrap_or_default()
+}

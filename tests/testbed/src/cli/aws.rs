@@ -1,0 +1,181 @@
+//! `testbed aws`
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use testbed::aws::{Fixture, FixtureError, Quotas, Server, Shape};
+
+/// Serve an AWS organization that can be broken.
+///
+/// Speaks the wire protocols of STS, Organizations, Identity Store, SSO Admin and the beginnings of IAM on one
+/// endpoint. Point any AWS SDK at it with the variables that it prints at start. Everything is held in memory;
+/// Ctrl-C ends it. While it runs, knobs, faults, counters and the transcript of calls are under `/_testbed/` on
+/// the same endpoint: `curl $AWS_ENDPOINT_URL/_testbed/` lists what there is.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)))]
+    listen: SocketAddr,
+
+    /// A fixture file; see `tests/testbed/README.md` for its format.
+    #[arg(long, conflicts_with_all = ["preset", "accounts"])]
+    fixture: Option<PathBuf>,
+
+    /// An organization to serve instead of a file.
+    #[arg(long, value_enum, default_value_t = Preset::Example)]
+    preset: Preset,
+
+    /// Accounts of a generated organization, the management account included. Numbers that are not given are
+    /// those of the preset, or of `small`.
+    #[arg(long)]
+    accounts: Option<usize>,
+    /// Organizational units of a generated organization.
+    #[arg(long)]
+    organizational_units: Option<usize>,
+    /// Permission sets of a generated organization.
+    #[arg(long)]
+    permission_sets: Option<usize>,
+    /// Users of a generated organization.
+    #[arg(long)]
+    users: Option<usize>,
+    /// Groups of a generated organization.
+    #[arg(long)]
+    groups: Option<usize>,
+    /// Group memberships of a generated organization.
+    #[arg(long)]
+    memberships: Option<usize>,
+    /// Account assignments of a generated organization.
+    #[arg(long)]
+    assignments: Option<usize>,
+    /// Distinct pairs of account and permission set among the assignments.
+    #[arg(long)]
+    pairs: Option<usize>,
+    /// How many of a hundred assignments go to groups.
+    #[arg(long)]
+    group_percent: Option<u8>,
+    /// Which organization of that size.
+    #[arg(long)]
+    seed: Option<u64>,
+
+    /// Milliseconds that pass before each call is carried out.
+    #[arg(long)]
+    latency_ms: Option<u64>,
+    /// Throttle calls beyond the rates that AWS documents.
+    #[arg(long)]
+    quotas: bool,
+    /// Milliseconds that an account assignment stays in progress.
+    #[arg(long)]
+    settle_ms: Option<u64>,
+    /// Largest page of every listing, below AWS's own limits.
+    #[arg(long)]
+    page_size: Option<usize>,
+
+    /// Print the fixture as YAML and exit.
+    #[arg(long)]
+    print_fixture: bool,
+}
+
+/// Organizations that need no file.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Preset {
+    /// Few things, with the odd corners that real organizations have.
+    Example,
+    /// 5 accounts, 50 users, 40 assignments.
+    Small,
+    /// 50 accounts, 500 users, 400 assignments.
+    Medium,
+}
+
+impl Args {
+    fn fixture(&self) -> Result<Fixture, FixtureError> {
+        let mut fixture = match (&self.fixture, self.shape()) {
+            (Some(path), _) => Fixture::from_path(path)?,
+            (None, Some(shape)) => Fixture::generate(shape)?,
+            (None, None) => Fixture::example()?,
+        };
+        let knobs = &mut fixture.knobs;
+        if let Some(latency) = self.latency_ms {
+            knobs.latency = Duration::from_millis(latency);
+        }
+        if let Some(settle) = self.settle_ms {
+            knobs.settle = Duration::from_millis(settle);
+        }
+        if self.quotas {
+            knobs.quotas = Quotas::Documented;
+        }
+        if self.page_size.is_some() {
+            knobs.page_size = self.page_size;
+        }
+        Ok(fixture)
+    }
+
+    /// The shape that the numbers ask for; `None` when nothing asks for a generated organization.
+    fn shape(&self) -> Option<Shape> {
+        let base = match self.preset {
+            Preset::Medium => Shape::MEDIUM,
+            Preset::Example | Preset::Small => Shape::SMALL,
+        };
+        let shape = Shape {
+            accounts: self.accounts.unwrap_or(base.accounts),
+            organizational_units: self.organizational_units.unwrap_or(base.organizational_units),
+            permission_sets: self.permission_sets.unwrap_or(base.permission_sets),
+            users: self.users.unwrap_or(base.users),
+            groups: self.groups.unwrap_or(base.groups),
+            memberships: self.memberships.unwrap_or(base.memberships),
+            assignments: self.assignments.unwrap_or(base.assignments),
+            pairs: self.pairs.unwrap_or(base.pairs),
+            group_percent: self.group_percent.unwrap_or(base.group_percent),
+            seed: self.seed.unwrap_or(base.seed),
+        };
+        let generated = !matches!(self.preset, Preset::Example) || shape != Shape::SMALL;
+        generated.then_some(shape)
+    }
+}
+
+/// Serves until interrupted.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to a person")]
+pub(crate) async fn run(args: Args) -> ExitCode {
+    let fixture = match args.fixture() {
+        Ok(fixture) => fixture,
+        Err(error) => {
+            eprintln!("testbed aws: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if args.print_fixture {
+        return match fixture.to_yaml() {
+            Ok(text) => {
+                println!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("testbed aws: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let region = fixture.identity_center.region.clone();
+    let server = match Server::start_on(fixture, args.listen).await {
+        Ok(server) => server,
+        Err(error) => {
+            eprintln!("testbed aws: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let key = server.credentials();
+    println!("export AWS_ENDPOINT_URL={}", server.url());
+    println!("export AWS_REGION={region} AWS_DEFAULT_REGION={region}");
+    println!(
+        "export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
+        key.access_key_id, key.secret_access_key
+    );
+    if let Some(role) = server.connector_role_arn() {
+        println!("# role of the connector: {role}");
+    }
+    // An interrupt that cannot be waited for ends the server as well.
+    tokio::signal::ctrl_c().await.ok();
+    ExitCode::SUCCESS
+}
