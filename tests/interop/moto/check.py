@@ -1,0 +1,94 @@
+"""A sync and a grant against moto: an AWS that nobody of this project wrote."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from interop import batond
+from interop.aws import Clients
+from interop.baton_cli import judge
+from interop.content import Assignment, Organization
+from interop.processes import Failure
+from moto.server import ThreadedMotoServer
+
+from population import populate
+from repair import RepairingProxy
+
+REGION = "us-east-1"
+
+
+def main() -> None:
+    """Print one line per thing that held, or the first that did not and exit code 1."""
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    _, port = moto.get_host_and_port()
+    clients = Clients(f"http://127.0.0.1:{port}", REGION)
+    organization = populate(clients)
+    proxy = RepairingProxy(port, clients)
+    try:
+        with tempfile.TemporaryDirectory(prefix="batond-moto-") as directory:
+            for line in _sync_and_grant(clients, organization, proxy, Path(directory)):
+                print(line)
+    except Failure as failure:
+        sys.exit(f"moto: {failure}")
+    finally:
+        proxy.stop()
+        moto.stop()
+
+
+def _sync_and_grant(
+    clients: Clients, organization: Organization, proxy: RepairingProxy, directory: Path
+) -> Iterator[str]:
+    file = directory / "sync.c1z"
+    environment = batond.settings(proxy.endpoint, REGION)
+
+    batond.once(environment, "--file", file)
+    yield f"sync: {sum(proxy.calls.values())} calls"
+    yield from judge(file, organization.expected())
+
+    # eve is an auditor and has nothing by herself; the pair of account and set is a new one
+    granted = Assignment(
+        account=list(organization.accounts)[1],
+        permission_set=organization.permission_sets[0],
+        principal_type="USER",
+        principal=organization.users[4],
+    )
+    grant = (
+        "--grant-entitlement",
+        f"{granted.account}|{granted.permission_set}",
+        "--grant-principal",
+        organization.principal_id("USER", granted.principal),
+        "--grant-principal-type",
+        "sso_user",
+    )
+    batond.once(environment, "--file", file, *grant)
+    _assigned_once(clients, granted)
+    yield "grant: moto holds the account assignment"
+
+    batond.once(environment, "--file", file, *grant)
+    _assigned_once(clients, granted)
+    yield "the same grant again: succeeds, and moto still holds it once"
+
+    after = directory / "after.c1z"
+    batond.once(environment, "--file", after)
+    organization.assignments.append(granted)
+    for line in judge(after, organization.expected()):
+        yield f"after the grant: {line}"
+
+    user = organization.principal_id("USER", granted.principal)
+    revoked = f"grant:sso_user:{user}:{granted.account}|{granted.permission_set}"
+    batond.once(environment, "--file", after, "--revoke-grant", revoked)
+    if granted in clients.assignments(granted.account, granted.permission_set):
+        raise Failure(f"revoke: moto still holds {granted}")
+    yield "revoke: the account assignment is gone from moto"
+
+
+def _assigned_once(clients: Clients, granted: Assignment) -> None:
+    found = clients.assignments(granted.account, granted.permission_set).count(granted)
+    if found != 1:
+        raise Failure(f"grant: moto holds {granted} {found} times")
+
+
+if __name__ == "__main__":
+    main()
