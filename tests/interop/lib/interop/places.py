@@ -23,6 +23,13 @@ def testbed() -> Path:
     return _binary("TESTBED_BIN", _target_directory() / "debug" / "testbed")
 
 
+def incumbent() -> Path:
+    """A binary of `baton-aws`, named by `BATON_AWS_BIN`: no registry serves its module, so it is not built here."""
+    if "BATON_AWS_BIN" not in os.environ:
+        raise SystemExit("BATON_AWS_BIN must name a binary of baton-aws: there is none to build from a registry")
+    return _binary("BATON_AWS_BIN", Path())
+
+
 def _target_directory() -> Path:
     return Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
 
