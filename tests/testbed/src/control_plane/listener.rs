@@ -1,0 +1,209 @@
+//! The port: TCP connections, their TLS handshakes, and the ways in which they end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::{Extension, Request};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use http::HeaderMap;
+use http::header::{HOST, HeaderName, USER_AGENT};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Mutex, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Plane;
+use super::transcript::{Answer, Event, Origin};
+
+/// Length of the queue of connections that are not yet accepted.
+const BACKLOG: u32 = 1024;
+
+/// A connection, as the handlers of its requests see it.
+#[derive(Clone)]
+pub(super) struct Connection(CancellationToken);
+
+impl Connection {
+    /// Drops the connection without a word and never returns: the caller is dropped with it.
+    pub(super) async fn drop_now(&self) {
+        self.0.cancel();
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A bound port that can be closed and opened again.
+pub(super) struct Listener {
+    address: SocketAddr,
+    /// Keeps the port from being given to others while it is closed: bound, never listening.
+    _reservation: TcpSocket,
+    shared: Arc<Shared>,
+    open: Mutex<Option<Open>>,
+    /// Told each time that all connections shall say goodbye.
+    farewell: watch::Sender<()>,
+    all: CancellationToken,
+}
+
+struct Shared {
+    plane: Plane,
+    router: Router,
+    acceptor: TlsAcceptor,
+    connections: AtomicU64,
+}
+
+/// The listening socket and everything that came through it.
+struct Open {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Listener {
+    /// Reserves a port of 127.0.0.1; 0 takes a free one.
+    pub(super) fn reserve(port: u16) -> io::Result<TcpSocket> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
+        Ok(socket)
+    }
+
+    /// Makes a listener, still closed, on a reserved port.
+    pub(super) fn new(
+        reservation: TcpSocket,
+        plane: Plane,
+        router: Router,
+        acceptor: TlsAcceptor,
+    ) -> io::Result<Self> {
+        let shared = Shared { plane, router, acceptor, connections: AtomicU64::new(0) };
+        Ok(Self {
+            address: reservation.local_addr()?,
+            _reservation: reservation,
+            shared: Arc::new(shared),
+            open: Mutex::default(),
+            farewell: watch::Sender::new(()),
+            all: CancellationToken::new(),
+        })
+    }
+
+    /// Listens, if it does not yet.
+    pub(super) async fn open(&self) -> io::Result<()> {
+        let mut open = self.open.lock().await;
+        if open.is_some() {
+            return Ok(());
+        }
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(self.address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let (stop, tasks) = (self.all.child_token(), TaskTracker::new());
+        tasks.spawn(accept(
+            listener,
+            Arc::clone(&self.shared),
+            stop.clone(),
+            tasks.clone(),
+            self.farewell.subscribe(),
+        ));
+        *open = Some(Open { stop, tasks });
+        Ok(())
+    }
+
+    /// Drops every connection and refuses new ones until [`Self::open`].
+    pub(super) async fn close(&self) {
+        if let Some(Open { stop, tasks }) = self.open.lock().await.take() {
+            stop.cancel();
+            tasks.close();
+            tasks.wait().await;
+        }
+    }
+
+    /// Tells every connection to finish what it carries and end (HTTP/2 GOAWAY); new ones are welcome.
+    pub(super) fn say_goodbye(&self) {
+        self.farewell.send_replace(());
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.all.cancel();
+    }
+}
+
+/// Gives each request its origin.
+pub(super) fn with_origin(router: Router) -> Router {
+    router.layer(middleware::from_fn(describe))
+}
+
+async fn describe(Extension(mut origin): Extension<Origin>, mut request: Request, next: Next) -> Response {
+    origin.user_agent = header(request.headers(), &USER_AGENT);
+    let authority = request.uri().authority().map(ToString::to_string);
+    origin.authority = authority.or_else(|| header(request.headers(), &HOST));
+    request.extensions_mut().insert(origin);
+    next.run(request).await
+}
+
+fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+}
+
+async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    farewell: watch::Receiver<()>,
+) {
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, peer)) => {
+                let serve = serve(Arc::clone(&shared), stream, peer, stop.child_token(), farewell.clone());
+                tasks.spawn(serve);
+            }
+            Err(error) => tracing::warn!(%error, "cannot accept a connection"),
+        }
+    }
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: CancellationToken,
+    mut farewell: watch::Receiver<()>,
+) {
+    let connection = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+    let origin = Origin { connection, peer, user_agent: None, authority: None };
+    farewell.mark_unchanged();
+    let Some(handshake) = stop.run_until_cancelled(shared.acceptor.accept(stream)).await else { return };
+    let tls = match handshake {
+        Ok(tls) => tls,
+        Err(error) => {
+            let event = Event::HandshakeFailed { reason: error.to_string() };
+            shared.plane.transcript.record(origin, event, Answer::Accepted);
+            return;
+        }
+    };
+    let alpn = tls.get_ref().1.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned());
+    shared.plane.transcript.record(origin.clone(), Event::Connected { alpn }, Answer::Accepted);
+
+    let service = shared.router.clone().layer(Extension(origin)).layer(Extension(Connection(stop.clone())));
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(tls), TowerToHyperService::new(service)));
+    let ended = stop
+        .run_until_cancelled(async {
+            tokio::select! {
+                ended = serving.as_mut() => return ended,
+                _ = farewell.changed() => serving.as_mut().graceful_shutdown(),
+            }
+            serving.await
+        })
+        .await;
+    if let Some(Err(error)) = ended {
+        tracing::debug!(error, "a connection ended with an error");
+    }
+}

@@ -1,0 +1,14 @@
+//! The control plane seen from outside, by a small connector that does everything right unless a test tells it not to.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod connector;
+mod delivery;
+mod network;
+mod token;
+mod upload;
+mod violation;
