@@ -1,4 +1,5 @@
 //! batond: an AWS connector for access-governance control planes that speak the Baton protocol.
 
+pub mod aws;
 pub mod baton;
 pub mod config;

@@ -1,0 +1,175 @@
+//! What AWS says and does, typed: access, quotas, retries, and the calls of each service.
+//!
+//! [`Aws::connect`] finds credentials and the Identity Center instance. [`Aws::sync`] and [`Aws::provisioning`] give
+//! the calls themselves, which all leave through one gate: they wait for their quota, stop when they are cancelled,
+//! are counted, and are repeated where that helps and does no harm.
+
+mod account;
+mod call;
+mod credentials;
+mod error;
+mod http;
+pub mod identity_store;
+mod instance;
+mod operation;
+pub mod organizations;
+mod pages;
+mod quota;
+pub mod sso_admin;
+mod stats;
+pub mod sts;
+
+pub use account::{AccountId, AccountIdError};
+pub use error::{AccessError, CallError, Class, Hop, VisibleInstance};
+pub use operation::Service;
+pub use sso_admin::Instance;
+pub use stats::{Counts, Stats};
+pub use sts::Caller;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use self::call::{Calls, Lane};
+use self::credentials::Refreshing;
+use self::http::Base;
+use self::identity_store::IdentityStore;
+use self::organizations::Organizations;
+use self::quota::{Priority, Quotas};
+use self::sso_admin::SsoAdmin;
+use self::sts::Sts;
+use crate::config::AwsSettings;
+
+/// Access to AWS as one identity. Clones share connections, credentials, quotas and counts.
+#[derive(Clone, Debug)]
+pub struct Aws(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    calls: Arc<Calls>,
+    clients: Clients,
+    caller: Caller,
+    instance: Option<Instance>,
+}
+
+#[derive(Debug)]
+struct Clients {
+    credentials: Refreshing,
+    sts: aws_sdk_sts::Client,
+    organizations: aws_sdk_organizations::Client,
+    sso_admin: aws_sdk_ssoadmin::Client,
+    identity_store: aws_sdk_identitystore::Client,
+}
+
+impl Aws {
+    /// Finds credentials as the settings say, assumes the roles, asks who it is
+    /// (`sts:GetCallerIdentity`) and, with Identity Center on, which instance to use (`sso:ListInstances`).
+    ///
+    /// Cancel-safe: dropping the future leaves nothing behind.
+    pub async fn connect(settings: &AwsSettings) -> Result<Self, AccessError> {
+        let quotas = Quotas::new(&settings.quotas, settings.workers)?;
+        let calls = Arc::new(Calls::new(quotas));
+        let base = Base::load(settings).await?;
+        let credentials = credentials::establish(settings, &base, &calls).await?;
+        let here = base.client_config(base.region(), &credentials);
+        let center = base.client_config(&settings.identity_center_region, &credentials);
+        let clients = Clients {
+            sts: aws_sdk_sts::Client::new(&here),
+            organizations: aws_sdk_organizations::Client::new(&here),
+            sso_admin: aws_sdk_ssoadmin::Client::new(&center),
+            identity_store: aws_sdk_identitystore::Client::new(&center),
+            credentials,
+        };
+        let lane = |account| {
+            let credentials = clients.credentials.clone();
+            Lane::new(Arc::clone(&calls), credentials, account, Priority::Sync, CancellationToken::new())
+        };
+        let caller = Sts::new(clients.sts.clone(), lane(None)).caller_identity().await?;
+        let lane = lane(Some(caller.account.clone()));
+        let instance = if settings.identity_center {
+            let pages = sso_admin::instances(clients.sso_admin.clone(), lane.clone());
+            let visible = instance::collect(pages).await?;
+            let organizations = Organizations::new(clients.organizations.clone(), lane);
+            let (wanted, region) =
+                (settings.instance_arn.as_deref(), settings.identity_center_region.as_str());
+            Some(instance::choose(visible, wanted, region, &caller.account, &organizations).await?)
+        } else {
+            None
+        };
+        Ok(Self(Arc::new(Inner { calls, clients, caller, instance })))
+    }
+
+    /// The identity behind the calls.
+    pub fn caller(&self) -> &Caller {
+        &self.0.caller
+    }
+
+    /// The Identity Center instance; `None` when Identity Center is off in the settings.
+    pub fn instance(&self) -> Option<&Instance> {
+        self.0.instance.as_ref()
+    }
+
+    /// The calls of a crawl. They end with [`Class::Cancelled`] once `cancel` is cancelled.
+    pub fn sync(&self, cancel: CancellationToken) -> Api {
+        self.api(Priority::Sync, cancel)
+    }
+
+    /// The calls of a task that changes AWS: they go before a crawl's where both wait for the same quota. They end
+    /// with [`Class::Cancelled`] once `cancel` is cancelled.
+    pub fn provisioning(&self, cancel: CancellationToken) -> Api {
+        self.api(Priority::Provisioning, cancel)
+    }
+
+    /// The counts of all calls so far.
+    pub fn stats(&self) -> Stats {
+        self.0.calls.stats()
+    }
+
+    fn api(&self, priority: Priority, cancel: CancellationToken) -> Api {
+        let account = Some(self.0.caller.account.clone());
+        let credentials = self.0.clients.credentials.clone();
+        let lane = Lane::new(Arc::clone(&self.0.calls), credentials, account, priority, cancel);
+        Api { aws: self.clone(), lane }
+    }
+}
+
+/// The calls of all services, with one priority and one way to be cancelled.
+#[derive(Clone, Debug)]
+pub struct Api {
+    aws: Aws,
+    lane: Lane,
+}
+
+impl Api {
+    /// Calls of STS.
+    pub fn sts(&self) -> Sts {
+        Sts::new(self.aws.0.clients.sts.clone(), self.lane.clone())
+    }
+
+    /// Calls of Organizations.
+    pub fn organizations(&self) -> Organizations {
+        Organizations::new(self.aws.0.clients.organizations.clone(), self.lane.clone())
+    }
+
+    /// Calls of SSO Admin. Without an instance ([`Aws::instance`]) AWS refuses them.
+    pub fn sso_admin(&self) -> SsoAdmin {
+        let instance = self.aws.instance().map(|instance| instance.arn.clone()).unwrap_or_default();
+        SsoAdmin::new(self.aws.0.clients.sso_admin.clone(), self.lane.clone(), instance)
+    }
+
+    /// Calls of the identity store. Without an instance ([`Aws::instance`]) AWS refuses them.
+    pub fn identity_store(&self) -> IdentityStore {
+        let store =
+            self.aws.instance().map(|instance| instance.identity_store_id.clone()).unwrap_or_default();
+        IdentityStore::new(self.aws.0.clients.identity_store.clone(), self.lane.clone(), store)
+    }
+}
+
+/// What a change gave, with AWS's id of the request, as CloudTrail shows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Written<T> {
+    /// What AWS answered.
+    pub value: T,
+    /// AWS's id of the request.
+    pub request_id: Option<String>,
+}

@@ -1,0 +1,271 @@
+//! The one way out to AWS: quota, deadline, cancellation, classification, counting and retries of every call.
+
+mod answer;
+mod classify;
+
+pub(super) use answer::Answer;
+pub(super) use classify::chain;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::account::AccountId;
+use super::credentials::Refreshing;
+use super::error::{CallError, Class, Failure};
+use super::operation::{Operation, Repeat};
+use super::quota::{Priority, Quotas, Ticket};
+use super::stats::{Counters, Stats};
+
+/// Requests of one call that met trouble on the way or inside AWS.
+const TRANSIENT_ATTEMPTS: u32 = 4;
+const TRANSIENT_BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
+const THROTTLE_BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(20) };
+
+/// What all calls of the process share.
+#[derive(Debug)]
+pub(super) struct Calls {
+    quotas: Quotas,
+    counters: Counters,
+}
+
+impl Calls {
+    pub(super) fn new(quotas: Quotas) -> Self {
+        Self { quotas, counters: Counters::default() }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.counters.snapshot()
+    }
+}
+
+/// A way of calling: as whom, how urgently, until when.
+#[derive(Clone, Debug)]
+pub(super) struct Lane {
+    calls: Arc<Calls>,
+    credentials: Refreshing,
+    account: Option<AccountId>,
+    priority: Priority,
+    cancel: CancellationToken,
+    bounded: bool,
+}
+
+impl Lane {
+    /// The lane of credentials whose account is `account`, where that is known.
+    pub(super) fn new(
+        calls: Arc<Calls>,
+        credentials: Refreshing,
+        account: Option<AccountId>,
+        priority: Priority,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self { calls, credentials, account, priority, cancel, bounded: true }
+    }
+
+    /// The lane on which credentials are fetched. It needs no slot: the call that needs them may hold the last one.
+    pub(super) fn for_credentials(calls: Arc<Calls>, credentials: Refreshing) -> Self {
+        let (priority, cancel) = (Priority::Provisioning, CancellationToken::new());
+        Self { calls, credentials, account: None, priority, cancel, bounded: false }
+    }
+
+    /// The account whose credentials make the calls.
+    pub(super) fn account(&self) -> Option<&AccountId> {
+        self.account.as_ref()
+    }
+
+    /// An answer that arrived but does not hold what AWS's model promises.
+    pub(super) fn malformed(&self, operation: Operation, message: impl Into<String>) -> CallError {
+        CallError::malformed(operation, self.account.clone(), message.into())
+    }
+
+    /// Sends a call, again where that may help and does no harm, and gives AWS's answer.
+    ///
+    /// `attempt` builds and sends one request. Each request waits for its quota. Throttled requests are repeated
+    /// for minutes, transient trouble a few times, credentials that AWS calls expired are fetched anew once.
+    /// Cancel-safe in the sense that nothing is sent after the future is dropped or the lane is cancelled; a
+    /// request under way at that moment may still be carried out by AWS.
+    pub(super) async fn send<O, E, F>(
+        &self,
+        operation: Operation,
+        attempt: impl Fn() -> F + Send,
+    ) -> Result<O, CallError>
+    where
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        let ticket = self.calls.quotas.ticket(self.priority);
+        let mut course = Course::new(operation, self.throttle_budget());
+        loop {
+            let sending = self.send_once(operation, ticket, course.attempts + 1, &attempt);
+            let sent = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(self.cancelled(operation, course.attempts)),
+                sent = sending => sent,
+            };
+            let failure = match sent {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            match course.after(&failure, Instant::now()) {
+                Next::Wait(pause) => tokio::select! {
+                    biased;
+                    () = self.cancel.cancelled() => return Err(self.cancelled(operation, course.attempts)),
+                    () = tokio::time::sleep(pause) => {}
+                },
+                Next::GiveUp => {
+                    return Err(CallError::new(operation, self.account.clone(), failure, course.attempts));
+                }
+            }
+        }
+    }
+
+    async fn send_once<O, E, F>(
+        &self,
+        operation: Operation,
+        ticket: Ticket,
+        number: u32,
+        attempt: &(impl Fn() -> F + Send),
+    ) -> Result<O, Failure>
+    where
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        // Before the slot is taken: a refresh must not keep others from calling.
+        let used = self.credentials.current().await.map_err(classify::no_credentials)?;
+        let admission = self.calls.quotas.admit(operation, self.account.as_ref(), ticket, self.bounded).await;
+        let in_flight = self.calls.counters.depart(operation);
+        let start = Instant::now();
+        let outcome = attempt().await.map_err(classify::classify);
+        drop(in_flight);
+        let failure = outcome.as_ref().err();
+        tracing::debug!(
+            operation = %Named(operation),
+            account = self.account().map(tracing::field::display),
+            attempt = number,
+            elapsed_ms = start.elapsed().as_millis(),
+            code = failure.and_then(|failure| failure.code.as_deref()),
+            request_id = failure.and_then(|failure| failure.request_id.as_deref()),
+            "{}", failure.map_or("answered", |failure| failure.class.name()),
+        );
+        match failure {
+            Some(Failure { class: Class::Throttled { retry_after }, .. }) => {
+                self.calls.counters.count(operation, |counts| counts.throttled += 1);
+                admission.throttled(*retry_after);
+            }
+            Some(failure) => {
+                self.calls.counters.count(operation, |counts| counts.errors += 1);
+                if failure.expired {
+                    self.credentials.forget(&used);
+                }
+            }
+            None => {}
+        }
+        outcome
+    }
+
+    fn throttle_budget(&self) -> Duration {
+        match self.priority {
+            // A task is handed out again; a crawl starts from its beginning.
+            Priority::Provisioning => Duration::from_mins(1),
+            Priority::Sync => Duration::from_mins(5),
+        }
+    }
+
+    fn cancelled(&self, operation: Operation, attempts: u32) -> CallError {
+        CallError::new(operation, self.account.clone(), classify::cancelled(), attempts)
+    }
+}
+
+/// `service:Operation`, formatted only when somebody reads the line.
+struct Named(Operation);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0.service, self.0.name)
+    }
+}
+
+/// What happened to one call so far, and whether it may go on.
+#[derive(Debug)]
+struct Course {
+    operation: Operation,
+    attempts: u32,
+    transient: u32,
+    throttled: u32,
+    renewed: bool,
+    throttle_budget: Duration,
+    first_throttled: Option<Instant>,
+}
+
+enum Next {
+    Wait(Duration),
+    GiveUp,
+}
+
+impl Course {
+    fn new(operation: Operation, throttle_budget: Duration) -> Self {
+        Self {
+            operation,
+            attempts: 0,
+            transient: 0,
+            throttled: 0,
+            renewed: false,
+            throttle_budget,
+            first_throttled: None,
+        }
+    }
+
+    fn after(&mut self, failure: &Failure, now: Instant) -> Next {
+        self.attempts += 1;
+        if failure.may_have_happened && self.operation.repeat == Repeat::IfNotCarriedOut {
+            return Next::GiveUp;
+        }
+        match &failure.class {
+            Class::Throttled { retry_after } => {
+                let since = *self.first_throttled.get_or_insert(now);
+                let pause = THROTTLE_BACKOFF.pause(self.throttled).max(retry_after.unwrap_or_default());
+                self.throttled += 1;
+                if now + pause > since + self.throttle_budget {
+                    return Next::GiveUp;
+                }
+                Next::Wait(pause)
+            }
+            Class::Transient => {
+                self.transient += 1;
+                if self.transient >= TRANSIENT_ATTEMPTS {
+                    return Next::GiveUp;
+                }
+                Next::Wait(TRANSIENT_BACKOFF.pause(self.transient - 1))
+            }
+            Class::Credentials(_) if failure.expired && !self.renewed => {
+                self.renewed = true;
+                Next::Wait(Duration::ZERO)
+            }
+            _ => Next::GiveUp,
+        }
+    }
+}
+
+/// Pauses that double, each a random share (half to all) of its full length, so that callers who failed together
+/// do not return together.
+struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    fn pause(&self, earlier: u32) -> Duration {
+        let full = self.first.saturating_mul(2_u32.saturating_pow(earlier)).min(self.longest);
+        full.mul_f64(rand::random_range(0.5..=1.0))
+    }
+}

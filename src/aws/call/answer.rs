@@ -1,0 +1,135 @@
+//! What an answer must hold before the SDK reads it.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// Refuses successful JSON answers that are cut off or lack a member.
+///
+/// The SDK reads an empty body as an empty object and fills absent required lists with nothing; a listing that was
+/// cut off would look like one without entries, and absence here means lost access.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::aws) struct Answer {
+    required: Option<&'static str>,
+}
+
+impl Answer {
+    /// An answer that must be one JSON object.
+    pub(in crate::aws) const OBJECT: Self = Self { required: None };
+
+    /// An answer that must be one JSON object with this member, which AWS's model calls required.
+    pub(in crate::aws) const fn with(member: &'static str) -> Self {
+        Self { required: Some(member) }
+    }
+
+    fn check(self, body: &[u8]) -> Result<(), AnswerFault> {
+        let Members(members) = serde_json::from_slice(body).map_err(|error| {
+            if error.is_eof() { AnswerFault::CutOff } else { AnswerFault::NotAnObject(error.to_string()) }
+        })?;
+        match self.required {
+            Some(member) if !members.contains(member) => Err(AnswerFault::Lacks(member)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Intercept for Answer {
+    fn name(&self) -> &'static str {
+        "Answer"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        if !response.status().is_success() {
+            return Ok(());
+        }
+        let body = response.body().bytes().unwrap_or_default();
+        self.check(body).map_err(BoxError::from)
+    }
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(super) enum AnswerFault {
+    #[error("the answer is cut off")]
+    CutOff,
+    #[error("the answer is not a JSON object: {0}")]
+    NotAnObject(String),
+    #[error("the answer has no member {0}")]
+    Lacks(&'static str),
+}
+
+/// The names of an object's members.
+struct Members(HashSet<String>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            // A member that is null is absent.
+            if map.next_value::<Option<IgnoredAny>>()?.is_some() {
+                members.insert(name);
+            }
+        }
+        Ok(Members(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_off_or_empty_answer_is_not_an_empty_listing() {
+        for body in ["", " ", "{", "{\"Users\":[", "{\"Users\":[{\"UserId\":\"1\""] {
+            assert_eq!(Answer::with("Users").check(body.as_bytes()), Err(AnswerFault::CutOff), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_its_required_member_is_refused() {
+        for body in ["{}", "{\"Users\":null}", "{\"Groups\":[]}"] {
+            assert_eq!(
+                Answer::with("Users").check(body.as_bytes()),
+                Err(AnswerFault::Lacks("Users")),
+                "{body}"
+            );
+        }
+        assert_eq!(Answer::with("Users").check(b"{\"Users\":[]}"), Ok(()));
+        assert_eq!(Answer::OBJECT.check(b"{}"), Ok(()));
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for body in ["[]", "<html></html>", "{\"Users\":[]} trailing", "null", "{]"] {
+            let fault = Answer::OBJECT.check(body.as_bytes());
+            assert!(matches!(fault, Err(AnswerFault::NotAnObject(_))), "{body}: {fault:?}");
+        }
+    }
+}

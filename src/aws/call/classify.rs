@@ -1,0 +1,251 @@
+//! What a failed attempt means.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+use serde::Deserialize;
+
+use super::answer::AnswerFault;
+use crate::aws::credentials::ambient_error;
+use crate::aws::error::{AccessError, Class, Failure};
+
+/// AWS's codes for too many requests, over all services.
+const THROTTLED: [&str; 14] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottledException",
+    "RequestThrottled",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "SlowDown",
+    "EC2ThrottledException",
+    "PriorRequestNotComplete",
+    "TransactionInProgressException",
+];
+
+/// AWS's codes for trouble of its own that passes.
+const TRANSIENT: [&str; 9] = [
+    "InternalServerException",
+    "InternalServerError",
+    "InternalFailure",
+    "InternalError",
+    "ServiceException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "RequestTimeout",
+    "RequestTimeoutException",
+];
+
+/// AWS's codes for credentials past their time.
+const EXPIRED: [&str; 4] =
+    ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"];
+
+/// AWS's codes for credentials that it does not accept. Their messages may quote the signed request.
+const REJECTED: [&str; 8] = [
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+];
+
+const DENIED: [&str; 5] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AccessDeniedForDependencyException",
+    "UnauthorizedOperation",
+    "NotAuthorized",
+];
+
+/// The failure behind an error of the SDK.
+pub(super) fn classify<E>(error: SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::ServiceError(context) => answered(&error, context.raw()),
+        SdkError::ResponseError(_) => unreadable(&error),
+        SdkError::TimeoutError(_) => trouble("no answer in time".to_owned(), true),
+        SdkError::DispatchFailure(failure) => {
+            if let Some(failure) = credentials_in(&error) {
+                return failure;
+            }
+            if failure.is_user() {
+                return local(Class::Invalid, chain(&error));
+            }
+            trouble(chain(&error), !never_connected(&error))
+        }
+        // ConstructionFailure: the request could not even be built.
+        _ => credentials_in(&error).unwrap_or_else(|| local(Class::Invalid, chain(&error))),
+    }
+}
+
+/// The credentials for the call could not be had.
+pub(super) fn no_credentials(error: Arc<AccessError>) -> Failure {
+    local(Class::Credentials(error), String::new())
+}
+
+/// The caller ended the call.
+pub(super) fn cancelled() -> Failure {
+    Failure { may_have_happened: true, ..local(Class::Cancelled, String::new()) }
+}
+
+fn local(class: Class, message: String) -> Failure {
+    Failure { class, code: None, message, request_id: None, may_have_happened: false, expired: false }
+}
+
+fn trouble(message: String, may_have_happened: bool) -> Failure {
+    Failure { may_have_happened, ..local(Class::Transient, message) }
+}
+
+/// AWS answered with an error, or with a success whose body the SDK could not read.
+fn answered<E>(error: &SdkError<E, HttpResponse>, raw: &HttpResponse) -> Failure
+where
+    E: ProvideErrorMetadata,
+    SdkError<E, HttpResponse>: StdError,
+{
+    let request_id = error.request_id().map(str::to_owned);
+    let status = raw.status().as_u16();
+    if raw.status().is_success() {
+        let message = "the answer has another shape than AWS's model".to_owned();
+        return Failure { request_id, may_have_happened: true, ..local(Class::Malformed, message) };
+    }
+    let code = error.code().map(|code| bare(code).to_owned());
+    let hints = Hints::of(raw);
+    let message = error.message().unwrap_or_default().to_owned();
+    let (class, expired) = class_of(code.as_deref(), status, &hints);
+    let message = match &class {
+        Class::Credentials(_) => String::new(),
+        Class::KeyUnusable => {
+            hints.reason.clone().map_or(message.clone(), |reason| format!("{reason}: {message}"))
+        }
+        _ if message.is_empty() => format!("HTTP status {status}"),
+        _ => message,
+    };
+    let may_have_happened = matches!(class, Class::Transient);
+    Failure { class, code, message, request_id, may_have_happened, expired }
+}
+
+fn class_of(code: Option<&str>, status: u16, hints: &Hints) -> (Class, bool) {
+    let code = code.unwrap_or_default();
+    let is = |codes: &[&str]| codes.contains(&code);
+    if is(&EXPIRED) {
+        let error = AccessError::Expired { code: code.to_owned() };
+        return (Class::Credentials(Arc::new(error)), true);
+    }
+    if is(&REJECTED) {
+        let error = AccessError::InvalidKeys { code: code.to_owned() };
+        return (Class::Credentials(Arc::new(error)), false);
+    }
+    let class = if is(&THROTTLED) || status == 429 {
+        Class::Throttled { retry_after: hints.retry_after }
+    } else if hints.reason.as_deref().is_some_and(|reason| reason.starts_with("KMS_")) {
+        Class::KeyUnusable
+    } else if is(&DENIED) {
+        Class::Denied
+    } else if is(&TRANSIENT) || status >= 500 {
+        Class::Transient
+    } else if code.contains("NotFound") || code == "NoSuchEntity" {
+        Class::NotFound
+    } else if code == "ConflictException" || code == "ConcurrentModificationException" {
+        Class::Conflict { passing: hints.reason.as_deref() != Some("UNIQUENESS_CONSTRAINT_VIOLATION") }
+    } else {
+        Class::Invalid
+    };
+    (class, false)
+}
+
+/// The success could not be read to its end, or it is not what it must be.
+fn unreadable<E>(error: &SdkError<E, HttpResponse>) -> Failure
+where
+    SdkError<E, HttpResponse>: StdError + 'static,
+    E: StdError + 'static,
+{
+    let request_id = error.request_id().map(str::to_owned);
+    let class = match find::<AnswerFault>(error) {
+        Some(AnswerFault::NotAnObject(_) | AnswerFault::Lacks(_)) => Class::Malformed,
+        Some(AnswerFault::CutOff) | None => Class::Transient,
+    };
+    Failure { request_id, may_have_happened: true, ..local(class, chain(error)) }
+}
+
+/// The failure of the credentials, if it is what ended the call.
+fn credentials_in(error: &(dyn StdError + 'static)) -> Option<Failure> {
+    let error = find::<CredentialsError>(error)?;
+    Some(no_credentials(Arc::new(ambient_error(error))))
+}
+
+/// Whether the connection was never made, so that AWS cannot have received anything.
+fn never_connected(error: &(dyn StdError + 'static)) -> bool {
+    find::<hyper_util::client::legacy::Error>(error)
+        .is_some_and(hyper_util::client::legacy::Error::is_connect)
+}
+
+/// The first error of this type in the chain.
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
+}
+
+/// The chain of causes as one line, without repetitions. It holds addresses and reasons, never bodies.
+pub(in crate::aws) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text: Vec<String> = Vec::new();
+    for error in std::iter::successors(Some(error), |&error| error.source()) {
+        let line = error.to_string();
+        if !text.iter().any(|earlier| earlier.contains(&line)) {
+            text.push(line);
+        }
+    }
+    text.join(": ")
+}
+
+/// The code without the namespace that JSON services put in front of it and the URL that some put behind.
+fn bare(code: &str) -> &str {
+    let code = code.rsplit('#').next().unwrap_or(code);
+    code.split(':').next().unwrap_or(code)
+}
+
+/// What an error answer says beside code and message.
+#[derive(Debug, Default)]
+struct Hints {
+    reason: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+/// AWS asks for seconds; more than this is a mistake or a ban, and the budget of the call decides.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
+
+impl Hints {
+    fn of(raw: &HttpResponse) -> Self {
+        #[derive(Default, Deserialize)]
+        struct Body {
+            #[serde(rename = "Reason")]
+            reason: Option<String>,
+            #[serde(rename = "RetryAfterSeconds")]
+            retry_after_seconds: Option<f64>,
+        }
+        let body: Body = serde_json::from_slice(raw.body().bytes().unwrap_or_default()).unwrap_or_default();
+        let header = |name: &str| raw.headers().get(name).and_then(|value| value.trim().parse::<f64>().ok());
+        let seconds = body
+            .retry_after_seconds
+            .or_else(|| header("retry-after"))
+            .or_else(|| header("x-amz-retry-after").map(|millis| millis / 1000.0));
+        let retry_after = seconds
+            .filter(|seconds| *seconds > 0.0)
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .map(|pause| pause.min(LONGEST_RETRY_AFTER));
+        Self { reason: body.reason, retry_after }
+    }
+}

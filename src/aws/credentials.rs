@@ -1,0 +1,127 @@
+//! As whom AWS is called: the base credentials, then no, one or two assumed roles.
+
+mod ambient;
+mod hop;
+mod refreshing;
+
+pub(super) use ambient::ambient_error;
+pub(super) use refreshing::Refreshing;
+
+use std::sync::Arc;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use secrecy::ExposeSecret;
+
+use self::hop::AssumedRole;
+use super::call::{Calls, Lane};
+use super::error::AccessError;
+use super::http::Base;
+use super::sts::{Caller, Sts};
+use crate::config::{Assume, AwsSettings, RoleArn, Secret};
+
+/// The credentials that the settings ask for, fetched once so that a wrong role shows at the start.
+///
+/// Roles are assumed when that is asked for, and also when a role is set without a word about assuming it, unless
+/// the base credentials are that role already. The base credentials never stand in for a role that refuses.
+pub(super) async fn establish(
+    settings: &AwsSettings,
+    base: &Base,
+    calls: &Arc<Calls>,
+) -> Result<Refreshing, AccessError> {
+    let source = base.credentials().ok_or_else(|| AccessError::NoCredentials {
+        detail: "the SDK was built without a chain".to_owned(),
+    })?;
+    let ambient = Refreshing::new(source);
+    ambient.current().await.map_err(Arc::unwrap_or_clone)?;
+    let role = match (&settings.role, settings.assume) {
+        (None, _) | (_, Assume::Never) => return Ok(ambient),
+        (Some(role), Assume::Always) => role,
+        (Some(role), Assume::Unset) => {
+            if is_session_of(role, &sts(base, calls, &ambient).caller_identity().await?) {
+                return Ok(ambient);
+            }
+            role
+        }
+    };
+    let mut caller = ambient;
+    if let Some(binding) = &settings.binding_role {
+        let external_id = settings.binding_external_id.clone().filter(is_set);
+        caller = assume(settings, base, calls, caller, binding, external_id, true).await?;
+    }
+    // After a binding hop the external id is part of the contract between vendor and customer: an empty one is
+    // sent as it is, rather than to leave out what the trust policy is meant to check.
+    let external_id = match &settings.binding_role {
+        Some(_) => Some(settings.external_id.clone().unwrap_or_default()),
+        None => settings.external_id.clone().filter(is_set),
+    };
+    assume(settings, base, calls, caller, role, external_id, false).await
+}
+
+async fn assume(
+    settings: &AwsSettings,
+    base: &Base,
+    calls: &Arc<Calls>,
+    caller: Refreshing,
+    role: &RoleArn,
+    external_id: Option<Secret>,
+    binding: bool,
+) -> Result<Refreshing, AccessError> {
+    let assumed = AssumedRole {
+        sts: sts(base, calls, &caller),
+        region: base.region().to_owned(),
+        role: role.clone(),
+        external_id,
+        session_name: settings.session_name.clone(),
+        binding,
+        unasked: settings.assume == Assume::Unset,
+    };
+    let credentials = Refreshing::new(SharedCredentialsProvider::new(assumed));
+    credentials.current().await.map_err(Arc::unwrap_or_clone)?;
+    Ok(credentials)
+}
+
+fn sts(base: &Base, calls: &Arc<Calls>, credentials: &Refreshing) -> Sts {
+    let client = aws_sdk_sts::Client::new(&base.client_config(base.region(), credentials));
+    Sts::new(client, Lane::for_credentials(Arc::clone(calls), credentials.clone()))
+}
+
+fn is_set(secret: &Secret) -> bool {
+    !secret.expose_secret().is_empty()
+}
+
+/// Whether the caller is a session of the role. Session ARNs carry the role's name without its path.
+fn is_session_of(role: &RoleArn, caller: &Caller) -> bool {
+    let session =
+        caller.arn.splitn(6, ':').nth(5).and_then(|resource| resource.strip_prefix("assumed-role/"));
+    let name = session.and_then(|rest| rest.split('/').next());
+    caller.account.as_str() == role.account()
+        && caller.partition == role.partition().as_str()
+        && name == Some(role.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(arn: &str) -> Caller {
+        Caller::from_arn(arn, "111111111111").unwrap()
+    }
+
+    #[test]
+    fn only_a_session_of_that_role_is_that_role() {
+        let role: RoleArn = "arn:aws:iam::111111111111:role/team/baton".parse().unwrap();
+        assert!(is_session_of(&role, &caller("arn:aws:sts::111111111111:assumed-role/baton/i-1")));
+        for other in [
+            "arn:aws:sts::111111111111:assumed-role/baton-2/i-1",
+            "arn:aws-cn:sts::111111111111:assumed-role/baton/i-1",
+            "arn:aws:iam::111111111111:user/baton",
+            "arn:aws:iam::111111111111:role/baton",
+            "arn:aws:iam::111111111111:root",
+        ] {
+            assert!(!is_session_of(&role, &caller(other)), "{other}");
+        }
+        let elsewhere =
+            Caller::from_arn("arn:aws:sts::222222222222:assumed-role/baton/i-1", "222222222222").unwrap();
+        assert!(!is_session_of(&role, &elsewhere));
+    }
+}

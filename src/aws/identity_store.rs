@@ -1,0 +1,259 @@
+//! Identity Store: users, groups and memberships of Identity Center.
+
+use aws_sdk_identitystore::Client;
+use aws_sdk_identitystore::types::{self, MemberId};
+use aws_types::request_id::RequestId;
+use futures::stream::BoxStream;
+
+use super::Written;
+use super::call::{Answer, Lane};
+use super::error::{CallError, Class};
+use super::operation::{Operation, Service};
+use super::pages::pages;
+
+const LIST_USERS: Operation = Operation::safe(Service::IdentityStore, "ListUsers");
+const LIST_GROUPS: Operation = Operation::safe(Service::IdentityStore, "ListGroups");
+const LIST_GROUP_MEMBERSHIPS: Operation = Operation::safe(Service::IdentityStore, "ListGroupMemberships");
+const GET_GROUP_MEMBERSHIP_ID: Operation = Operation::safe(Service::IdentityStore, "GetGroupMembershipId");
+// A second creation is answered with a conflict, a second deletion with "not found": neither does harm.
+const CREATE_GROUP_MEMBERSHIP: Operation = Operation::safe(Service::IdentityStore, "CreateGroupMembership");
+const DELETE_GROUP_MEMBERSHIP: Operation = Operation::safe(Service::IdentityStore, "DeleteGroupMembership");
+
+/// AWS's largest page.
+const PAGE: i32 = 100;
+
+/// Calls of the identity store of one Identity Center instance.
+#[derive(Clone, Debug)]
+pub struct IdentityStore {
+    client: Client,
+    lane: Lane,
+    store: String,
+}
+
+impl IdentityStore {
+    pub(super) fn new(client: Client, lane: Lane, store: String) -> Self {
+        Self { client, lane, store }
+    }
+
+    /// All users, by pages (`identitystore:ListUsers`).
+    pub fn users(&self) -> BoxStream<'static, Result<Vec<User>, CallError>> {
+        let (client, store) = (self.client.clone(), self.store.clone());
+        pages(self.lane.clone(), LIST_USERS, move |lane, token| {
+            let request =
+                client.list_users().identity_store_id(&store).max_results(PAGE).set_next_token(token);
+            async move {
+                let page = lane
+                    .send(LIST_USERS, || {
+                        request.clone().customize().interceptor(Answer::with("Users")).send()
+                    })
+                    .await?;
+                let users =
+                    page.users.into_iter().map(|user| User::read(user, &lane)).collect::<Result<_, _>>()?;
+                Ok((users, page.next_token))
+            }
+        })
+    }
+
+    /// All groups, by pages (`identitystore:ListGroups`).
+    pub fn groups(&self) -> BoxStream<'static, Result<Vec<Group>, CallError>> {
+        let (client, store) = (self.client.clone(), self.store.clone());
+        pages(self.lane.clone(), LIST_GROUPS, move |lane, token| {
+            let request =
+                client.list_groups().identity_store_id(&store).max_results(PAGE).set_next_token(token);
+            async move {
+                let page = lane
+                    .send(LIST_GROUPS, || {
+                        request.clone().customize().interceptor(Answer::with("Groups")).send()
+                    })
+                    .await?;
+                let groups = page
+                    .groups
+                    .into_iter()
+                    .map(|group| Group::read(group, &lane))
+                    .collect::<Result<_, _>>()?;
+                Ok((groups, page.next_token))
+            }
+        })
+    }
+
+    /// The memberships of a group, by pages (`identitystore:ListGroupMemberships`).
+    pub fn memberships(&self, group_id: &str) -> BoxStream<'static, Result<Vec<Membership>, CallError>> {
+        let (client, store, group) = (self.client.clone(), self.store.clone(), group_id.to_owned());
+        pages(self.lane.clone(), LIST_GROUP_MEMBERSHIPS, move |lane, token| {
+            let request = client
+                .list_group_memberships()
+                .identity_store_id(&store)
+                .group_id(&group)
+                .max_results(PAGE)
+                .set_next_token(token);
+            async move {
+                let page = lane
+                    .send(LIST_GROUP_MEMBERSHIPS, || {
+                        request.clone().customize().interceptor(Answer::with("GroupMemberships")).send()
+                    })
+                    .await?;
+                Ok((page.group_memberships.into_iter().map(Membership::from).collect(), page.next_token))
+            }
+        })
+    }
+
+    /// The id of the membership of a user in a group (`identitystore:GetGroupMembershipId`); `None` when the user
+    /// is not in the group.
+    pub async fn membership_id(&self, group_id: &str, user_id: &str) -> Result<Option<String>, CallError> {
+        let request = self
+            .client
+            .get_group_membership_id()
+            .identity_store_id(&self.store)
+            .group_id(group_id)
+            .member_id(MemberId::UserId(user_id.to_owned()));
+        match self
+            .lane
+            .send(GET_GROUP_MEMBERSHIP_ID, || {
+                request.clone().customize().interceptor(Answer::with("MembershipId")).send()
+            })
+            .await
+        {
+            Ok(answer) => Ok(Some(answer.membership_id)),
+            Err(error) if matches!(error.class(), Class::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds a user to a group (`identitystore:CreateGroupMembership`) and gives the membership's id. A user who is
+    /// in the group already is a [`Class::Conflict`] that does not pass.
+    pub async fn create_membership(
+        &self,
+        group_id: &str,
+        user_id: &str,
+    ) -> Result<Written<String>, CallError> {
+        let request = self
+            .client
+            .create_group_membership()
+            .identity_store_id(&self.store)
+            .group_id(group_id)
+            .member_id(MemberId::UserId(user_id.to_owned()));
+        let answer = self
+            .lane
+            .send(CREATE_GROUP_MEMBERSHIP, || {
+                request.clone().customize().interceptor(Answer::with("MembershipId")).send()
+            })
+            .await?;
+        let request_id = answer.request_id().map(str::to_owned);
+        Ok(Written { value: answer.membership_id, request_id })
+    }
+
+    /// Removes a membership (`identitystore:DeleteGroupMembership`). One that does not exist is a
+    /// [`Class::NotFound`].
+    pub async fn delete_membership(&self, membership_id: &str) -> Result<Written<()>, CallError> {
+        let request =
+            self.client.delete_group_membership().identity_store_id(&self.store).membership_id(membership_id);
+        let answer = self.lane.send(DELETE_GROUP_MEMBERSHIP, || request.clone().send()).await?;
+        Ok(Written { value: (), request_id: answer.request_id().map(str::to_owned) })
+    }
+}
+
+/// A user of Identity Center.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct User {
+    /// Id in the identity store, never empty.
+    pub id: String,
+    /// Name to sign in with; AWS allows it to be absent.
+    pub user_name: Option<String>,
+    /// Name to show.
+    pub display_name: Option<String>,
+    /// Whether the user may sign in; absent where AWS does not say.
+    pub status: Option<UserStatus>,
+    /// Addresses in AWS's order, without empty ones.
+    pub emails: Vec<String>,
+    /// Ids in external identity providers.
+    pub external_ids: Vec<ExternalId>,
+}
+
+/// Whether a user may sign in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum UserStatus {
+    /// Yes.
+    Enabled,
+    /// No.
+    Disabled,
+    /// A value newer than this program.
+    Other(String),
+}
+
+/// An id in an external identity provider.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ExternalId {
+    /// The provider.
+    pub issuer: String,
+    /// The id there.
+    pub id: String,
+}
+
+/// A group of Identity Center.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Group {
+    /// Id in the identity store, never empty.
+    pub id: String,
+    /// Name to show.
+    pub display_name: Option<String>,
+    /// Ids in external identity providers.
+    pub external_ids: Vec<ExternalId>,
+}
+
+/// A user's place in a group.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Membership {
+    /// Its id; absent where AWS does not give one.
+    pub id: Option<String>,
+    /// The member; absent where the member is no user, or of a kind newer than this program.
+    pub user_id: Option<String>,
+}
+
+impl User {
+    fn read(user: types::User, lane: &Lane) -> Result<Self, CallError> {
+        if user.user_id.is_empty() {
+            return Err(lane.malformed(LIST_USERS, "a user has no UserId"));
+        }
+        let status = user.user_status.map(|status| match status {
+            types::UserStatus::Enabled => UserStatus::Enabled,
+            types::UserStatus::Disabled => UserStatus::Disabled,
+            other => UserStatus::Other(other.as_str().to_owned()),
+        });
+        let emails = user.emails.unwrap_or_default().into_iter().filter_map(|email| email.value);
+        Ok(Self {
+            id: user.user_id,
+            user_name: user.user_name,
+            display_name: user.display_name,
+            status,
+            emails: emails.filter(|email| !email.is_empty()).collect(),
+            external_ids: external_ids(user.external_ids),
+        })
+    }
+}
+
+impl Group {
+    fn read(group: types::Group, lane: &Lane) -> Result<Self, CallError> {
+        if group.group_id.is_empty() {
+            return Err(lane.malformed(LIST_GROUPS, "a group has no GroupId"));
+        }
+        Ok(Self {
+            id: group.group_id,
+            display_name: group.display_name,
+            external_ids: external_ids(group.external_ids),
+        })
+    }
+}
+
+impl From<types::GroupMembership> for Membership {
+    fn from(membership: types::GroupMembership) -> Self {
+        let user_id = match membership.member_id {
+            Some(MemberId::UserId(id)) => Some(id),
+            _ => None,
+        };
+        Self { id: Some(membership.membership_id).filter(|id| !id.is_empty()), user_id }
+    }
+}
+
+fn external_ids(ids: Option<Vec<types::ExternalId>>) -> Vec<ExternalId> {
+    ids.unwrap_or_default().into_iter().map(|id| ExternalId { issuer: id.issuer, id: id.id }).collect()
+}

@@ -1,0 +1,71 @@
+//! Which Identity Center instance is meant.
+
+use futures::TryStreamExt;
+
+use super::account::AccountId;
+use super::error::{AccessError, CallError, Class, VisibleInstance};
+use super::organizations::Organizations;
+use super::sso_admin::Instance;
+
+/// The instance to use out of those that are visible in `region`: the one that the settings name, else the only one,
+/// else the organization's.
+pub(super) async fn choose(
+    visible: Vec<Instance>,
+    wanted: Option<&str>,
+    region: &str,
+    caller: &AccountId,
+    organizations: &Organizations,
+) -> Result<Instance, AccessError> {
+    if let Some(wanted) = wanted {
+        let instances = listed(&visible);
+        return visible.into_iter().find(|instance| instance.arn == wanted).ok_or_else(|| {
+            AccessError::InstanceNotVisible {
+                wanted: wanted.to_owned(),
+                region: region.to_owned(),
+                instances,
+            }
+        });
+    }
+    let [] = visible.as_slice() else {
+        if let Ok([only]) = <[Instance; 1]>::try_from(visible.clone()) {
+            return Ok(only);
+        }
+        return the_organizations(visible, region, organizations).await;
+    };
+    Err(AccessError::NoInstance { region: region.to_owned(), account: caller.to_string() })
+}
+
+/// The organization's instance belongs to its management account; others belong to the account that made them.
+async fn the_organizations(
+    visible: Vec<Instance>,
+    region: &str,
+    organizations: &Organizations,
+) -> Result<Instance, AccessError> {
+    let management = match organizations.management_account().await {
+        Ok(account) => Some(account),
+        // Without the permission, or outside an organization, it stays unknown, and the operator has to say.
+        Err(error) if matches!(error.class(), Class::Denied | Class::Invalid | Class::NotFound) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let is_owned = |instance: &Instance| management.is_some() && instance.owner_account_id == management;
+    let mut owned = visible.iter().filter(|instance| is_owned(instance));
+    match (owned.next(), owned.next()) {
+        (Some(instance), None) => Ok(instance.clone()),
+        _ => Err(AccessError::AmbiguousInstances { region: region.to_owned(), instances: listed(&visible) }),
+    }
+}
+
+fn listed(instances: &[Instance]) -> Vec<VisibleInstance> {
+    let visible = |instance: &Instance| VisibleInstance {
+        arn: instance.arn.clone(),
+        owner_account_id: instance.owner_account_id.clone(),
+    };
+    instances.iter().map(visible).collect()
+}
+
+/// All pages of a listing of instances.
+pub(super) async fn collect(
+    pages: futures::stream::BoxStream<'static, Result<Vec<Instance>, CallError>>,
+) -> Result<Vec<Instance>, CallError> {
+    pages.try_concat().await
+}

@@ -1,0 +1,71 @@
+//! Names of AWS services and operations.
+
+use std::fmt;
+
+/// An AWS service that this program calls.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Service {
+    /// Security Token Service.
+    Sts,
+    /// Identity Store: the users and groups of Identity Center.
+    IdentityStore,
+    /// SSO Admin: the permission sets and assignments of Identity Center.
+    SsoAdmin,
+    /// Organizations.
+    Organizations,
+}
+
+impl Service {
+    /// All services.
+    pub const ALL: [Self; 4] = [Self::Sts, Self::IdentityStore, Self::SsoAdmin, Self::Organizations];
+
+    /// The service's name in IAM policies: what stands before the colon of an action.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sts => "sts",
+            Self::IdentityStore => "identitystore",
+            Self::SsoAdmin => "sso",
+            Self::Organizations => "organizations",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One operation of a service, and whether it may be sent twice.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Operation {
+    pub(super) service: Service,
+    pub(super) name: &'static str,
+    pub(super) repeat: Repeat,
+}
+
+/// Whether a call may be sent again when its first outcome is unknown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Repeat {
+    /// A read, or a write whose second execution changes nothing and says so.
+    Safe,
+    /// Only when the first one was certainly not carried out.
+    IfNotCarriedOut,
+}
+
+impl Operation {
+    /// An operation that may be repeated.
+    pub(super) const fn safe(service: Service, name: &'static str) -> Self {
+        Self { service, name, repeat: Repeat::Safe }
+    }
+
+    /// An operation that must not be repeated blindly.
+    pub(super) const fn once(service: Service, name: &'static str) -> Self {
+        Self { service, name, repeat: Repeat::IfNotCarriedOut }
+    }
+
+    /// The IAM action that permits the operation; for all operations used here it bears the operation's name.
+    pub(super) fn action(self) -> String {
+        format!("{}:{}", self.service, self.name)
+    }
+}

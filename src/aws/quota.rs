@@ -1,0 +1,108 @@
+//! How fast AWS may be called: the documented rates, kept per account, lowered while AWS throttles.
+
+mod bucket;
+mod rates;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::bucket::Bucket;
+pub(super) use self::bucket::Ticket;
+use self::rates::{Rates, Shared};
+use super::account::AccountId;
+use super::error::AccessError;
+use super::operation::Operation;
+use crate::config::QuotaSetting;
+
+/// Who goes first where several wait for the same bucket.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Priority {
+    /// Somebody waits for a change of access.
+    Provisioning,
+    /// A crawl.
+    Sync,
+}
+
+/// The gate in front of every call: a token bucket per (what shares a rate, account), and one bound of calls in
+/// flight for all of them.
+#[derive(Debug)]
+pub(super) struct Quotas {
+    rates: Option<Rates>,
+    buckets: Mutex<HashMap<(Shared, Option<AccountId>), Arc<Bucket>>>,
+    slots: Option<Arc<Semaphore>>,
+    tickets: AtomicU64,
+}
+
+impl Quotas {
+    /// The rates of the setting, and at most `workers` calls in flight.
+    pub(super) fn new(setting: &QuotaSetting, workers: Option<NonZeroUsize>) -> Result<Self, AccessError> {
+        let rates = match setting {
+            QuotaSetting::Documented => Some(Rates::documented()),
+            QuotaSetting::Off => None,
+            QuotaSetting::File(path) => {
+                let fault = |fault: String| AccessError::QuotaFile { path: path.clone(), fault };
+                let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
+                Some(Rates::from_yaml(&text).map_err(|error| fault(error.to_string()))?)
+            }
+        };
+        // tokio bounds the permits of a semaphore; a bound above that is none.
+        let slots =
+            workers.filter(|n| n.get() <= Semaphore::MAX_PERMITS).map(|n| Arc::new(Semaphore::new(n.get())));
+        Ok(Self { rates, buckets: Mutex::default(), slots, tickets: AtomicU64::new(0) })
+    }
+
+    /// A place in line for one call. A call that is sent again keeps its place, so that a retry goes before calls
+    /// that came later.
+    pub(super) fn ticket(&self, priority: Priority) -> Ticket {
+        Ticket { priority, number: self.tickets.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Waits until one call may be sent: its bucket has a token, and a slot is free. `bounded` false leaves the
+    /// slots out, for calls that another call waits for while it holds one.
+    ///
+    /// Cancel-safe: a caller that goes away takes no token and no slot with it.
+    pub(super) async fn admit(
+        &self,
+        operation: Operation,
+        account: Option<&AccountId>,
+        ticket: Ticket,
+        bounded: bool,
+    ) -> Admission {
+        let slots = self.slots.as_ref().filter(|_| bounded);
+        match self.bucket(operation, account) {
+            Some(bucket) => {
+                let slot = bucket.admit(ticket, slots).await;
+                Admission { bucket: Some(bucket), _slot: slot }
+            }
+            None => Admission { bucket: None, _slot: bucket::slot(slots).await },
+        }
+    }
+
+    fn bucket(&self, operation: Operation, account: Option<&AccountId>) -> Option<Arc<Bucket>> {
+        let (shared, rate) = self.rates.as_ref()?.of(operation)?;
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.entry((shared, account.cloned())).or_insert_with(|| Arc::new(Bucket::new(rate)));
+        Some(Arc::clone(bucket))
+    }
+}
+
+/// The permission to send one request now. The slot is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Admission {
+    bucket: Option<Arc<Bucket>>,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Admission {
+    /// AWS throttled the request: slow this bucket down, and let nothing pass before `retry_after` is over.
+    pub(super) fn throttled(&self, retry_after: Option<Duration>) {
+        if let Some(bucket) = &self.bucket {
+            bucket.throttled(retry_after);
+        }
+    }
+}

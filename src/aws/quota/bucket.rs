@@ -1,0 +1,187 @@
+//! One token bucket with a line of waiters.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+
+use super::Priority;
+use super::rates::Rate;
+
+/// Share of the published burst that is used: what is left absorbs the jitter of the way, which lets requests
+/// arrive closer together than they were sent.
+const BURST_SHARE: f64 = 0.75;
+/// What a throttled reply leaves of the rate.
+const DECREASE: f64 = 0.7;
+/// Replies to requests that were under way together count as one sign.
+const ONE_SIGN: Duration = Duration::from_secs(1);
+/// The rate never falls below this share of the published one.
+const FLOOR: f64 = 0.05;
+/// Seconds in which the rate climbs from nothing to the published one.
+const RECOVERY_SECONDS: f64 = 60.0;
+
+/// A place in line: by priority, then in the order of arrival.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(in crate::aws) struct Ticket {
+    pub(super) priority: Priority,
+    pub(super) number: u64,
+}
+
+/// Tokens that drip in at a rate; each admitted request takes one, in the order of the tickets.
+///
+/// In any span of `t` seconds it admits at most `burst + rate * t` requests. A throttled reply lowers the rate at
+/// once and by a factor, time without one raises it evenly, up to the published rate and never above it.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    ceiling: f64,
+    rate: f64,
+    burst: f64,
+    tokens: f64,
+    refilled: Instant,
+    lowered: Option<Instant>,
+    not_before: Instant,
+    line: BTreeMap<Ticket, Arc<Notify>>,
+}
+
+/// What the holder of a ticket has to do.
+enum Turn {
+    /// Others go first.
+    Behind,
+    /// First in line, but there is no token before this moment.
+    At(Instant),
+    /// First in line, and there is a token.
+    Now,
+}
+
+impl Bucket {
+    pub(super) fn new(rate: Rate) -> Self {
+        let now = Instant::now();
+        let burst = (rate.burst * BURST_SHARE).max(1.0);
+        let state = State {
+            ceiling: rate.per_second,
+            rate: rate.per_second,
+            burst,
+            tokens: burst,
+            refilled: now,
+            lowered: None,
+            not_before: now,
+            line: BTreeMap::new(),
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// Waits for the ticket's turn, a token and, where there are slots, a free one. The token is taken last, when
+    /// the request can leave at once: tokens never pile up in front of busy slots.
+    pub(super) async fn admit(
+        &self,
+        ticket: Ticket,
+        slots: Option<&Arc<Semaphore>>,
+    ) -> Option<OwnedSemaphorePermit> {
+        let place = Place::join(self, ticket);
+        loop {
+            let turn = self.lock().turn(ticket, Instant::now());
+            match turn {
+                Turn::Behind => place.called.notified().await,
+                Turn::At(moment) => sleep_until(moment).await,
+                Turn::Now => {
+                    let slot = slot(slots).await;
+                    // While it waited for the slot, somebody of higher priority may have come.
+                    if self.lock().take(ticket, Instant::now()) {
+                        return slot;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Slows down; nothing passes before `retry_after` is over.
+    pub(super) fn throttled(&self, retry_after: Option<Duration>) {
+        self.lock().throttled(retry_after, Instant::now());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for one of the slots; without slots there is nothing to wait for.
+pub(super) async fn slot(slots: Option<&Arc<Semaphore>>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(slots?).acquire_owned().await.ok()
+}
+
+impl State {
+    fn turn(&mut self, ticket: Ticket, now: Instant) -> Turn {
+        if self.line.first_key_value().is_some_and(|(first, _)| *first != ticket) {
+            return Turn::Behind;
+        }
+        self.refill(now);
+        if now < self.not_before {
+            return Turn::At(self.not_before);
+        }
+        if self.tokens >= 1.0 {
+            return Turn::Now;
+        }
+        // The timer has a resolution of a millisecond; less than that would spin.
+        let seconds = ((1.0 - self.tokens) / self.rate).max(0.001);
+        Turn::At(now + Duration::from_secs_f64(seconds))
+    }
+
+    fn take(&mut self, ticket: Ticket, now: Instant) -> bool {
+        let ready = matches!(self.turn(ticket, now), Turn::Now);
+        if ready {
+            self.tokens -= 1.0;
+        }
+        ready
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let seconds = now.saturating_duration_since(self.refilled).as_secs_f64();
+        let rate = (self.rate + self.ceiling / RECOVERY_SECONDS * seconds).min(self.ceiling);
+        // The mean of both ends is exact while the rate climbs, and too little where it reached its ceiling.
+        self.tokens = (self.tokens + f64::midpoint(self.rate, rate) * seconds).min(self.burst);
+        self.rate = rate;
+        self.refilled = now;
+    }
+
+    fn throttled(&mut self, retry_after: Option<Duration>, now: Instant) {
+        self.refill(now);
+        if self.lowered.is_none_or(|then| now.saturating_duration_since(then) >= ONE_SIGN) {
+            self.rate = (self.rate * DECREASE).max(self.ceiling * FLOOR);
+            self.lowered = Some(now);
+        }
+        self.tokens = 0.0;
+        self.not_before = self.not_before.max(now + retry_after.unwrap_or_default());
+    }
+}
+
+/// Membership in the line, given up on drop, in whatever way the wait ends.
+struct Place<'a> {
+    bucket: &'a Bucket,
+    ticket: Ticket,
+    called: Arc<Notify>,
+}
+
+impl<'a> Place<'a> {
+    fn join(bucket: &'a Bucket, ticket: Ticket) -> Self {
+        let called = Arc::new(Notify::new());
+        bucket.lock().line.insert(ticket, Arc::clone(&called));
+        Self { bucket, ticket, called }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.bucket.lock();
+        state.line.remove(&self.ticket);
+        if let Some((_, next)) = state.line.first_key_value() {
+            next.notify_one();
+        }
+    }
+}

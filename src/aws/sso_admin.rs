@@ -1,0 +1,348 @@
+//! SSO Admin: instances, permission sets and account assignments of Identity Center.
+
+use aws_sdk_ssoadmin::Client;
+use aws_sdk_ssoadmin::types::{self, AccountAssignmentOperationStatus, StatusValues, TargetType};
+use aws_types::request_id::RequestId;
+use futures::stream::BoxStream;
+
+use super::account::AccountId;
+use super::call::{Answer, Lane};
+use super::error::CallError;
+use super::operation::{Operation, Service};
+use super::pages::pages;
+
+const LIST_INSTANCES: Operation = Operation::safe(Service::SsoAdmin, "ListInstances");
+const LIST_PERMISSION_SETS: Operation = Operation::safe(Service::SsoAdmin, "ListPermissionSets");
+const DESCRIBE_PERMISSION_SET: Operation = Operation::safe(Service::SsoAdmin, "DescribePermissionSet");
+const LIST_PROVISIONED: Operation =
+    Operation::safe(Service::SsoAdmin, "ListPermissionSetsProvisionedToAccount");
+const LIST_ASSIGNMENTS: Operation = Operation::safe(Service::SsoAdmin, "ListAccountAssignments");
+const CREATION_STATUS: Operation =
+    Operation::safe(Service::SsoAdmin, "DescribeAccountAssignmentCreationStatus");
+const DELETION_STATUS: Operation =
+    Operation::safe(Service::SsoAdmin, "DescribeAccountAssignmentDeletionStatus");
+// These start work that goes on in AWS: a second one contradicts the first.
+const CREATE_ASSIGNMENT: Operation = Operation::once(Service::SsoAdmin, "CreateAccountAssignment");
+const DELETE_ASSIGNMENT: Operation = Operation::once(Service::SsoAdmin, "DeleteAccountAssignment");
+
+/// AWS's largest page.
+const PAGE: i32 = 100;
+
+/// Calls of SSO Admin about one Identity Center instance.
+#[derive(Clone, Debug)]
+pub struct SsoAdmin {
+    client: Client,
+    lane: Lane,
+    instance: String,
+}
+
+impl SsoAdmin {
+    pub(super) fn new(client: Client, lane: Lane, instance: String) -> Self {
+        Self { client, lane, instance }
+    }
+
+    /// ARNs of all permission sets, by pages (`sso:ListPermissionSets`).
+    pub fn permission_sets(&self) -> BoxStream<'static, Result<Vec<String>, CallError>> {
+        let (client, instance) = (self.client.clone(), self.instance.clone());
+        pages(self.lane.clone(), LIST_PERMISSION_SETS, move |lane, token| {
+            let request =
+                client.list_permission_sets().instance_arn(&instance).max_results(PAGE).set_next_token(token);
+            async move {
+                let page = lane
+                    .send(LIST_PERMISSION_SETS, || {
+                        request.clone().customize().interceptor(Answer::OBJECT).send()
+                    })
+                    .await?;
+                Ok((page.permission_sets.unwrap_or_default(), page.next_token))
+            }
+        })
+    }
+
+    /// Name and description of a permission set (`sso:DescribePermissionSet`).
+    pub async fn describe_permission_set(&self, arn: &str) -> Result<PermissionSet, CallError> {
+        let request =
+            self.client.describe_permission_set().instance_arn(&self.instance).permission_set_arn(arn);
+        let answer = self
+            .lane
+            .send(DESCRIBE_PERMISSION_SET, || request.clone().customize().interceptor(Answer::OBJECT).send())
+            .await?;
+        let name = answer.permission_set.as_ref().and_then(|set| set.name.clone());
+        let name = name.filter(|name| !name.is_empty()).ok_or_else(|| {
+            self.lane.malformed(DESCRIBE_PERMISSION_SET, format!("{arn} is described without a name"))
+        })?;
+        let description = answer.permission_set.and_then(|set| set.description);
+        Ok(PermissionSet { arn: arn.to_owned(), name, description })
+    }
+
+    /// ARNs of the permission sets that are provisioned to an account, by pages
+    /// (`sso:ListPermissionSetsProvisionedToAccount`).
+    pub fn provisioned_permission_sets(
+        &self,
+        account: &AccountId,
+    ) -> BoxStream<'static, Result<Vec<String>, CallError>> {
+        let (client, instance, account) = (self.client.clone(), self.instance.clone(), account.clone());
+        pages(self.lane.clone(), LIST_PROVISIONED, move |lane, token| {
+            let request = client
+                .list_permission_sets_provisioned_to_account()
+                .instance_arn(&instance)
+                .account_id(account.as_str())
+                .max_results(PAGE)
+                .set_next_token(token);
+            async move {
+                let page = lane
+                    .send(LIST_PROVISIONED, || request.clone().customize().interceptor(Answer::OBJECT).send())
+                    .await?;
+                Ok((page.permission_sets.unwrap_or_default(), page.next_token))
+            }
+        })
+    }
+
+    /// Who is assigned a permission set in an account, by pages (`sso:ListAccountAssignments`).
+    pub fn assignments(
+        &self,
+        account: &AccountId,
+        permission_set: &str,
+    ) -> BoxStream<'static, Result<Vec<Assignment>, CallError>> {
+        let (client, instance) = (self.client.clone(), self.instance.clone());
+        let (account, permission_set) = (account.clone(), permission_set.to_owned());
+        pages(self.lane.clone(), LIST_ASSIGNMENTS, move |lane, token| {
+            let request = client
+                .list_account_assignments()
+                .instance_arn(&instance)
+                .account_id(account.as_str())
+                .permission_set_arn(&permission_set)
+                .max_results(PAGE)
+                .set_next_token(token);
+            async move {
+                let page = lane
+                    .send(LIST_ASSIGNMENTS, || request.clone().customize().interceptor(Answer::OBJECT).send())
+                    .await?;
+                let rows = page.account_assignments.unwrap_or_default().into_iter();
+                let rows = rows.map(|row| Assignment::read(row, &lane)).collect::<Result<_, _>>()?;
+                Ok((rows, page.next_token))
+            }
+        })
+    }
+
+    /// Asks for an assignment (`sso:CreateAccountAssignment`), which AWS then carries out by itself; its state is
+    /// asked for with [`creation_status`](Self::creation_status). Never sent twice blindly: where
+    /// [`CallError::may_have_happened`] is true, the assignments tell what came of it.
+    pub async fn create_assignment(&self, target: &AssignmentTarget) -> Result<AssignmentRequest, CallError> {
+        let request = self
+            .client
+            .create_account_assignment()
+            .instance_arn(&self.instance)
+            .target_id(target.account.as_str())
+            .target_type(TargetType::AwsAccount)
+            .permission_set_arn(&target.permission_set)
+            .principal_type(target.principal.to_sdk())
+            .principal_id(&target.principal_id);
+        let answer = self
+            .lane
+            .send(CREATE_ASSIGNMENT, || request.clone().customize().interceptor(Answer::OBJECT).send())
+            .await?;
+        let aws_request_id = answer.request_id().map(str::to_owned);
+        self.read_status(CREATE_ASSIGNMENT, answer.account_assignment_creation_status, aws_request_id)
+    }
+
+    /// Asks for the end of an assignment (`sso:DeleteAccountAssignment`), as
+    /// [`create_assignment`](Self::create_assignment) does for its begin.
+    pub async fn delete_assignment(&self, target: &AssignmentTarget) -> Result<AssignmentRequest, CallError> {
+        let request = self
+            .client
+            .delete_account_assignment()
+            .instance_arn(&self.instance)
+            .target_id(target.account.as_str())
+            .target_type(TargetType::AwsAccount)
+            .permission_set_arn(&target.permission_set)
+            .principal_type(target.principal.to_sdk())
+            .principal_id(&target.principal_id);
+        let answer = self
+            .lane
+            .send(DELETE_ASSIGNMENT, || request.clone().customize().interceptor(Answer::OBJECT).send())
+            .await?;
+        let aws_request_id = answer.request_id().map(str::to_owned);
+        self.read_status(DELETE_ASSIGNMENT, answer.account_assignment_deletion_status, aws_request_id)
+    }
+
+    /// How far a creation is (`sso:DescribeAccountAssignmentCreationStatus`).
+    pub async fn creation_status(&self, request_id: &str) -> Result<AssignmentRequest, CallError> {
+        let request = self
+            .client
+            .describe_account_assignment_creation_status()
+            .instance_arn(&self.instance)
+            .account_assignment_creation_request_id(request_id);
+        let answer = self
+            .lane
+            .send(CREATION_STATUS, || request.clone().customize().interceptor(Answer::OBJECT).send())
+            .await?;
+        let aws_request_id = answer.request_id().map(str::to_owned);
+        self.read_status(CREATION_STATUS, answer.account_assignment_creation_status, aws_request_id)
+    }
+
+    /// How far a deletion is (`sso:DescribeAccountAssignmentDeletionStatus`).
+    pub async fn deletion_status(&self, request_id: &str) -> Result<AssignmentRequest, CallError> {
+        let request = self
+            .client
+            .describe_account_assignment_deletion_status()
+            .instance_arn(&self.instance)
+            .account_assignment_deletion_request_id(request_id);
+        let answer = self
+            .lane
+            .send(DELETION_STATUS, || request.clone().customize().interceptor(Answer::OBJECT).send())
+            .await?;
+        let aws_request_id = answer.request_id().map(str::to_owned);
+        self.read_status(DELETION_STATUS, answer.account_assignment_deletion_status, aws_request_id)
+    }
+
+    fn read_status(
+        &self,
+        operation: Operation,
+        status: Option<AccountAssignmentOperationStatus>,
+        aws_request_id: Option<String>,
+    ) -> Result<AssignmentRequest, CallError> {
+        let malformed = |message: String| self.lane.malformed(operation, message);
+        let status = status.ok_or_else(|| malformed("it has no status".to_owned()))?;
+        let value = match status.status {
+            Some(StatusValues::InProgress) => AssignmentStatus::InProgress,
+            Some(StatusValues::Succeeded) => AssignmentStatus::Succeeded,
+            Some(StatusValues::Failed) => {
+                let reason = status.failure_reason.unwrap_or_else(|| "AWS gives no reason".to_owned());
+                AssignmentStatus::Failed { reason }
+            }
+            Some(other) => return Err(malformed(format!("unknown status {}", other.as_str()))),
+            None => return Err(malformed("its status has no value".to_owned())),
+        };
+        Ok(AssignmentRequest { request_id: status.request_id, status: value, aws_request_id })
+    }
+}
+
+/// The Identity Center instances that are visible to the caller, by pages (`sso:ListInstances`).
+pub(super) fn instances(client: Client, lane: Lane) -> BoxStream<'static, Result<Vec<Instance>, CallError>> {
+    pages(lane, LIST_INSTANCES, move |lane, token| {
+        let request = client.list_instances().max_results(PAGE).set_next_token(token);
+        async move {
+            let page = lane
+                .send(LIST_INSTANCES, || request.clone().customize().interceptor(Answer::OBJECT).send())
+                .await?;
+            let instances = page.instances.unwrap_or_default().into_iter();
+            let instances =
+                instances.map(|instance| Instance::read(instance, &lane)).collect::<Result<_, _>>()?;
+            Ok((instances, page.next_token))
+        }
+    })
+}
+
+/// An instance of Identity Center.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Instance {
+    /// Its ARN.
+    pub arn: String,
+    /// The id of its identity store.
+    pub identity_store_id: String,
+    /// The account that owns it: the organization's management account for the organization's instance.
+    pub owner_account_id: Option<String>,
+}
+
+/// A permission set.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PermissionSet {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name, never empty.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
+/// One principal's assignment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Assignment {
+    /// What the principal is.
+    pub principal: PrincipalKind,
+    /// Its id in the identity store, never empty.
+    pub principal_id: String,
+}
+
+/// What a principal is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PrincipalKind {
+    /// A user.
+    User,
+    /// A group.
+    Group,
+    /// A kind newer than this program, as AWS writes it.
+    Other(String),
+}
+
+/// Which permission set in which account for whom.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AssignmentTarget {
+    /// The account.
+    pub account: AccountId,
+    /// ARN of the permission set.
+    pub permission_set: String,
+    /// What the principal is.
+    pub principal: PrincipalKind,
+    /// The principal's id in the identity store.
+    pub principal_id: String,
+}
+
+/// A change of an assignment that AWS carries out by itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AssignmentRequest {
+    /// The id to ask for its state with.
+    pub request_id: Option<String>,
+    /// How far it is.
+    pub status: AssignmentStatus,
+    /// AWS's id of the HTTP request, as CloudTrail shows it.
+    pub aws_request_id: Option<String>,
+}
+
+/// How far a change of an assignment is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AssignmentStatus {
+    /// AWS works on it.
+    InProgress,
+    /// It is done.
+    Succeeded,
+    /// It was not done.
+    Failed {
+        /// AWS's reason.
+        reason: String,
+    },
+}
+
+impl Instance {
+    fn read(instance: types::InstanceMetadata, lane: &Lane) -> Result<Self, CallError> {
+        let lacks = |member: &str| lane.malformed(LIST_INSTANCES, format!("an instance has no {member}"));
+        Ok(Self {
+            arn: instance.instance_arn.ok_or_else(|| lacks("InstanceArn"))?,
+            identity_store_id: instance.identity_store_id.ok_or_else(|| lacks("IdentityStoreId"))?,
+            owner_account_id: instance.owner_account_id,
+        })
+    }
+}
+
+impl Assignment {
+    fn read(row: types::AccountAssignment, lane: &Lane) -> Result<Self, CallError> {
+        let lacks = |member: &str| lane.malformed(LIST_ASSIGNMENTS, format!("an assignment has no {member}"));
+        let principal = match row.principal_type.ok_or_else(|| lacks("PrincipalType"))? {
+            types::PrincipalType::User => PrincipalKind::User,
+            types::PrincipalType::Group => PrincipalKind::Group,
+            other => PrincipalKind::Other(other.as_str().to_owned()),
+        };
+        let id = row.principal_id.filter(|id| !id.is_empty()).ok_or_else(|| lacks("PrincipalId"))?;
+        Ok(Self { principal, principal_id: id })
+    }
+}
+
+impl PrincipalKind {
+    fn to_sdk(&self) -> types::PrincipalType {
+        match self {
+            Self::User => types::PrincipalType::User,
+            Self::Group => types::PrincipalType::Group,
+            Self::Other(kind) => types::PrincipalType::from(kind.as_str()),
+        }
+    }
+}
