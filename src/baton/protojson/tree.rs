@@ -31,11 +31,18 @@ impl Serialize for Json {
     }
 }
 
-impl<T: Into<serde_json::Value>> From<T> for Json {
-    fn from(value: T) -> Self {
-        Self::Scalar(value.into())
-    }
+/// Each kind by itself: a blanket implementation collides with those of crates that are generic over `Vec`.
+macro_rules! scalars {
+    ($($kind:ty),+) => {
+        $(impl From<$kind> for Json {
+            fn from(value: $kind) -> Self {
+                Self::Scalar(value.into())
+            }
+        })+
+    };
 }
+
+scalars!(bool, i32, u32, i64, &str, String, serde_json::Value);
 
 /// The JSON of a message; the well-known types have a notation of their own.
 pub(super) fn of_message(message: &DynamicMessage) -> Result<Json, JsonError> {
