@@ -3,3 +3,4 @@
 pub mod aws;
 pub mod baton;
 pub mod config;
+pub mod control_plane;

@@ -1,0 +1,229 @@
+//! Typed calls of the Baton service.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use super::channel::{self, ChannelSetupError};
+use super::error::{Rpc, RpcError};
+use super::finish::Finish;
+use super::network::Network;
+use super::token::{TokenSetupError, Tokens};
+use super::{hint, os_info};
+use crate::baton::api::baton_service_client::BatonServiceClient;
+use crate::baton::{api, v2};
+use crate::config::ControlPlaneSettings;
+
+/// Largest answer that is read, in bytes; a page of a hundred tasks stays far below.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+/// Most tasks that one call may ask for.
+const LARGEST_PAGE: u32 = 100;
+
+/// A client of the Baton service. Clones share its channel and its access token.
+///
+/// Every call fills in the host id, waits at most for its deadline (connection and token included) and renews
+/// the token once if the service rejects it. All calls are cancel-safe.
+#[derive(Clone, Debug)]
+pub struct Client {
+    service: BatonServiceClient<Channel>,
+    tokens: Tokens,
+    host_id: String,
+}
+
+/// What the service answers when asked for one task.
+#[derive(Clone, Debug, Default)]
+pub struct PolledTask {
+    /// The task; `None` when there is nothing to do.
+    pub task: Option<api::Task>,
+    /// How long to wait before asking again, 0 to 5 minutes.
+    pub next_poll: Duration,
+}
+
+/// What the service answers when asked for several tasks.
+#[derive(Clone, Debug, Default)]
+pub struct PolledTasks {
+    /// The tasks, in the order in which they are to be done.
+    pub tasks: Vec<api::Task>,
+    /// How long to wait before asking again, 0 to 5 minutes.
+    pub next_poll: Duration,
+}
+
+/// What the service answers to a heartbeat.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Heartbeat {
+    /// How long to wait before the next one, 1 second to 5 minutes.
+    pub next: Duration,
+    /// Whether the task is to be given up.
+    pub cancelled: bool,
+}
+
+impl Client {
+    /// Prepares a client; nothing is connected and no token fetched before the first call. `token_timeout` bounds
+    /// a request to the token endpoint.
+    pub fn new(
+        settings: &ControlPlaneSettings,
+        host_id: &str,
+        network: &Network,
+        token_timeout: Duration,
+    ) -> Result<Self, SetupError> {
+        let tokens = Tokens::new(settings, network, token_timeout)?;
+        Ok(Self::over(channel::open(settings, network)?, tokens, host_id))
+    }
+
+    pub(super) fn over(channel: Channel, tokens: Tokens, host_id: &str) -> Self {
+        let service = BatonServiceClient::new(channel).max_decoding_message_size(LARGEST_ANSWER);
+        Self { service, tokens, host_id: host_id.to_owned() }
+    }
+
+    /// Announces the connector (`Hello`): at start with an empty `task_id`, later as the answer to a hello task.
+    pub async fn hello(&self, task_id: &str, metadata: v2::ConnectorMetadata) -> Result<(), RpcError> {
+        let request = api::BatonServiceHelloRequest {
+            host_id: self.host_id.clone(),
+            task_id: task_id.to_owned(),
+            build_info: Some(os_info::build_info()),
+            os_info: Some(os_info::read()),
+            connector_metadata: Some(metadata),
+            ..Default::default()
+        };
+        self.unary(Rpc::Hello, request, |mut service, request| {
+            async move { service.hello(request).await }.boxed()
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Leases at most one task (`GetTask`).
+    pub async fn get_task(&self) -> Result<PolledTask, RpcError> {
+        let request = api::BatonServiceGetTaskRequest { host_id: self.host_id.clone() };
+        let answer = self
+            .unary(Rpc::GetTask, request, |mut service, request| {
+                async move { service.get_task(request).await }.boxed()
+            })
+            .await?;
+        Ok(PolledTask { task: answer.task.filter(is_work), next_poll: hint::next_poll(answer.next_poll) })
+    }
+
+    /// Leases up to `page_size` tasks, but not those in `known` (`GetTasks`); the service's bound of 100 is kept.
+    pub async fn get_tasks(&self, page_size: u32, known: Vec<String>) -> Result<PolledTasks, RpcError> {
+        let request = api::BatonServiceGetTasksRequest {
+            host_id: self.host_id.clone(),
+            page_size: page_size.clamp(1, LARGEST_PAGE),
+            known_task_ids: known,
+            ..Default::default()
+        };
+        let answer = self
+            .unary(Rpc::GetTasks, request, |mut service, request| {
+                async move { service.get_tasks(request).await }.boxed()
+            })
+            .await?;
+        Ok(PolledTasks {
+            tasks: answer.tasks.into_iter().filter(is_work).collect(),
+            next_poll: hint::next_poll(answer.next_poll),
+        })
+    }
+
+    /// Keeps a task leased (`Heartbeat`).
+    pub async fn heartbeat(&self, task_id: &str) -> Result<Heartbeat, RpcError> {
+        let request = api::BatonServiceHeartbeatRequest {
+            host_id: self.host_id.clone(),
+            task_id: task_id.to_owned(),
+            ..Default::default()
+        };
+        let answer = self
+            .unary(Rpc::Heartbeat, request, |mut service, request| {
+                async move { service.heartbeat(request).await }.boxed()
+            })
+            .await?;
+        Ok(Heartbeat { next: hint::next_heartbeat(answer.next_heartbeat), cancelled: answer.cancelled })
+    }
+
+    /// Reports once how a task ended (`FinishTask`).
+    pub(super) async fn finish_once(&self, task_id: &str, finish: Finish) -> Result<(), RpcError> {
+        let request = finish.into_request(self.host_id.clone(), task_id.to_owned());
+        self.unary(Rpc::FinishTask, request, |mut service, request| {
+            async move { service.finish_task(request).await }.boxed()
+        })
+        .await
+        .map(drop)
+    }
+
+    pub(super) fn host_id(&self) -> &str {
+        &self.host_id
+    }
+
+    pub(super) fn service(&self) -> BatonServiceClient<Channel> {
+        self.service.clone()
+    }
+
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    async fn unary<Req: Clone, Answer>(
+        &self,
+        rpc: Rpc,
+        message: Req,
+        send: impl Fn(
+            BatonServiceClient<Channel>,
+            Request<Req>,
+        ) -> BoxFuture<'static, Result<Response<Answer>, Status>>,
+    ) -> Result<Answer, RpcError> {
+        let call = async {
+            let mut renewed = false;
+            loop {
+                let authorization =
+                    self.tokens.authorization().await.map_err(|error| RpcError::from_token(rpc, &error))?;
+                let mut request = Request::new(message.clone());
+                request.metadata_mut().insert("authorization", authorization.value());
+                request.set_timeout(rpc.deadline());
+                match answered(rpc, send(self.service(), request)).await {
+                    Err(error) if error.rejects_the_token() && !renewed => {
+                        renewed = true;
+                        self.tokens.discard(&authorization).await;
+                    }
+                    answer => return answer.map(Response::into_inner),
+                }
+            }
+        };
+        timeout(rpc.deadline(), call).await.unwrap_or_else(|_| Err(RpcError::deadline_passed(rpc)))
+    }
+}
+
+/// Awaits a call. The library panics on some malformed answers (details of a status that are no base64), and an
+/// answer must not end more than its call.
+pub(super) async fn answered<Answer>(
+    rpc: Rpc,
+    call: impl Future<Output = Result<Answer, Status>>,
+) -> Result<Answer, RpcError> {
+    match AssertUnwindSafe(call).catch_unwind().await {
+        Ok(answer) => answer.map_err(|status| RpcError::from_status(rpc, &status)),
+        Err(_panic) => Err(RpcError::unreadable(rpc)),
+    }
+}
+
+/// "Nothing to do" comes as no task or as a task of kind none.
+fn is_work(task: &api::Task) -> bool {
+    !matches!(task.task_type, Some(api::task::TaskType::None(_)))
+}
+
+/// Why no client can be prepared.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection to the control plane cannot be prepared")]
+pub struct SetupError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl From<TokenSetupError> for SetupError {
+    fn from(error: TokenSetupError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<ChannelSetupError> for SetupError {
+    fn from(error: ChannelSetupError) -> Self {
+        Self(error.into())
+    }
+}

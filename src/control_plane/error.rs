@@ -1,0 +1,249 @@
+//! What can go wrong in a call, and what the caller may do about it.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use prost::Message as _;
+use prost_types::Any;
+use tonic::{Code, Status};
+
+use super::token::TokenError;
+use crate::baton::rpc;
+
+/// The calls of the Baton service that a connector makes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rpc {
+    /// `Hello`
+    Hello,
+    /// `GetTask`
+    GetTask,
+    /// `GetTasks`
+    GetTasks,
+    /// `Heartbeat`
+    Heartbeat,
+    /// `FinishTask`
+    FinishTask,
+    /// `UploadAsset`
+    UploadAsset,
+}
+
+impl Rpc {
+    /// Longest time from the call to its answer, waiting for connection and token included. An upload has no
+    /// fixed length: there it is the longest time without progress.
+    pub(super) fn deadline(self) -> Duration {
+        match self {
+            Self::Heartbeat | Self::FinishTask => Duration::from_secs(30),
+            Self::Hello => Duration::from_mins(1),
+            // A service may hold the question until it has a task.
+            Self::GetTask | Self::GetTasks | Self::UploadAsset => Duration::from_mins(2),
+        }
+    }
+}
+
+impl fmt::Display for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hello => "Hello",
+            Self::GetTask => "GetTask",
+            Self::GetTasks => "GetTasks",
+            Self::Heartbeat => "Heartbeat",
+            Self::FinishTask => "FinishTask",
+            Self::UploadAsset => "UploadAsset",
+        })
+    }
+}
+
+/// A call that did not succeed. Its `Display` is the operator's message, causes included.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{rpc}: {message}")]
+pub struct RpcError {
+    rpc: Rpc,
+    code: Code,
+    message: String,
+    details: Vec<Any>,
+    origin: Origin,
+}
+
+/// Who said no.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Origin {
+    /// The service answered with a status.
+    Service,
+    /// No answer arrived: connection, deadline, or an answer that no client can read.
+    Way,
+    /// The token endpoint does not accept our identity.
+    TokenRefused,
+    /// The token endpoint gave no token for now.
+    TokenUnavailable,
+}
+
+impl RpcError {
+    /// The call that failed.
+    pub fn rpc(&self) -> Rpc {
+        self.rpc
+    }
+
+    /// The gRPC code: the service's own, or the one that fits what happened on the way.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Whether the same call would fail again until somebody changes a setting or the control plane: the codes
+    /// Unauthenticated, `PermissionDenied`, `InvalidArgument`, `Unimplemented`, `FailedPrecondition` and
+    /// `NotFound` in the service's own answer, or a token endpoint that refuses us. Trouble on the way and a token
+    /// endpoint out of order never are.
+    pub fn is_permanent(&self) -> bool {
+        match self.origin {
+            Origin::TokenRefused => true,
+            Origin::Way | Origin::TokenUnavailable => false,
+            Origin::Service => matches!(
+                self.code,
+                Code::Unauthenticated
+                    | Code::PermissionDenied
+                    | Code::InvalidArgument
+                    | Code::Unimplemented
+                    | Code::FailedPrecondition
+                    | Code::NotFound
+            ),
+        }
+    }
+
+    /// Whether the token endpoint refuses our identity; polling faster than every few minutes is then pointless.
+    pub fn is_identity_refused(&self) -> bool {
+        self.origin == Origin::TokenRefused
+    }
+
+    /// Whether the service does not take an outcome, now or ever (unknown task, wrong request).
+    pub(super) fn refuses_the_request(&self) -> bool {
+        self.origin == Origin::Service
+            && (matches!(self.code, Code::AlreadyExists | Code::OutOfRange)
+                || (self.is_permanent() && self.code != Code::Unauthenticated))
+    }
+
+    /// Whether the service itself rejects the token that it was shown.
+    pub(super) fn rejects_the_token(&self) -> bool {
+        self.origin == Origin::Service && self.code == Code::Unauthenticated
+    }
+
+    /// This error as the status of a task that failed because of it.
+    pub fn to_status(&self) -> rpc::Status {
+        rpc::Status { code: self.code.into(), message: self.to_string(), details: self.details.clone() }
+    }
+
+    pub(super) fn from_status(rpc: Rpc, status: &Status) -> Self {
+        // A status with a cause was made on our side: the connection broke, or could not be made.
+        if status.source().is_some() {
+            let message = format!("cannot reach the control plane: {}", chain(status.source()));
+            return Self::on_the_way(rpc, Code::Unavailable, message);
+        }
+        let details = rpc::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
+        let message = match status.message() {
+            "" => format!("the control plane answers {:?}", status.code()),
+            text => format!("the control plane answers {:?}: {text}", status.code()),
+        };
+        Self { rpc, code: status.code(), message, details, origin: Origin::Service }
+    }
+
+    pub(super) fn from_token(rpc: Rpc, error: &TokenError) -> Self {
+        let (code, origin) = if error.is_permanent() {
+            (Code::Unauthenticated, Origin::TokenRefused)
+        } else {
+            (Code::Unavailable, Origin::TokenUnavailable)
+        };
+        Self { rpc, code, message: chain(Some(error)), details: Vec::new(), origin }
+    }
+
+    pub(super) fn deadline_passed(rpc: Rpc) -> Self {
+        let message = format!("no answer from the control plane within {} s", rpc.deadline().as_secs());
+        Self::on_the_way(rpc, Code::DeadlineExceeded, message)
+    }
+
+    pub(super) fn unreadable(rpc: Rpc) -> Self {
+        Self::on_the_way(rpc, Code::Internal, "the control plane's answer cannot be read".to_owned())
+    }
+
+    pub(super) fn cut_short(rpc: Rpc) -> Self {
+        let message = "the control plane answered before it had received everything".to_owned();
+        Self::on_the_way(rpc, Code::Aborted, message)
+    }
+
+    fn on_the_way(rpc: Rpc, code: Code, message: String) -> Self {
+        Self { rpc, code, message, details: Vec::new(), origin: Origin::Way }
+    }
+}
+
+/// An error and its causes on one line, without the repetitions that wrappers are fond of.
+pub(super) fn chain(error: Option<&(dyn Error + 'static)>) -> String {
+    let mut text = String::new();
+    for cause in std::iter::successors(error, |&error| error.source()) {
+        let part = cause.to_string();
+        if text.ends_with(&part) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&part);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_codes_that_nobody_can_wait_out_are_permanent() {
+        let permanent = [
+            Code::Unauthenticated,
+            Code::PermissionDenied,
+            Code::InvalidArgument,
+            Code::Unimplemented,
+            Code::FailedPrecondition,
+            Code::NotFound,
+        ];
+        for number in 0..=16 {
+            let code = Code::from_i32(number);
+            let error = RpcError::from_status(Rpc::Hello, &Status::new(code, "no"));
+            assert_eq!(error.is_permanent(), permanent.contains(&code), "{code:?}");
+            assert_eq!(error.code(), code);
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_is_transient_and_tells_its_cause() {
+        let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
+        let error = RpcError::from_status(Rpc::GetTask, &Status::from_error(Box::new(broken)));
+        assert!(!error.is_permanent());
+        assert_eq!(error.code(), Code::Unavailable);
+        assert_eq!(error.to_string(), "GetTask: cannot reach the control plane: reset by peer");
+    }
+
+    #[test]
+    fn details_of_a_status_survive() {
+        let detail = Any { type_url: "type.googleapis.com/google.rpc.ErrorInfo".into(), value: vec![1, 2] };
+        let inner =
+            rpc::Status { code: 9, message: String::new(), details: vec![detail.clone()] }.encode_to_vec();
+        let status = Status::with_details(Code::FailedPrecondition, "declined", inner.into());
+        let error = RpcError::from_status(Rpc::FinishTask, &status).to_status();
+        assert_eq!(error.details, vec![detail]);
+        assert_eq!(error.code, 9);
+    }
+
+    #[test]
+    fn an_outcome_is_given_up_only_when_the_service_refuses_it() {
+        for (code, refused) in [
+            (Code::NotFound, true),
+            (Code::InvalidArgument, true),
+            (Code::AlreadyExists, true),
+            (Code::Unauthenticated, false),
+            (Code::Unavailable, false),
+            (Code::Unknown, false),
+            (Code::Internal, false),
+        ] {
+            let error = RpcError::from_status(Rpc::FinishTask, &Status::new(code, ""));
+            assert_eq!(error.refuses_the_request(), refused, "{code:?}");
+        }
+    }
+}

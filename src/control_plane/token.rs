@@ -1,0 +1,404 @@
+//! Access tokens: fetched with a signed assertion, kept for all calls, renewed shortly before they expire.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tonic::metadata::{Ascii, MetadataValue};
+use zeroize::Zeroizing;
+
+use super::assertion::{self, AssertionError};
+use super::error::chain;
+use super::network::{Network, NetworkError, Proxies};
+use crate::config::ControlPlaneSettings;
+
+/// A token that expires within this time is not used any more.
+const UNUSABLE: Duration = Duration::from_secs(10);
+/// Renewal starts this long before a token becomes unusable, or after nine tenths of its life if that is later.
+const EARLY: Duration = Duration::from_secs(50);
+/// How long a still usable token goes on being used after its renewal failed.
+const PAUSE: Duration = Duration::from_secs(5);
+/// No token is kept longer, whatever its endpoint says.
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// A token answer is a few hundred bytes.
+const LARGEST_ANSWER: usize = 256 * 1024;
+
+/// The tokens of one client id. Clones share one cache, and at most one request to the endpoint is in flight.
+#[derive(Clone)]
+pub(super) struct Tokens {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: ControlPlaneSettings,
+    url: String,
+    http: reqwest::Client,
+    cached: Mutex<Option<Cached>>,
+}
+
+struct Cached {
+    authorization: Authorization,
+    renew_at: Instant,
+    unusable_at: Instant,
+}
+
+/// The value of the `authorization` metadata of a call.
+#[derive(Clone)]
+pub(super) struct Authorization {
+    value: MetadataValue<Ascii>,
+    fetched_at: Instant,
+}
+
+impl Authorization {
+    pub(super) fn value(&self) -> MetadataValue<Ascii> {
+        self.value.clone()
+    }
+}
+
+impl Tokens {
+    /// Makes an empty cache; nothing is fetched yet. `timeout` bounds a whole request to the endpoint.
+    pub(super) fn new(
+        settings: &ControlPlaneSettings,
+        network: &Network,
+        timeout: Duration,
+    ) -> Result<Self, TokenSetupError> {
+        let mut http = reqwest::Client::builder()
+            .tls_backend_preconfigured(network.tls(&[b"h2", b"http/1.1"])?)
+            .https_only(true)
+            // An assertion is for the endpoint that it was made for, not for where that one points.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .timeout(timeout)
+            .user_agent(concat!("batond-credential-provider batond/", env!("CARGO_PKG_VERSION")));
+        if network.proxies() == Proxies::Bypass {
+            http = http.no_proxy();
+        }
+        let url = format!("https://{}/auth/v1/token", settings.authority());
+        let shared = Shared {
+            settings: settings.clone(),
+            url,
+            http: http.build().map_err(|error| TokenSetupError::Http(chain(Some(&error))))?,
+            cached: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The authorization for a call that starts now, fetched if there is none or it is about to expire.
+    ///
+    /// Cancel-safe: a request in flight is given up, and the next caller makes its own.
+    pub(super) async fn authorization(&self) -> Result<Authorization, TokenError> {
+        // Held while fetching, so that all who wait share one request.
+        let mut cached = self.shared.cached.lock().await;
+        let now = Instant::now();
+        if let Some(token) = cached.as_ref().filter(|token| now < token.renew_at) {
+            return Ok(token.authorization.clone());
+        }
+        match self.shared.fetch(now).await {
+            Ok(token) => Ok(cached.insert(token).authorization.clone()),
+            Err(error) => match cached.as_mut().filter(|token| Instant::now() < token.unusable_at) {
+                Some(token) if !error.is_permanent() => {
+                    tracing::warn!(
+                        error = chain(Some(&error)),
+                        "access token cannot be renewed; going on with the present one"
+                    );
+                    token.renew_at = Instant::now() + PAUSE;
+                    Ok(token.authorization.clone())
+                }
+                _ => {
+                    *cached = None;
+                    Err(error)
+                }
+            },
+        }
+    }
+
+    /// Forgets `rejected`, unless it was replaced meanwhile: the next call fetches a new one.
+    pub(super) async fn discard(&self, rejected: &Authorization) {
+        let mut cached = self.shared.cached.lock().await;
+        if cached.as_ref().is_some_and(|token| token.authorization.fetched_at == rejected.fetched_at) {
+            *cached = None;
+        }
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("url", &self.shared.url).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    async fn fetch(&self, now: Instant) -> Result<Cached, TokenError> {
+        let assertion = assertion::sign_now(&self.settings).map_err(TokenError::Assertion)?;
+        let form = [
+            ("client_id", self.settings.client_id.as_str()),
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion.expose_secret()),
+        ];
+        let unreachable =
+            |error: reqwest::Error| TokenError::Unreachable { reason: chain(Some(&error.without_url())) };
+        let mut response = self.http.post(&self.url).form(&form).send().await.map_err(unreachable)?;
+        classify(response.status())?;
+        let mut body = Zeroizing::new(Vec::new());
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > LARGEST_ANSWER {
+                return Err(TokenError::Malformed { fault: "it is too long" });
+            }
+        }
+        read(&body, now)
+    }
+}
+
+/// What the status of the endpoint's answer means; anything but 200 is an error.
+fn classify(status: StatusCode) -> Result<(), TokenError> {
+    let code = status.as_u16();
+    match code {
+        200 => Ok(()),
+        408 | 425 | 429 | 500..=599 => Err(TokenError::OutOfOrder { status: code }),
+        _ => Err(TokenError::Refused { status: code }),
+    }
+}
+
+/// Reads the endpoint's answer. Its life is counted from `asked_at`, the moment before the request.
+fn read(body: &[u8], asked_at: Instant) -> Result<Cached, TokenError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        access_token: Option<SecretString>,
+        token_type: Option<String>,
+        expires_in: Option<f64>,
+    }
+
+    // The parser's own message quotes the answer, which may hold a token.
+    let answer: Answer = serde_json::from_slice(body)
+        .map_err(|_| TokenError::Malformed { fault: "it is not the JSON of a token answer" })?;
+    let token = answer.access_token.filter(|token| !token.expose_secret().is_empty());
+    let token = token.ok_or(TokenError::Malformed { fault: "access_token is missing or empty" })?;
+    let kind = normalise(answer.token_type.as_deref().unwrap_or_default());
+    let text = Zeroizing::new(format!("{kind} {}", token.expose_secret()));
+    let mut value: MetadataValue<Ascii> = text.parse().map_err(|_| TokenError::Malformed {
+        fault: "access_token or token_type does not fit into a header",
+    })?;
+    value.set_sensitive(true);
+
+    let life = answer.expires_in.unwrap_or_default().max(0.0);
+    let life = Duration::try_from_secs_f64(life).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE);
+    let usable = life.saturating_sub(UNUSABLE);
+    Ok(Cached {
+        authorization: Authorization { value, fetched_at: asked_at },
+        renew_at: asked_at + usable.saturating_sub(EARLY.min(life / 10)),
+        unusable_at: asked_at + usable,
+    })
+}
+
+/// Token types are case-insensitive; servers of calls often are not.
+fn normalise(kind: &str) -> &str {
+    match kind {
+        "" => "Bearer",
+        kind if kind.eq_ignore_ascii_case("bearer") => "Bearer",
+        kind if kind.eq_ignore_ascii_case("mac") => "MAC",
+        kind if kind.eq_ignore_ascii_case("basic") => "Basic",
+        kind => kind,
+    }
+}
+
+/// Why there is no access token. No variant carries a secret.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The endpoint does not accept this client.
+    #[error(
+        "the token endpoint refuses this client with HTTP status {status}: check BATON_CLIENT_ID, \
+         BATON_CLIENT_SECRET and the clock of this host"
+    )]
+    Refused {
+        /// The HTTP status of its answer.
+        status: u16,
+    },
+    /// The endpoint cannot serve anybody now.
+    #[error("the token endpoint is out of order: HTTP status {status}")]
+    OutOfOrder {
+        /// The HTTP status of its answer.
+        status: u16,
+    },
+    /// No answer arrived: name resolution, connection, TLS or a timeout.
+    #[error("the token endpoint cannot be reached: {reason}")]
+    Unreachable {
+        /// The causes, outermost first.
+        reason: String,
+    },
+    /// The endpoint answers 200 without a token that can be used.
+    #[error("the token endpoint's answer cannot be used: {fault}")]
+    Malformed {
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// The assertion could not be signed.
+    #[error("the client assertion cannot be signed")]
+    #[expect(private_interfaces, reason = "the cause is for reading only")]
+    Assertion(#[source] AssertionError),
+}
+
+impl TokenError {
+    /// Whether asking again gives the same answer until a setting changes here or there.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Malformed { .. } | Self::Assertion(_) => true,
+            Self::OutOfOrder { .. } | Self::Unreachable { .. } => false,
+        }
+    }
+}
+
+/// Why no client of the token endpoint can be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TokenSetupError {
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error("the client of the token endpoint cannot be set up: {0}")]
+    Http(String),
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use rustls_pki_types::CertificateDer;
+
+    use super::*;
+
+    /// The key pair of RFC 8037, appendix A.1.
+    pub(in super::super) fn secret_with(key_id: Option<&str>) -> String {
+        let kid = key_id.map(|kid| format!(r#","kid":"{kid}""#)).unwrap_or_default();
+        let jwk = format!(
+            r#"{{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"{kid}}}"#
+        );
+        format!("secret-token:conductorone.com:v1:{}", URL_SAFE_NO_PAD.encode(jwk))
+    }
+
+    pub(in super::super) fn settings(client_id: &str, key_id: Option<&str>) -> ControlPlaneSettings {
+        ControlPlaneSettings {
+            client_id: client_id.parse().unwrap(),
+            client_secret: secret_with(key_id).parse().unwrap(),
+            api_host: None,
+        }
+    }
+
+    /// A network that trusts one certificate authority of its own.
+    pub(in super::super) fn network() -> Network {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let authority = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
+        Network::trusting([CertificateDer::from(authority.der().to_vec())], Proxies::Bypass).unwrap()
+    }
+
+    /// Tokens that hold a valid one already and never ask for another.
+    pub(in super::super) fn filled() -> Tokens {
+        let tokens =
+            Tokens::new(&settings("name@127.0.0.1/test", None), &network(), Duration::from_secs(1)).unwrap();
+        let answer = br#"{"access_token":"canary-token","token_type":"bearer","expires_in":86400}"#;
+        *tokens.shared.cached.try_lock().unwrap() = Some(read(answer, Instant::now()).unwrap());
+        tokens
+    }
+
+    fn read_now(body: &str) -> Result<Cached, TokenError> {
+        read(body.as_bytes(), Instant::now())
+    }
+
+    #[test]
+    fn a_busy_endpoint_is_waited_for_and_a_refusing_one_is_not() {
+        for status in [408, 425, 429, 500, 502, 503, 504, 599] {
+            assert!(!classify(StatusCode::from_u16(status).unwrap()).unwrap_err().is_permanent(), "{status}");
+        }
+        for status in [201, 204, 301, 302, 307, 400, 401, 403, 404, 405] {
+            assert!(classify(StatusCode::from_u16(status).unwrap()).unwrap_err().is_permanent(), "{status}");
+        }
+        assert!(classify(StatusCode::OK).is_ok());
+    }
+
+    #[test]
+    fn an_unusable_answer_is_refused_without_being_quoted() {
+        for body in [
+            "",
+            "canary",
+            "[]",
+            r#"{"access_token":7}"#,
+            r#"{"access_token":""}"#,
+            r#"{"token_type":"canary"}"#,
+            r#"{"access_token":"canary\nx"}"#,
+            r#"{"access_token":"x","token_type":"canary\u0000"}"#,
+        ] {
+            let error = read_now(body).err().unwrap_or_else(|| panic!("{body} was accepted"));
+            assert!(error.is_permanent());
+            assert!(!format!("{error} {error:?}").contains("canary"), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_token_type_is_normalised_and_the_header_is_redacted() {
+        for (given, expected) in
+            [("", "Bearer"), ("bEARER", "Bearer"), ("mac", "MAC"), ("BASIC", "Basic"), ("DPoP", "DPoP")]
+        {
+            let body = format!(r#"{{"access_token":"canary","token_type":"{given}","expires_in":60}}"#);
+            let token = read_now(&body).unwrap().authorization.value();
+            assert_eq!(token.to_str().unwrap(), format!("{expected} canary"));
+            assert!(!format!("{token:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_it_becomes_unusable() {
+        for (expires_in, renew, unusable) in [
+            ("3600", 3540, 3590),
+            ("60", 44, 50),
+            ("11", 0, 1),
+            ("10", 0, 0),
+            ("0", 0, 0),
+            ("-5", 0, 0),
+            ("1e300", 86400 - 60, 86400 - 10),
+        ] {
+            let asked = Instant::now();
+            let body = format!(r#"{{"access_token":"t","expires_in":{expires_in}}}"#);
+            let token = read(body.as_bytes(), asked).unwrap();
+            assert_eq!((token.renew_at - asked).as_secs(), renew, "{expires_in}");
+            assert_eq!((token.unusable_at - asked).as_secs(), unusable, "{expires_in}");
+        }
+        let token = read_now(r#"{"access_token":"t"}"#).unwrap();
+        assert!(token.unusable_at <= Instant::now(), "a missing life means expired");
+    }
+
+    #[test]
+    fn the_override_moves_the_endpoint() {
+        let mut settings = settings("name@tenant.example.test:8443/x", None);
+        let tokens = |settings: &ControlPlaneSettings| {
+            Tokens::new(settings, &network(), Duration::from_secs(1)).unwrap()
+        };
+        assert_eq!(tokens(&settings).shared.url, "https://tenant.example.test:8443/auth/v1/token");
+        settings.api_host = Some("api.example.test:444".parse().unwrap());
+        let moved = tokens(&settings);
+        assert_eq!(moved.shared.url, "https://api.example.test:444/auth/v1/token");
+        assert_eq!(
+            format!("{moved:?}"),
+            r#"Tokens { url: "https://api.example.test:444/auth/v1/token", .. }"#
+        );
+    }
+
+    #[tokio::test]
+    async fn a_rejected_token_is_forgotten_once() {
+        let tokens = filled();
+        let first = tokens.authorization().await.unwrap();
+        tokens.discard(&first).await;
+        assert!(tokens.shared.cached.lock().await.is_none());
+
+        let newer = read_now(r#"{"access_token":"newer","expires_in":600}"#).unwrap();
+        *tokens.shared.cached.lock().await = Some(newer);
+        tokens.discard(&first).await;
+        assert!(tokens.shared.cached.lock().await.is_some(), "a newer token was thrown away");
+    }
+}
