@@ -5,9 +5,13 @@
 //! `type.googleapis.com` that the protocol uses in every `Any`.
 
 pub mod any;
+pub mod capability;
+pub mod entitlement;
+pub mod id;
 pub mod ksuid;
 pub mod profile;
 pub mod protojson;
+pub mod resource;
 pub mod time;
 
 #[allow(

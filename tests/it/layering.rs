@@ -11,12 +11,26 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("c1z", &["baton"]),
     (
         "cli",
-        &["aws", "baton", "c1z", "config", "connector", "control_plane", "daemon", "sync", "tasks", "telemetry"],
+        &[
+            "aws",
+            "baton",
+            "c1z",
+            "config",
+            "connector",
+            "control_plane",
+            "daemon",
+            "sync",
+            "tasks",
+            "telemetry",
+        ],
     ),
     ("config", &[]),
     ("connector", &["aws", "baton", "config"]),
     ("control_plane", &["baton", "config"]),
-    ("daemon", &["aws", "baton", "c1z", "config", "connector", "control_plane", "sync", "tasks", "telemetry"]),
+    (
+        "daemon",
+        &["aws", "baton", "c1z", "config", "connector", "control_plane", "sync", "tasks", "telemetry"],
+    ),
     ("expand", &["baton"]),
     ("sync", &["aws", "baton", "c1z", "config", "connector", "expand"]),
     ("tasks", &["aws", "baton", "c1z", "config", "connector", "sync"]),
@@ -55,7 +69,11 @@ fn sources() -> Vec<Source> {
                 let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
                 let text = std::fs::read_to_string(&path).unwrap();
                 let code: Vec<_> = text.lines().map(|line| line.split("//").next().unwrap()).collect();
-                sources.push(Source { room: first.trim_end_matches(".rs").into(), code: code.join("\n"), path });
+                sources.push(Source {
+                    room: first.trim_end_matches(".rs").into(),
+                    code: code.join("\n"),
+                    path,
+                });
             }
         }
     }

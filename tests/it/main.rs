@@ -1,5 +1,10 @@
 //! Integration tests, one binary: each module is named for what it proves.
 #![allow(missing_docs, reason = "a test binary has no readers but its own")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod layering;

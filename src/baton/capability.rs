@@ -1,0 +1,39 @@
+//! Capabilities of a connector, derived from its resource types.
+
+use std::collections::BTreeSet;
+
+use super::any;
+use super::v2::{
+    Capability, CapabilityPermissions, ConnectorCapabilities, CredentialDetails, Deprecated, OptInRequired,
+    ResourceType, ResourceTypeCapability, SkipSyncAnomalyDetection,
+};
+
+/// Builds what Hello and the `capabilities` command report: types in byte order of their id, the connector's list as
+/// the sorted union of theirs and of `more`.
+pub fn of_types(
+    types: impl IntoIterator<Item = (ResourceType, Vec<Capability>)>,
+    more: &[Capability],
+) -> ConnectorCapabilities {
+    let mut types: Vec<_> = types.into_iter().collect();
+    types.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+    let union: BTreeSet<i32> =
+        types.iter().flat_map(|(_, own)| own).chain(more).map(|capability| i32::from(*capability)).collect();
+    ConnectorCapabilities {
+        resource_type_capabilities: types.into_iter().map(|(kind, own)| of_type(kind, &own)).collect(),
+        connector_capabilities: union.into_iter().collect(),
+        credential_details: Some(CredentialDetails::default()),
+    }
+}
+
+fn of_type(resource_type: ResourceType, capabilities: &[Capability]) -> ResourceTypeCapability {
+    let annotations = &resource_type.annotations;
+    ResourceTypeCapability {
+        capabilities: capabilities.iter().map(|capability| i32::from(*capability)).collect(),
+        permissions: Some(any::find::<CapabilityPermissions>(annotations).unwrap_or_default()),
+        opt_in_required: any::has::<OptInRequired>(annotations),
+        skip_sync_anomaly_detection: any::has::<SkipSyncAnomalyDetection>(annotations),
+        deprecated: any::has::<Deprecated>(annotations),
+        resource_type: Some(resource_type),
+        ..ResourceTypeCapability::default()
+    }
+}

@@ -1,0 +1,211 @@
+//! The identifiers that reviews in a control plane are keyed by, and their grammars.
+//!
+//! Every id here must stay byte-identical to what earlier connectors wrote: a control plane stores configuration and
+//! decisions under them. Composition never escapes; parsing is the inverse only where the field defines one.
+
+use std::fmt;
+
+/// The separator between account and permission set in the id of an account entitlement.
+const ACCOUNT_ENTITLEMENT_SEPARATOR: char = '|';
+
+/// An id from outside that does not follow its grammar.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("malformed {what} {id:?}: {expected}")]
+pub struct IdError {
+    /// What the id should have named, in the field's words.
+    pub what: &'static str,
+    /// The id as received.
+    pub id: String,
+    /// The form that is accepted.
+    pub expected: &'static str,
+}
+
+impl IdError {
+    fn new(what: &'static str, id: &str, expected: &'static str) -> Self {
+        // An id is shown in logs and task answers: a hostile one must not flood them.
+        Self { what, id: id.chars().take(256).collect(), expected }
+    }
+}
+
+/// Composes the id of an entitlement: `<resource type>:<resource id>:<slug>`.
+pub fn entitlement_id(resource_type: &str, resource: &str, slug: &str) -> String {
+    format!("{resource_type}:{resource}:{slug}")
+}
+
+/// Composes the usual id of a grant: `<entitlement id>:<principal type>:<principal id>`.
+pub fn grant_id(entitlement: &str, principal_type: &str, principal: &str) -> String {
+    format!("{entitlement}:{principal_type}:{principal}")
+}
+
+/// Composes the id of a grant of an account assignment: `grant:<principal type>:<principal id>:<entitlement id>`.
+pub fn assignment_grant_id(principal_type: &str, principal: &str, entitlement: &str) -> String {
+    format!("grant:{principal_type}:{principal}:{entitlement}")
+}
+
+/// Composes the legacy id of a membership entitlement: `membership:<resource id>`.
+pub fn v1_membership_id(resource: &str) -> String {
+    format!("membership:{resource}")
+}
+
+/// Composes the legacy id of a grant: `grant:<legacy entitlement id>:<principal id>`.
+pub fn v1_grant_id(v1_entitlement: &str, principal: &str) -> String {
+    format!("grant:{v1_entitlement}:{principal}")
+}
+
+/// Composes the id of a permission set assignment (a binding): `<permission set ARN>-<account id>`.
+pub fn binding_id(permission_set: &str, account: &str) -> String {
+    format!("{permission_set}-{account}")
+}
+
+/// The directory of an Identity Center instance, as it appears in the ids of its users and groups.
+///
+/// The partition is always `aws` and the region is the *configured* one: both are part of the identity contract, also
+/// where the directory lives elsewhere.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Directory {
+    /// The configured Identity Center region.
+    pub region: String,
+    /// The identity store, `d-0123456789`.
+    pub store: String,
+}
+
+impl Directory {
+    /// The id of a user: `arn:aws:identitystore:<region>::<store>/user/<user id>`.
+    pub fn user(&self, id: &str) -> String {
+        format!("{self}/user/{id}")
+    }
+
+    /// The id of a group: `arn:aws:identitystore:<region>::<store>/group/<group id>`.
+    pub fn group(&self, id: &str) -> String {
+        format!("{self}/group/{id}")
+    }
+}
+
+impl fmt::Display for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "arn:aws:identitystore:{}::{}", self.region, self.store)
+    }
+}
+
+/// Takes the AWS user id out of the id of an Identity Center user.
+pub fn sso_user_of(id: &str) -> Result<&str, IdError> {
+    member_of(id, "/user/").ok_or_else(|| {
+        IdError::new("sso_user id", id, "expected arn:aws:identitystore:<region>::<store>/user/<id>")
+    })
+}
+
+/// Takes the AWS group id out of the id of an Identity Center group.
+pub fn sso_group_of(id: &str) -> Result<&str, IdError> {
+    member_of(id, "/group/").ok_or_else(|| {
+        IdError::new("sso_group id", id, "expected arn:aws:identitystore:<region>::<store>/group/<id>")
+    })
+}
+
+fn member_of<'a>(id: &'a str, marker: &str) -> Option<&'a str> {
+    let (_, resource) = id.strip_prefix("arn:")?.split_once(":identitystore:")?;
+    let (_, member) = resource.split_once(marker)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (!member.is_empty() && member.len() <= 64 && member.chars().all(plain)).then_some(member)
+}
+
+/// One permission set on one account: what an account assignment assigns.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Binding {
+    /// The 12-digit account id.
+    pub account: String,
+    /// The ARN of the permission set.
+    pub permission_set: String,
+}
+
+impl Binding {
+    /// Checks both halves.
+    pub fn new(account: &str, permission_set: &str) -> Result<Self, IdError> {
+        if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(IdError::new("account id", account, "expected 12 digits"));
+        }
+        let set =
+            permission_set.split_once(":permissionSet/").map(|(head, tail)| (head, tail.split_once('/')));
+        match set {
+            Some((head, Some((instance, id))))
+                if head.starts_with("arn:") && instance.starts_with("ssoins-") && id.starts_with("ps-") =>
+            {
+                Ok(Self { account: account.to_owned(), permission_set: permission_set.to_owned() })
+            }
+            _ => Err(IdError::new(
+                "permission set ARN",
+                permission_set,
+                "expected arn:aws:sso:::permissionSet/ssoins-<id>/ps-<id>",
+            )),
+        }
+    }
+
+    /// Parses the id of an account entitlement, `<account id>|<permission set ARN>`.
+    pub fn from_account_entitlement(id: &str) -> Result<Self, IdError> {
+        let (account, set) = id.split_once(ACCOUNT_ENTITLEMENT_SEPARATOR).ok_or_else(|| {
+            IdError::new("account entitlement id", id, "expected <account id>|<permission set ARN>")
+        })?;
+        Self::new(account, set)
+    }
+
+    /// The id of the account entitlement, `<account id>|<permission set ARN>`.
+    pub fn account_entitlement(&self) -> String {
+        format!("{}{ACCOUNT_ENTITLEMENT_SEPARATOR}{}", self.account, self.permission_set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SET: &str = "arn:aws:sso:::permissionSet/ssoins-7223a1b2c3d4e5f6/ps-0a1b2c3d4e5f6789";
+
+    fn directory() -> Directory {
+        Directory { region: "us-east-1".into(), store: "d-9067f2a1b3".into() }
+    }
+
+    #[test]
+    fn ids_have_the_shape_that_reviews_are_keyed_by() {
+        let user = directory().user("c4a8-1");
+        assert_eq!(user, "arn:aws:identitystore:us-east-1::d-9067f2a1b3/user/c4a8-1");
+        assert_eq!(directory().group("g"), "arn:aws:identitystore:us-east-1::d-9067f2a1b3/group/g");
+        let binding = Binding::new("123456789012", SET).unwrap();
+        assert_eq!(binding.account_entitlement(), format!("123456789012|{SET}"));
+        assert_eq!(binding_id(SET, "123456789012"), format!("{SET}-123456789012"));
+        assert_eq!(assignment_grant_id("sso_user", "u", "e"), "grant:sso_user:u:e");
+        assert_eq!(v1_grant_id(&v1_membership_id("g"), "u"), "grant:membership:g:u");
+        assert_eq!(grant_id(&entitlement_id("a", "b", "c"), "d", "e"), "a:b:c:d:e");
+    }
+
+    #[test]
+    fn malformed_ids_are_refused_with_the_form_that_is_accepted() {
+        for bad in ["", "u", "arn:aws:identitystore:r::d/user/", "arn:aws:iam::1:user/x", "arn:x/user/a b"] {
+            assert!(sso_user_of(bad).is_err(), "{bad}");
+        }
+        assert!(sso_group_of(&directory().user("x")).is_err());
+        for bad in
+            ["", "123456789012", "1234|x", &format!("12345678901x|{SET}"), "123456789012|arn:aws:iam::aws:x"]
+        {
+            assert!(Binding::from_account_entitlement(bad).is_err(), "{bad}");
+        }
+        let long = IdError::new("x", &"é".repeat(10_000), "y");
+        assert_eq!(long.id.chars().count(), 256);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_takes_back_what_composing_wrote(account in "[0-9]{12}", tail in "[0-9a-f]{16}", user in "[a-z0-9-]{1,40}") {
+            let set = format!("arn:aws:sso:::permissionSet/ssoins-{tail}/ps-{tail}");
+            let binding = Binding::new(&account, &set).unwrap();
+            prop_assert_eq!(Binding::from_account_entitlement(&binding.account_entitlement()).unwrap(), binding);
+            let (as_user, as_group) = (directory().user(&user), directory().group(&user));
+            prop_assert_eq!(sso_user_of(&as_user).unwrap(), &user);
+            prop_assert_eq!(sso_group_of(&as_group).unwrap(), &user);
+        }
+
+        #[test]
+        fn no_text_from_outside_panics(text in ".*") {
+            let _ = (sso_user_of(&text).is_ok(), sso_group_of(&text).is_ok(), Binding::from_account_entitlement(&text).is_ok());
+        }
+    }
+}
