@@ -1,0 +1,50 @@
+//! Settings of the control plane.
+
+use super::{Export, Kind, Mode, Support, duration, number, section, switch, text};
+
+section! { "Control plane";
+    CLIENT_ID = text("client-id", "Client id of this connector; setting it makes the process a daemon")
+        .mode(Mode::Service);
+    CLIENT_SECRET = text("client-secret", "Client secret that belongs to the client id").secret().mode(Mode::Service);
+    PROVISIONING = switch("provisioning", "Let tasks change AWS").short('p');
+    TASK_CONCURRENCY = number("task-concurrency", "3", "Tasks at once, 1 to 100").mode(Mode::Service);
+    SKIP_FULL_SYNC = switch("skip-full-sync", "Refuse sync tasks, with an error that says so").mode(Mode::Service);
+    ALLOW_EMPTY_UPLOAD = switch(
+        "allow-empty-upload",
+        "Answer sync tasks under --skip-full-sync with an empty sync, which reads as if everyone had lost access",
+    ).mode(Mode::Service);
+    SYNC_MAX_AGE = duration(
+        "sync-max-age", "0s",
+        "Answer a sync task with the newest sync of the interval if it is younger than this; 0 always syncs anew",
+    ).mode(Mode::Service);
+    SHUTDOWN_GRACE_PERIOD = duration(
+        "shutdown-grace-period", "25s", "Time that running tasks have to end after SIGTERM or SIGINT",
+    );
+    HEALTH_CHECK = switch("health-check", "Answer liveness and readiness probes over HTTP")
+        .export(Export::Common).mode(Mode::Service);
+    HEALTH_CHECK_PORT = number("health-check-port", "8081", "Port of the probes; 0 takes a free one")
+        .export(Export::Common);
+    HEALTH_CHECK_BIND_ADDRESS = text("health-check-bind-address", "IP address of the probes")
+        .default("127.0.0.1").hidden().export(Export::Common);
+    C1_API_HOST = text("c1-api-host", "Host, with optional port, to use in place of the one in the client id")
+        .variable_only().mode(Mode::Service);
+    HOST_ID = text("host-id", "Name of this process towards the control plane and in role session names, \
+        1 to 256 characters; the host's name if unset").variable_only();
+    GET_TASKS = switch("get-tasks", "Ask for tasks in batches").variable_only().mode(Mode::Service);
+    TICKETING = switch("ticketing", "Allow ticket calls")
+        .support(Support::Accepted("this connector has no ticket system"));
+    KEEP_PREVIOUS_SYNC_C1Z = switch("keep-previous-sync-c1z", "Keep the file of the previous sync")
+        .support(Support::Accepted("nothing reads such a file"));
+    STORAGE_ENGINE = super::Field::new("storage-engine", Kind::Choice(&["sqlite", "pebble"]),
+        "Engine of the .c1z file; this build writes sqlite");
+    USERNAME = text("username", "Named in the vendor's example manifests")
+        .variable_only().hidden().support(Support::Accepted("no part of this connector reads it"));
+    SCIM_ENABLED = text("scim-enabled", "Reading of user status over SCIM")
+        .variable_only().hidden().support(Support::Accepted(SCIM));
+    SCIM_ENDPOINT = text("scim-endpoint", "Endpoint for reading user status over SCIM")
+        .variable_only().hidden().support(Support::Accepted(SCIM));
+    SCIM_TOKEN = text("scim-token", "Token for reading user status over SCIM")
+        .secret().variable_only().hidden().support(Support::Accepted(SCIM));
+}
+
+const SCIM: &str = "the Identity Store tells the status of users";

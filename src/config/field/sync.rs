@@ -1,0 +1,43 @@
+//! Settings of what a sync contains.
+
+use super::{Export, Field, Kind, Mode, Support, duration, list, path, section, switch, text};
+
+section! { "What to sync";
+    FILE = path("file", "The .c1z file to write (sync) or to read (grant, revoke)")
+        .short('f').default("sync.c1z").mode(Mode::OneShot);
+    GLOBAL_AWS_ORGS_ENABLED = switch("global-aws-orgs-enabled", "Read AWS Organizations")
+        .export(Export::Form("Global AWS Orgs Enabled"));
+    GLOBAL_AWS_SSO_ENABLED = switch("global-aws-sso-enabled", "Read IAM Identity Center; needs Organizations")
+        .export(Export::Form("Global AWS SSO Enabled"));
+    GLOBAL_AWS_SSO_REGION = text("global-aws-sso-region",
+        "Region of Identity Center; it is part of every Identity Center id")
+        .default("us-east-1").export(Export::Form("Global AWS SSO Region"));
+    SYNC_RESOURCE_TYPES = list("sync-resource-types", "Resource types to sync; all if unset");
+    SKIP_ENTITLEMENTS_AND_GRANTS = switch("skip-entitlements-and-grants", "Sync resources alone").mode(Mode::OneShot);
+    SKIP_GRANTS = switch("skip-grants", "Sync no grants; only together with sync-resources").hidden();
+    SYNC_INTERVAL = duration("sync-interval", "",
+        "Time between syncs that nobody asked for: with a control plane they are kept ready, without one the process \
+        runs on and replaces --file; off if unset");
+    CREATE_ACCOUNT_RESOURCE_TYPE = Field::new("create-account-resource-type",
+        Kind::Choice(&["iam_user", "sso_user"]), "Kind of account that account creation makes")
+        .default("iam_user").export(Export::Form("Create Account Resource Type"));
+    GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED = switch("global-aws-cross-account-iam-enabled",
+        "Read IAM of the member accounts too; needs Organizations and Identity Center")
+        .export(Export::Form("Global AWS Cross Account IAM Enabled")).support(Support::NotYet);
+    SYNC_SECRETS = switch("sync-secrets", "Sync access keys").export(Export::Form("Sync Secrets"))
+        .support(Support::NotYet);
+    SYNC_SSO_USER_LAST_LOGIN = switch("sync-sso-user-last-login",
+        "Tell when Identity Center users last logged in, from CloudTrail")
+        .export(Export::Form("Sync SSO User Last Login")).support(Support::NotYet);
+    SYNC_ONLY_ATTACHED_POLICIES = switch("sync-only-attached-policies", "Sync only IAM policies that are attached")
+        .export(Export::Form("Sync Only Attached Policies")).support(Support::NotYet);
+    SYNC_RESOURCES = list("sync-resources", "Sync these resources alone").mode(Mode::OneShot).support(Support::NotYet);
+    EXTERNAL_RESOURCE_C1Z = path("external-resource-c1z", "Import principals from another .c1z file")
+        .support(Support::NotYet);
+    EXTERNAL_RESOURCE_ENTITLEMENT_ID_FILTER = text("external-resource-entitlement-id-filter",
+        "Import only principals that hold this entitlement").support(Support::NotYet);
+    EXTERNAL_RESOURCE_TRAITS = list("external-resource-traits", "Import only principals with these traits")
+        .support(Support::NotYet);
+    PARALLEL_SYNC = switch("parallel-sync", "Old spelling of --workers=-1")
+        .support(Support::Accepted("syncs are concurrent already"));
+}

@@ -1,0 +1,158 @@
+//! Settings of the AWS side.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+
+use crate::config::field::{Field, aws, sync};
+use crate::config::read::Reader;
+use crate::config::{Assume, AwsSettings, QuotaSetting, RoleArn, Secret, StaticKeys, session_name};
+
+pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
+    let assume = match reader.switch_if_set(&aws::USE_ASSUME) {
+        None => Assume::Unset,
+        Some(true) => Assume::Always,
+        Some(false) => Assume::Never,
+    };
+    let role = role_arn(reader, &aws::ROLE_ARN);
+    let binding_role = role_arn(reader, &aws::GLOBAL_ROLE_ARN);
+    let assumes = assume != Assume::Never && reader.is_set(&aws::ROLE_ARN);
+    let two_hops = assumes && reader.is_set(&aws::GLOBAL_ROLE_ARN);
+    if reader.is_set(&aws::GLOBAL_ROLE_ARN) && !assumes {
+        reader
+            .warn(&aws::GLOBAL_ROLE_ARN, "has no effect: BATON_ROLE_ARN, the role behind it, is not assumed");
+    }
+    let organizations = reader.switch(&sync::GLOBAL_AWS_ORGS_ENABLED);
+    let identity_center = reader.switch(&sync::GLOBAL_AWS_SSO_ENABLED);
+    if identity_center && !organizations {
+        let message = "baton-aws: SSO Support requires Org support to also be enabled. Please enable both";
+        reader.fault(&sync::GLOBAL_AWS_SSO_ENABLED, message);
+    } else if !(identity_center && organizations) {
+        let field =
+            if organizations { &sync::GLOBAL_AWS_SSO_ENABLED } else { &sync::GLOBAL_AWS_ORGS_ENABLED };
+        let message = "must be true: without Organizations and Identity Center (BATON_GLOBAL_AWS_ORGS_ENABLED and \
+                       BATON_GLOBAL_AWS_SSO_ENABLED) only IAM types would be synced, and IAM types are not built yet \
+                       in this version of batond";
+        reader.unbuilt(field, message);
+    }
+    AwsSettings {
+        region: region(reader, &aws::GLOBAL_REGION),
+        role,
+        external_id: external_id(reader, &aws::EXTERNAL_ID, two_hops),
+        binding_role,
+        binding_external_id: external_id(reader, &aws::GLOBAL_BINDING_EXTERNAL_ID, false),
+        static_keys: reader
+            .text(&aws::GLOBAL_ACCESS_KEY_ID)
+            .zip(reader.secret(&aws::GLOBAL_SECRET_ACCESS_KEY))
+            .map(|(access_key_id, secret_access_key)| StaticKeys { access_key_id, secret_access_key }),
+        assume,
+        organizations,
+        identity_center,
+        identity_center_region: region(reader, &sync::GLOBAL_AWS_SSO_REGION).unwrap_or_default(),
+        instance_arn: instance_arn(reader),
+        quotas: quotas(reader),
+        workers: workers(reader),
+        http_timeout: Duration::from_secs(
+            reader.number(&aws::HTTP_TIMEOUT_SECONDS, 1..=1800, "must be 1 to 1800 seconds").unsigned_abs(),
+        ),
+        ca_bundle: ca_bundle(reader),
+        session_name: session_name(host_id),
+        ..AwsSettings::default()
+    }
+}
+
+fn role_arn(reader: &mut Reader, field: &'static Field) -> Option<RoleArn> {
+    match reader.text(field)?.parse() {
+        Ok(arn) => Some(arn),
+        Err(error) => {
+            reader.refuse(field, &format!("baton-aws: invalid role ARN: {error}"));
+            None
+        }
+    }
+}
+
+/// An external id: by AWS's rules, and of the incumbent's length where there are two hops.
+fn external_id(reader: &mut Reader, field: &'static Field, two_hops: bool) -> Option<Secret> {
+    let Some(id) = reader.secret(field) else {
+        if two_hops {
+            reader.fault(field, "baton-aws: external id is missing");
+        }
+        return None;
+    };
+    let bytes = id.expose_secret().as_bytes();
+    if two_hops && !(32..=65).contains(&bytes.len()) {
+        reader.fault(field, "baton-aws: aws_external_id must be between 32 and 64 bytes");
+    } else if !(2..=1224).contains(&bytes.len())
+        || !bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(b))
+    {
+        reader.fault(field, "must be 2 to 1224 letters, digits and characters of _+=,.@:/-");
+    }
+    Some(id)
+}
+
+fn region(reader: &mut Reader, field: &'static Field) -> Option<String> {
+    let region = reader.text(field)?;
+    if is_region(&region) {
+        return Some(region);
+    }
+    reader.refuse(field, &format!("field {}: value must be a region of AWS, such as us-east-1", field.name));
+    None
+}
+
+/// `us-east-1`, `us-gov-west-1`, `ap-southeast-5`: words, then a number.
+fn is_region(text: &str) -> bool {
+    let Some((words, number)) = text.rsplit_once('-') else { return false };
+    let parts: Vec<&str> = words.split('-').collect();
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    (2..=4).contains(&parts.len())
+        && parts.iter().all(|part| is_word(part))
+        && text.len() <= 32
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn instance_arn(reader: &mut Reader) -> Option<String> {
+    let arn = reader.text(&aws::SSO_INSTANCE_ARN)?;
+    let id = ["aws", "aws-us-gov", "aws-cn"]
+        .iter()
+        .find_map(|partition| arn.strip_prefix(&format!("arn:{partition}:sso:::instance/")));
+    let is_id = |id: &str| {
+        id.strip_prefix("sso").unwrap_or(id).strip_prefix("ins-").is_some_and(|rest| {
+            rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+        })
+    };
+    if id.is_some_and(is_id) {
+        return Some(arn);
+    }
+    reader.refuse(&aws::SSO_INSTANCE_ARN, "must look like arn:aws:sso:::instance/ssoins-0123456789abcdef");
+    None
+}
+
+fn quotas(reader: &mut Reader) -> QuotaSetting {
+    match reader.text(&aws::AWS_QUOTAS).as_deref() {
+        None | Some("documented") => QuotaSetting::Documented,
+        Some("off") => QuotaSetting::Off,
+        Some(path) => {
+            if !Path::new(path).is_file() {
+                reader.refuse(&aws::AWS_QUOTAS, "must be documented, off, or the path of a file");
+            }
+            QuotaSetting::File(path.into())
+        }
+    }
+}
+
+fn workers(reader: &mut Reader) -> Option<NonZeroUsize> {
+    let accepted = "must be the most calls in flight, or 0 or -1 for no bound";
+    let workers = reader.number(&aws::WORKERS, -1..=i64::from(u32::MAX), accepted);
+    usize::try_from(workers).ok().and_then(NonZeroUsize::new)
+}
+
+fn ca_bundle(reader: &mut Reader) -> Option<std::path::PathBuf> {
+    let path = reader.path(&aws::CA_BUNDLE)?;
+    if !path.is_file() {
+        reader.refuse(&aws::CA_BUNDLE, "must be the path of a file of certificates (PEM)");
+    }
+    Some(path)
+}

@@ -1,0 +1,89 @@
+//! Settings of the work itself: what is synced, and the one operation of a run without a control plane.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::field::{control_plane, one_shot, operating, sync as fields};
+use crate::config::read::Reader;
+use crate::config::{AccountKind, Operation, SyncSettings};
+
+/// Resource types of the protocol's connector for AWS that only reading IAM gives.
+const IAM_TYPES: [&str; 7] =
+    ["iam_user", "role", "group", "iam_policy", "inline_policy", "account_iam", "access-key"];
+
+pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
+    let types = reader.list(&fields::SYNC_RESOURCE_TYPES);
+    for name in types.iter().filter(|name| IAM_TYPES.contains(&name.as_str())) {
+        let message = format!("the type {name} is not built yet in this version of batond; leave it out");
+        reader.unbuilt(&fields::SYNC_RESOURCE_TYPES, message);
+    }
+    if reader.switch(&fields::SKIP_GRANTS) && (serves || reader.list(&fields::SYNC_RESOURCES).is_empty()) {
+        reader.fault(&fields::SKIP_GRANTS, "skip-grants can only be used together with sync-resources");
+    }
+    storage_engine(reader);
+    let interval = reader.duration(&fields::SYNC_INTERVAL).filter(|interval| !interval.is_zero());
+    if interval.is_some_and(|interval| interval < Duration::from_secs(1)) {
+        reader.refuse(&fields::SYNC_INTERVAL, "must be 1s or longer, or 0 for none");
+    }
+    SyncSettings {
+        types,
+        skip_entitlements_and_grants: !serves && reader.switch(&fields::SKIP_ENTITLEMENTS_AND_GRANTS),
+        skip_grants: false,
+        work_dir: work_dir(reader),
+        interval,
+        max_age: reader.duration(&control_plane::SYNC_MAX_AGE).unwrap_or_default(),
+        skip_full_sync: reader.switch(&control_plane::SKIP_FULL_SYNC),
+        allow_empty_upload: reader.switch(&control_plane::ALLOW_EMPTY_UPLOAD),
+    }
+}
+
+pub(super) fn file(reader: &Reader) -> PathBuf {
+    reader.path(&fields::FILE).unwrap_or_default()
+}
+
+pub(super) fn create_account_type(reader: &mut Reader) -> AccountKind {
+    if reader.choice(&fields::CREATE_ACCOUNT_RESOURCE_TYPE) != Some("sso_user") {
+        return AccountKind::IamUser;
+    }
+    if !reader.switch(&fields::GLOBAL_AWS_SSO_ENABLED) {
+        let message = "baton-aws: BATON_CREATE_ACCOUNT_RESOURCE_TYPE=sso_user requires \
+                       BATON_GLOBAL_AWS_SSO_ENABLED=true";
+        reader.fault(&fields::CREATE_ACCOUNT_RESOURCE_TYPE, message);
+    }
+    AccountKind::SsoUser
+}
+
+pub(super) fn operation(reader: &mut Reader, serves: bool) -> Operation {
+    if serves {
+        return Operation::Sync;
+    }
+    let text = |field| reader.text(field);
+    if let Some(entitlement) = text(&one_shot::GRANT_ENTITLEMENT) {
+        let principal = text(&one_shot::GRANT_PRINCIPAL);
+        let Some(principal_type) = text(&one_shot::GRANT_PRINCIPAL_TYPE) else {
+            let message = "unknown provisioning action: a grant needs grant-principal-type too";
+            reader.fault(&one_shot::GRANT_PRINCIPAL_TYPE, message);
+            return Operation::Sync;
+        };
+        return Operation::Grant { entitlement, principal: principal.unwrap_or_default(), principal_type };
+    }
+    text(&one_shot::REVOKE_GRANT).map_or(Operation::Sync, |grant| Operation::Revoke { grant })
+}
+
+fn storage_engine(reader: &mut Reader) {
+    let field = &control_plane::STORAGE_ENGINE;
+    if reader.choice(field) == Some("pebble") {
+        reader
+            .unbuilt(field, "storage-engine pebble is not built in this version of batond; it writes sqlite");
+    }
+}
+
+fn work_dir(reader: &mut Reader) -> Option<PathBuf> {
+    let field =
+        [&operating::C1Z_TEMP_DIR, &operating::TMPDIR].into_iter().find(|field| reader.is_set(field))?;
+    let directory = reader.path(field)?;
+    if !directory.is_dir() {
+        reader.refuse(field, "must be an existing directory");
+    }
+    Some(directory)
+}
