@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod aws;
+mod control_plane;
 
 /// An AWS organization and a Baton control plane to run a connector against.
 #[derive(Debug, Parser)]
@@ -17,6 +18,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Aws(aws::Args),
+    ControlPlane(control_plane::Args),
 }
 
 impl Cli {
@@ -24,6 +26,7 @@ impl Cli {
     pub(crate) async fn run(self) -> ExitCode {
         match self.command {
             Command::Aws(args) => aws::run(args).await,
+            Command::ControlPlane(args) => control_plane::run(args).await,
         }
     }
 }

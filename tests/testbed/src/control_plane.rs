@@ -25,6 +25,7 @@ mod credential;
 mod fault;
 mod listener;
 mod queue;
+pub mod scenario;
 mod service;
 pub mod task;
 mod tls;
@@ -45,6 +46,7 @@ use tonic::service::Routes;
 
 pub use fault::{Fault, Rpc};
 pub use queue::{Ended, Leasing};
+pub use scenario::Scenario;
 pub use task::Kind;
 pub use transcript::{Entry, Finish, Impatient, Violation};
 
@@ -272,6 +274,11 @@ impl Server {
     /// Everything received from position `first` on.
     pub fn transcript_from(&self, first: usize) -> Vec<Entry> {
         self.plane.transcript.with(|entries| entries.get(first..).unwrap_or_default().to_vec())
+    }
+
+    /// Waits, without bound, until more than `entries` entries have been received. Cancel-safe.
+    pub async fn grown(&self, entries: usize) {
+        self.plane.transcript.grown(entries).await;
     }
 
     /// Every request so far that broke the protocol.

@@ -357,6 +357,12 @@ impl Transcript {
         read(&self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    pub(super) async fn grown(&self, entries: usize) {
+        let mut length = self.length.subscribe();
+        // The sender lives as long as `self`: this cannot fail.
+        let _grown = length.wait_for(|length| *length > entries).await;
+    }
+
     /// Waits until `read` finds what it looks for, called again whenever the transcript has grown.
     pub(super) async fn until<T>(
         &self,

@@ -6,9 +6,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod command;
 mod connector;
 mod delivery;
 mod network;
+mod scenario;
 mod token;
 mod upload;
 mod violation;
