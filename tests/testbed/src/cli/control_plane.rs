@@ -44,27 +44,37 @@ pub(crate) struct Args {
 
 const SCENARIOS: &str = "\
 Scenario files:
-  patience: 2m                       # for each step; default 5m
+  patience: 2m                  # for each step; default 5m
   pace: { next_poll: 1s, next_heartbeat: 1s, token_lifetime: 1h }
-  leasing: { lease: 1m, missed_heartbeats: 3, redeliver_lost: true, redeliver_retryable: true, deliveries: 5 }
-  steps:                             # each ends before the next begins
-    - hello                          # asks the connector to say hello again
-    - sync_full: {}                  # options: skip_expand_grants, skip_entitlements_and_grants, skip_grants,
-                                     #   sync_resource_type_ids: [...], cancel_after: 2s
+  leasing:
+    lease: 1m                   # without a heartbeat
+    missed_heartbeats: 3        # after the first one
+    redeliver_lost: true
+    redeliver_retryable: true
+    deliveries: 5               # at most, of one task
+  steps:                        # each ends before the next begins
+    - hello                     # asks the connector to say hello again
+    - sync_full: {}             # or with any of these:
+        # skip_expand_grants, skip_entitlements_and_grants, skip_grants: true
+        # sync_resource_type_ids: [...]
+        # cancel_after: 2s
     - grant:
-        entitlement: { resource_type: sso_group, resource: \"arn:...\", slug: member }   # id: ... replaces the usual one
-        principal: { resource_type: sso_user, resource: \"arn:...\" }
-        expect: success              # or failure, any; holds for every task
-    - revoke: { id: ..., entitlement: ..., principal: ... }
-    - task: { protobuf: \"...\" }      # any c1.connectorapi.baton.v1.Task, encoded, as base64
+        entitlement: { resource_type: sso_group, resource: ID, slug: member }
+        principal: { resource_type: sso_user, resource: ID }
+        expect: success         # or failure, any; holds for every task
+    - revoke: { entitlement: ..., principal: ... }
+        # id: ... in a grant or an entitlement replaces the usual one
+    - task: { protobuf: ... }   # any c1.connectorapi.baton.v1.Task, in base64
     - wait: 2s
     - fault: { rpc: finish_task, times: 2, how: lose_reply }
-                                     # rpc: token, hello, get_task, get_tasks, heartbeat, upload_asset, finish_task
-                                     # how: lose_reply, disconnect, hang, worthless_token, { slow: 2s },
-                                     #   { status: unavailable }, { drop_after: 1000 }, { http: 503 }, { body: \"{\" }
-    - outage: 5s                     # refuses connections
-    - disconnect                     # drops all connections
-    - go_away                        # ends all connections politely
+        # rpc: token, hello, get_task, get_tasks, heartbeat, upload_asset,
+        #   finish_task
+        # how: lose_reply, disconnect, hang, { slow: 2s },
+        #   { status: unavailable }; for uploads { drop_after: 1000 }; for
+        #   tokens worthless_token, { http: 503 }, { body: nonsense }
+    - outage: 5s                # refuses connections
+    - disconnect                # drops all connections
+    - go_away                   # ends all connections politely
     - expire_tokens";
 
 /// Serves until the scenario ends, or is interrupted.
