@@ -3,4 +3,5 @@
 pub mod aws;
 pub mod baton;
 pub mod config;
+pub mod connector;
 pub mod control_plane;

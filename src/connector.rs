@@ -1,0 +1,240 @@
+//! What AWS means in Baton: one file per resource type, each with the whole story of that type.
+//!
+//! To add a type: write its file (rows, entitlements, grants, provisioning, permissions) and name its kind in [`KINDS`].
+
+use prost::Name;
+use prost_types::Any;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::identity_store::ExternalId;
+use crate::aws::{AccessError, Aws, CallError};
+use crate::baton::id::{Directory, IdError};
+use crate::baton::profile::Profile;
+use crate::baton::resource::ResourceExt;
+use crate::baton::v2::{
+    Capability, ConnectorCapabilities, ConnectorMetadata, Entitlement, ExternalLink, Grant,
+    GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, RequestId, Resource, ResourceType,
+};
+use crate::baton::{any, capability};
+use crate::config::{AwsSettings, Settings};
+
+pub mod account;
+pub mod assignment;
+mod audit;
+pub mod organization;
+pub mod organizational_unit;
+pub mod permission_set;
+pub mod permission_set_assignment;
+pub mod sso_group;
+pub mod sso_user;
+
+/// Every resource type of this build.
+const KINDS: [Kind; 7] = [
+    account::KIND,
+    organization::KIND,
+    organizational_unit::KIND,
+    permission_set::KIND,
+    permission_set_assignment::KIND,
+    sso_group::KIND,
+    sso_user::KIND,
+];
+
+/// What the registry knows of a resource type.
+struct Kind {
+    resource_type: fn() -> ResourceType,
+    capabilities: &'static [Capability],
+}
+
+/// The connector: an identity in AWS and the settings that give its facts their ids. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    aws: Aws,
+    settings: AwsSettings,
+}
+
+impl Connector {
+    /// Resolves credentials, assumes the configured roles, and finds the Identity Center instance.
+    pub async fn open(settings: &Settings) -> Result<Self, AccessError> {
+        Ok(Self { aws: Aws::connect(&settings.aws).await?, settings: settings.aws.clone() })
+    }
+
+    /// The way to AWS.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// The directory that ids of users and groups are written with.
+    pub fn directory(&self) -> Directory {
+        let store = self.aws.instance().map(|instance| instance.identity_store_id.clone());
+        Directory { region: self.settings.identity_center_region.clone(), store: store.unwrap_or_default() }
+    }
+
+    /// The resource types that the settings register, by id.
+    pub fn resource_types(&self) -> Vec<ResourceType> {
+        registered(&self.settings).map(|kind| (kind.resource_type)()).collect()
+    }
+
+    /// What Hello says of this connector. Source: message `ConnectorMetadata`.
+    pub fn metadata(&self) -> ConnectorMetadata {
+        let account = self.settings.role.as_ref().map(|role| role.account().to_string());
+        let mut metadata = ConnectorMetadata {
+            display_name: "AWS".to_owned(),
+            capabilities: Some(of_kinds(registered(&self.settings))),
+            ..ConnectorMetadata::default()
+        };
+        if let Some(account) = account {
+            let url = format!("https://{account}.signin.aws.amazon.com/console");
+            metadata.annotations.push(any::pack(&ExternalLink { url }));
+            metadata.profile = Some(Profile::new().string("account_id", &account).build());
+        }
+        metadata
+    }
+
+    /// Grants an entitlement to a principal. Executed twice it has the effect of once.
+    pub async fn grant(
+        &self,
+        entitlement: &Entitlement,
+        principal: &Resource,
+        provision: &Provision,
+    ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
+        match resource_of(entitlement)?.type_id() {
+            sso_group::ID => sso_group::add_member(self, entitlement, principal, provision).await,
+            account::ID | permission_set_assignment::ID => {
+                assignment::assign(self, entitlement, principal, provision).await
+            }
+            other => {
+                Err(ProvisionError::Unsupported(format!("{other} has no entitlement that can be granted")))
+            }
+        }
+    }
+
+    /// Revokes a grant. The grant is known by its entitlement and principal; its id may be a placeholder.
+    pub async fn revoke(
+        &self,
+        grant: &Grant,
+        provision: &Provision,
+    ) -> Result<GrantManagerServiceRevokeResponse, ProvisionError> {
+        let (entitlement, _) = principal_of(grant)?;
+        match resource_of(entitlement)?.type_id() {
+            sso_group::ID => sso_group::remove_member(self, grant, provision).await,
+            account::ID | permission_set_assignment::ID => assignment::unassign(self, grant, provision).await,
+            other => Err(ProvisionError::Unsupported(format!("{other} has no grant that can be revoked"))),
+        }
+    }
+}
+
+/// Every resource type of this build, by id, whatever the settings.
+pub fn all_resource_types() -> Vec<ResourceType> {
+    KINDS.iter().map(|kind| (kind.resource_type)()).collect()
+}
+
+/// The capabilities of this build, whatever the settings.
+pub fn all_capabilities() -> ConnectorCapabilities {
+    of_kinds(KINDS.iter())
+}
+
+fn of_kinds<'a>(kinds: impl Iterator<Item = &'a Kind>) -> ConnectorCapabilities {
+    capability::of_types(kinds.map(|kind| ((kind.resource_type)(), kind.capabilities.to_vec())), &[])
+}
+
+/// All seven types need both Organizations and Identity Center.
+fn registered(settings: &AwsSettings) -> impl Iterator<Item = &'static Kind> {
+    let on = settings.organizations && settings.identity_center;
+    KINDS.iter().filter(move |_| on)
+}
+
+/// The task that asks for a change.
+#[derive(Clone, Debug)]
+pub struct Provision {
+    /// The id of the task, for the audit line; `one-shot` from the command line.
+    pub task_id: String,
+    /// Ends waits and calls; what AWS was already told may still happen.
+    pub cancel: CancellationToken,
+}
+
+/// Why a change was not carried out, or not known to be.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The request itself is wrong: repeating it cannot help.
+    #[error("{0}")]
+    Invalid(String),
+    /// This connector does not do that.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A call to AWS failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// AWS tried and gave a reason.
+    #[error("AWS reports that the account assignment failed: {reason}")]
+    Failed {
+        /// AWS's own text.
+        reason: String,
+        /// The id of the request that AWS accepted.
+        request_id: Option<String>,
+    },
+    /// AWS was still at it when we stopped waiting. A repetition finds out.
+    #[error("AWS has not finished after {} s; it may still carry the change out", waited.as_secs())]
+    Unconfirmed {
+        /// How long we waited.
+        waited: Duration,
+        /// The id of the request that AWS accepted.
+        request_id: Option<String>,
+    },
+    /// The task was cancelled; AWS may have carried the change out.
+    #[error("cancelled before AWS confirmed the change")]
+    Cancelled,
+}
+
+impl ProvisionError {
+    fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid(message.into())
+    }
+}
+
+impl From<IdError> for ProvisionError {
+    fn from(error: IdError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+fn marker<M: Name>(annotation: &M) -> Any {
+    any::pack(annotation)
+}
+
+fn resource_of(entitlement: &Entitlement) -> Result<&Resource, ProvisionError> {
+    entitlement.resource.as_ref().ok_or_else(|| ProvisionError::invalid("the entitlement names no resource"))
+}
+
+fn principal_of(grant: &Grant) -> Result<(&Entitlement, &Resource), ProvisionError> {
+    match (&grant.entitlement, &grant.principal) {
+        (Some(entitlement), Some(principal)) => Ok((entitlement, principal)),
+        _ => Err(ProvisionError::invalid("the grant names no entitlement or no principal")),
+    }
+}
+
+fn granted(
+    grants: Vec<Grant>,
+    annotations: Vec<Any>,
+    request_id: Option<String>,
+) -> GrantManagerServiceGrantResponse {
+    GrantManagerServiceGrantResponse { annotations: with_request_id(annotations, request_id), grants }
+}
+
+fn revoked(annotations: Vec<Any>, request_id: Option<String>) -> GrantManagerServiceRevokeResponse {
+    GrantManagerServiceRevokeResponse { annotations: with_request_id(annotations, request_id) }
+}
+
+fn with_request_id(mut annotations: Vec<Any>, request_id: Option<String>) -> Vec<Any> {
+    annotations.extend(request_id.map(|request_id| any::pack(&RequestId { request_id })));
+    annotations
+}
+
+/// Adds the ids that an external directory knows a user or group by, when there are any.
+fn with_external_ids(profile: Profile, ids: &[ExternalId]) -> Profile {
+    if ids.is_empty() {
+        return profile;
+    }
+    let ids = ids.iter().map(|id| Profile::new().string("id", &id.id).string("issuer", &id.issuer));
+    profile.list("external_ids", ids)
+}

@@ -1,0 +1,367 @@
+//! Account assignments: the grants of `account` and `permission_set_assignment`, and how they are changed.
+//!
+//! AWS carries an assignment out asynchronously. Success here is AWS's terminal status, never the accepted request.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::audit::{Audit, Write, WriteError};
+use super::{
+    Connector, Provision, ProvisionError, account, granted, marker, permission_set_assignment, principal_of,
+    resource_of, revoked, sso_group, sso_user,
+};
+use crate::aws::sso_admin::{
+    Assignment, AssignmentRequest, AssignmentStatus, AssignmentTarget, PrincipalKind, SsoAdmin,
+};
+use crate::aws::{AccountIdError, CallError, Class};
+use crate::baton::any;
+use crate::baton::id::{self, Binding, Directory};
+use crate::baton::resource::{self, ResourceExt};
+use crate::baton::v2::{
+    Entitlement, Grant, GrantAlreadyExists, GrantAlreadyRevoked, GrantExpandable,
+    GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, Resource, ScopeBindingTrait,
+    V1Identifier,
+};
+
+/// How long a request of ours may stay in progress at AWS before we answer that it is not confirmed.
+const SETTLE_LIMIT: Duration = Duration::from_mins(5);
+/// The wait before the first look at a request in progress; it grows to [`SLOWEST_POLL`].
+const FIRST_POLL: Duration = Duration::from_millis(300);
+const SLOWEST_POLL: Duration = Duration::from_secs(1);
+/// How long a conflict with another change of the same account is retried.
+const CONFLICT_LIMIT: Duration = Duration::from_mins(3);
+const FIRST_CONFLICT_WAIT: Duration = Duration::from_millis(500);
+const SLOWEST_CONFLICT_WAIT: Duration = Duration::from_secs(15);
+
+/// Who holds an assignment, as ids of our resources.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Principal {
+    /// `sso_user` or `sso_group`.
+    pub resource_type: &'static str,
+    /// The object id.
+    pub id: String,
+}
+
+impl Principal {
+    /// The principal of an assignment; `None` for a kind that Identity Center does not have today.
+    pub fn of(directory: &Directory, assignment: &Assignment) -> Option<Self> {
+        match &assignment.principal {
+            PrincipalKind::User => {
+                Some(Self { resource_type: sso_user::ID, id: directory.user(&assignment.principal_id) })
+            }
+            PrincipalKind::Group => {
+                Some(Self { resource_type: sso_group::ID, id: directory.group(&assignment.principal_id) })
+            }
+            PrincipalKind::Other(_) => None,
+        }
+    }
+}
+
+/// The grant of `entitlement` (of an account or a binding) to a principal. A group's grant is inherited by its members.
+pub fn grant(entitlement: &Entitlement, principal: &Principal) -> Grant {
+    let mut annotations = vec![marker(&V1Identifier { id: id::v1_grant_id(&entitlement.id, &principal.id) })];
+    if principal.resource_type == sso_group::ID {
+        let members = id::entitlement_id(sso_group::ID, &principal.id, sso_group::MEMBER);
+        annotations
+            .push(marker(&GrantExpandable { entitlement_ids: vec![members], ..GrantExpandable::default() }));
+    }
+    Grant {
+        id: id::assignment_grant_id(principal.resource_type, &principal.id, &entitlement.id),
+        entitlement: Some(entitlement.clone()),
+        principal: Some(resource::reference(principal.resource_type, &principal.id)),
+        annotations,
+        ..Grant::default()
+    }
+}
+
+/// What an assignment task is about.
+struct Target {
+    resource_type: &'static str,
+    target_id: String,
+    principal: Principal,
+    aws: AssignmentTarget,
+}
+
+impl Target {
+    fn parse(entitlement: &Entitlement, principal: &Resource) -> Result<Self, ProvisionError> {
+        let resource = resource_of(entitlement)?;
+        let (resource_type, binding) = match resource.type_id() {
+            account::ID => (account::ID, Binding::from_account_entitlement(&entitlement.id)?),
+            permission_set_assignment::ID => (permission_set_assignment::ID, binding_of(resource)?),
+            other => return Err(ProvisionError::invalid(format!("{other} has no account assignments"))),
+        };
+        let object = principal.object_id();
+        let (resource_type_of_principal, kind, principal_id) = match principal.type_id() {
+            sso_user::ID => (sso_user::ID, PrincipalKind::User, id::sso_user_of(object)?),
+            sso_group::ID => (sso_group::ID, PrincipalKind::Group, id::sso_group_of(object)?),
+            other => {
+                return Err(ProvisionError::invalid(format!(
+                    "invalid principal resource type: {other}: an account assignment takes sso_user or sso_group"
+                )));
+            }
+        };
+        let aws = AssignmentTarget {
+            account: binding
+                .account
+                .parse()
+                .map_err(|error: AccountIdError| ProvisionError::invalid(error.to_string()))?,
+            permission_set: binding.permission_set.clone(),
+            principal: kind,
+            principal_id: principal_id.to_owned(),
+        };
+        let principal = Principal { resource_type: resource_type_of_principal, id: object.to_owned() };
+        Ok(Self { resource_type, target_id: binding.account_entitlement(), principal, aws })
+    }
+
+    fn change<'a>(
+        &'a self,
+        connector: &Connector,
+        provision: &'a Provision,
+        direction: Direction,
+    ) -> Change<'a> {
+        let sso_admin = connector.aws.provisioning(provision.cancel.clone()).sso_admin();
+        Change { sso_admin, cancel: &provision.cancel, target: &self.aws, direction }
+    }
+
+    fn write(&self, operation: &'static str) -> Write<'_> {
+        Write {
+            operation,
+            target_type: self.resource_type,
+            target: &self.target_id,
+            principal_type: self.principal.resource_type,
+            principal: &self.principal.id,
+        }
+    }
+}
+
+/// A binding's account and set come from its trait; a control plane that provisions just in time fabricates the
+/// resource, so the id alone is not proof of either.
+fn binding_of(resource: &Resource) -> Result<Binding, ProvisionError> {
+    let scope: ScopeBindingTrait = any::find(&resource.annotations).ok_or_else(|| {
+        ProvisionError::invalid("the entitlement's resource carries no scope binding trait")
+    })?;
+    let account = scope.scope_resource_id.unwrap_or_default();
+    let set = scope.role_id.unwrap_or_default();
+    if account.resource_type != account::ID {
+        return Err(ProvisionError::invalid(format!(
+            "a binding's scope is an account, not a {}",
+            account.resource_type
+        )));
+    }
+    Ok(Binding::new(&account.resource, &set.resource)?)
+}
+
+/// Assigns; an assignment that exists is success with the protocol's annotation.
+///
+/// Source: `sso:ListAccountAssignments`, `CreateAccountAssignment`, `DescribeAccountAssignmentCreationStatus`.
+/// Cancelled in between, the outcome is unconfirmed: a repetition finds the assignment and says that it exists.
+pub(super) async fn assign(
+    connector: &Connector,
+    entitlement: &Entitlement,
+    principal: &Resource,
+    provision: &Provision,
+) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
+    let target = Target::parse(entitlement, principal)?;
+    let change = target.change(connector, provision, Direction::Create);
+    let audit = Audit::begin(provision, target.write("sso:CreateAccountAssignment"));
+    let grant = grant(entitlement, &target.principal);
+    match change.exists().await {
+        Ok(false) => {}
+        Ok(true) => {
+            audit.unchanged(None);
+            return Ok(granted(vec![grant], vec![any::pack(&GrantAlreadyExists {})], None));
+        }
+        Err(error) => return Err(audit.failed(error).into()),
+    }
+    match change.settle().await {
+        Ok(request_id) => {
+            audit.changed(request_id.as_deref());
+            Ok(granted(vec![grant], vec![], request_id))
+        }
+        Err(error) => Err(audit.failed(error)),
+    }
+}
+
+/// Unassigns; an assignment that is gone already is success with the protocol's annotation.
+///
+/// Source: `sso:ListAccountAssignments`, `DeleteAccountAssignment`, `DescribeAccountAssignmentDeletionStatus`.
+pub(super) async fn unassign(
+    connector: &Connector,
+    grant: &Grant,
+    provision: &Provision,
+) -> Result<GrantManagerServiceRevokeResponse, ProvisionError> {
+    let (entitlement, principal) = principal_of(grant)?;
+    let target = Target::parse(entitlement, principal)?;
+    let change = target.change(connector, provision, Direction::Delete);
+    let audit = Audit::begin(provision, target.write("sso:DeleteAccountAssignment"));
+    let already = || revoked(vec![any::pack(&GrantAlreadyRevoked {})], None);
+    match change.exists().await {
+        Ok(true) => {}
+        Ok(false) => {
+            audit.unchanged(None);
+            return Ok(already());
+        }
+        Err(error) => return Err(audit.failed(error).into()),
+    }
+    match change.settle().await {
+        Ok(request_id) => {
+            audit.changed(request_id.as_deref());
+            Ok(revoked(vec![], request_id))
+        }
+        // AWS's texts do not tell a vanished assignment from a vanished principal: the assignment list does.
+        Err(ProvisionError::Failed { reason, request_id }) => match change.exists().await {
+            Ok(false) => {
+                audit.unchanged(request_id.as_deref());
+                Ok(already())
+            }
+            _ => Err(audit.failed(ProvisionError::Failed { reason, request_id })),
+        },
+        Err(error) => Err(audit.failed(error)),
+    }
+}
+
+/// A change of one assignment under way at AWS.
+struct Change<'a> {
+    sso_admin: SsoAdmin,
+    cancel: &'a CancellationToken,
+    target: &'a AssignmentTarget,
+    direction: Direction,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Direction {
+    Create,
+    Delete,
+}
+
+impl Change<'_> {
+    /// Whether the assignment exists, by AWS's own list.
+    async fn exists(&self) -> Result<bool, CallError> {
+        let mut pages = self.sso_admin.assignments(&self.target.account, &self.target.permission_set);
+        while let Some(page) = pages.try_next().await? {
+            let is_it = |a: &Assignment| {
+                a.principal == self.target.principal && a.principal_id == self.target.principal_id
+            };
+            if page.iter().any(is_it) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Submits the change and follows it to its end; gives AWS's id of the accepted request.
+    async fn settle(&self) -> Result<Option<String>, ProvisionError> {
+        let mut request = self.submit().await?;
+        let request_id = request.aws_request_id.take();
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        let mut wait = FIRST_POLL;
+        loop {
+            match request.status {
+                AssignmentStatus::Succeeded => return Ok(request_id),
+                AssignmentStatus::Failed { reason } => {
+                    return Err(ProvisionError::Failed { reason, request_id });
+                }
+                AssignmentStatus::InProgress => {}
+            }
+            let Some(id) = request.request_id.take() else {
+                warn!("AWS accepted the change without an id to follow it by; watching the assignment list");
+                return self.watch(deadline, request_id).await;
+            };
+            if Instant::now() >= deadline {
+                return Err(ProvisionError::Unconfirmed { waited: SETTLE_LIMIT, request_id });
+            }
+            self.pause(wait).await?;
+            wait = (wait * 3 / 2).min(SLOWEST_POLL);
+            request = match self.status(&id).await {
+                Ok(next) => AssignmentRequest { request_id: Some(id), ..next },
+                // Without the permission to read the status, the list of assignments is the proof.
+                Err(error) if matches!(error.class(), Class::Denied) => {
+                    warn!(error = %error, "assignment status may not be read; watching the assignment list");
+                    return self.watch(deadline, request_id).await;
+                }
+                // The change goes on at AWS: trouble with looking at it is no reason to report a failure.
+                Err(error) if error.is_retryable() => {
+                    debug!(error = %error, "assignment status not readable yet");
+                    let status = AssignmentStatus::InProgress;
+                    AssignmentRequest { request_id: Some(id), status, aws_request_id: None }
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
+    }
+
+    /// Submits, and repeats while AWS reports a conflict: an earlier change of the account has not settled.
+    async fn submit(&self) -> Result<AssignmentRequest, ProvisionError> {
+        let deadline = Instant::now() + CONFLICT_LIMIT;
+        let mut wait = FIRST_CONFLICT_WAIT;
+        loop {
+            let submitted = match self.direction {
+                Direction::Create => self.sso_admin.create_assignment(self.target).await,
+                Direction::Delete => self.sso_admin.delete_assignment(self.target).await,
+            };
+            match submitted {
+                Err(error)
+                    if matches!(error.class(), Class::Conflict { .. })
+                        && Instant::now() + wait < deadline =>
+                {
+                    let account = self.target.account.as_str();
+                    debug!(account.id = account, error = %error, "conflicting change on the account; retrying");
+                    self.pause(wait).await?;
+                    wait = (wait * 2).min(SLOWEST_CONFLICT_WAIT);
+                }
+                submitted => return Ok(submitted?),
+            }
+        }
+    }
+
+    async fn status(&self, request: &str) -> Result<AssignmentRequest, CallError> {
+        match self.direction {
+            Direction::Create => self.sso_admin.creation_status(request).await,
+            Direction::Delete => self.sso_admin.deletion_status(request).await,
+        }
+    }
+
+    async fn watch(
+        &self,
+        deadline: Instant,
+        request_id: Option<String>,
+    ) -> Result<Option<String>, ProvisionError> {
+        let wanted = self.direction == Direction::Create;
+        while Instant::now() < deadline {
+            if self.exists().await? == wanted {
+                return Ok(request_id);
+            }
+            self.pause(SLOWEST_POLL).await?;
+        }
+        Err(ProvisionError::Unconfirmed { waited: SETTLE_LIMIT, request_id })
+    }
+
+    async fn pause(&self, wait: Duration) -> Result<(), ProvisionError> {
+        tokio::select! {
+            () = self.cancel.cancelled() => Err(ProvisionError::Cancelled),
+            () = sleep(wait) => Ok(()),
+        }
+    }
+}
+
+impl WriteError for ProvisionError {
+    fn aws_request_id(&self) -> Option<&str> {
+        match self {
+            Self::Failed { request_id, .. } | Self::Unconfirmed { request_id, .. } => request_id.as_deref(),
+            Self::Call(error) => error.request_id(),
+            Self::Invalid(_) | Self::Unsupported(_) | Self::Cancelled => None,
+        }
+    }
+
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unconfirmed { .. } | Self::Cancelled => "unconfirmed",
+            Self::Call(error) => error.outcome(),
+            Self::Failed { .. } | Self::Invalid(_) | Self::Unsupported(_) => "failed",
+        }
+    }
+}

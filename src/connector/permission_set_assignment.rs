@@ -1,0 +1,57 @@
+//! Bindings: one permission set provisioned to one account, with who is assigned.
+
+use super::{Kind, account, marker, permission_set, sso_group, sso_user};
+use crate::aws::sso_admin::PermissionSet;
+use crate::baton::resource::{self, ResourceExt};
+use crate::baton::v2::resource_type::Trait;
+use crate::baton::v2::{Capability, Entitlement, OptInRequired, Resource, ResourceType, ScopeBindingTrait};
+use crate::baton::{entitlement as entitlements, id};
+
+/// The id of the resource type.
+pub const ID: &str = "permission_set_assignment";
+
+/// The slug of the entitlement; control planes compose it themselves when they provision just in time.
+pub const ASSIGNED: &str = "assigned";
+
+pub(super) const KIND: Kind =
+    Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision] };
+
+/// The resource type. Source: `sso:ListPermissionSetsProvisionedToAccount`, `sso:ListAccountAssignments`.
+pub fn resource_type() -> ResourceType {
+    resource::resource_type(
+        ID,
+        "Permission Set Assignment",
+        &[Trait::ScopeBinding],
+        vec![marker(&OptInRequired {})],
+        &[
+            "sso:ListInstances",
+            "sso:ListPermissionSetsProvisionedToAccount",
+            "sso:DescribePermissionSet",
+            "sso:ListAccountAssignments",
+            "sso:ListManagedPoliciesInPermissionSet",
+            "sso:ListCustomerManagedPolicyReferencesInPermissionSet",
+            "sso:CreateAccountAssignment",
+            "sso:DeleteAccountAssignment",
+            "sso:DescribeAccountAssignmentCreationStatus",
+            "sso:DescribeAccountAssignmentDeletionStatus",
+            "organizations:DescribeAccount",
+        ],
+    )
+}
+
+/// The resource of a permission set provisioned to `account`.
+pub fn resource(account: &Resource, set: &PermissionSet) -> Resource {
+    let account_id = account.object_id();
+    let binding = ScopeBindingTrait {
+        role_id: Some(resource::id(permission_set::ID, &set.arn)),
+        scope_resource_id: Some(resource::id(account::ID, account_id)),
+    };
+    resource::named(ID, &id::binding_id(&set.arn, account_id), &format!("{} on {account_id}", set.name))
+        .with_parent(account.id.clone())
+        .with(&binding)
+}
+
+/// The one entitlement of a binding.
+pub fn entitlement(binding: &Resource) -> Entitlement {
+    entitlements::assignment(binding, ASSIGNED, vec![sso_user::resource_type(), sso_group::resource_type()])
+}
