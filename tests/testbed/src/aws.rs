@@ -12,6 +12,7 @@
 //! # Ok(()) }
 //! ```
 
+mod admin;
 mod endpoint;
 mod fault;
 mod fixture;
@@ -19,10 +20,12 @@ mod ids;
 mod knobs;
 mod ledger;
 mod listener;
+mod metadata;
 mod quota;
 mod server;
 mod service;
 mod signature;
+mod tls;
 mod wire;
 mod world;
 
@@ -35,5 +38,6 @@ pub use fixture::{
 pub use knobs::{AccountFields, Knobs};
 pub use ledger::{Count, Counters, Entry};
 pub use quota::{Quota, Quotas, Scope, documented as documented_quotas};
-pub use server::{Credentials, Membership, Server, StartError};
+pub use server::{Credentials, Membership, Server, StartError, Transport};
+pub use tls::TlsError;
 pub use world::assignments::{Assignment, PrincipalType};

@@ -25,6 +25,9 @@ pub struct Knobs {
     /// How long an assignment stays in progress.
     #[serde(rename = "settle_ms", with = "millis")]
     pub settle: Duration,
+    /// The lifetime of new role sessions, whatever is asked for; AWS's own rules when absent.
+    #[serde(rename = "session_lifetime_ms", with = "optional_millis")]
+    pub session_lifetime: Option<Duration>,
     /// How AWS tells the state of an account.
     pub account_fields: AccountFields,
     /// Whether accounts and units carry their path in the organization.
@@ -42,6 +45,7 @@ impl Default for Knobs {
             empty_pages: false,
             quotas: Quotas::Off,
             settle: Duration::from_millis(20),
+            session_lifetime: None,
             account_fields: AccountFields::Both,
             account_paths: true,
             verify_signatures: true,
@@ -83,5 +87,29 @@ pub(crate) mod millis {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+/// Durations as whole milliseconds, or nothing.
+mod optional_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => super::millis::serialize(value, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
     }
 }

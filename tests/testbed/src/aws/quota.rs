@@ -1,6 +1,7 @@
 //! AWS's documented request rates, as token buckets.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -43,6 +44,8 @@ pub enum Scope {
     Organization,
 }
 
+static DOCUMENTED: LazyLock<Vec<Quota>> = LazyLock::new(documented);
+
 /// The rates that AWS documents: user guide of Identity Center, reference of Organizations, IAM and STS quotas.
 pub fn documented() -> Vec<Quota> {
     // (action, per account, burst, per organization, burst)
@@ -82,7 +85,7 @@ impl Buckets {
     pub(crate) fn admit(&mut self, quotas: &Quotas, action: &str, account: &str, now: Instant) -> bool {
         let table = match quotas {
             Quotas::Off => return true,
-            Quotas::Documented => &documented(),
+            Quotas::Documented => &*DOCUMENTED,
             Quotas::Table(table) => table,
         };
         let mut drawn = Vec::new();

@@ -13,8 +13,10 @@ use super::fixture::{Fixture, FixtureError};
 use super::knobs::Knobs;
 use super::ledger::{Counters, Entry};
 use super::listener::serve;
+use super::tls::{Tls, TlsError};
 use super::world::World;
 use super::world::assignments::{Assignment, PrincipalType};
+use super::{admin, metadata};
 
 /// A running AWS. It stops, and closes its connections, when it is dropped.
 ///
@@ -24,6 +26,17 @@ pub struct Server {
     address: SocketAddr,
     state: Arc<State>,
     task: JoinHandle<()>,
+    ca_pem: Option<String>,
+}
+
+/// How the endpoint is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP.
+    #[default]
+    Plain,
+    /// HTTPS with a certificate of an authority made for this server; see [`Server::ca_pem`].
+    Tls,
 }
 
 /// Why the server could not start.
@@ -41,6 +54,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// No certificate could be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// An access key.
@@ -72,24 +88,54 @@ pub struct Membership {
 impl Server {
     /// Starts on a free loopback port, over plain HTTP.
     pub async fn start(fixture: Fixture) -> Result<Self, StartError> {
-        Self::start_on(fixture, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+        Self::start_on(fixture, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Transport::Plain).await
     }
 
-    /// Starts on a given address, over plain HTTP.
-    pub async fn start_on(fixture: Fixture, address: SocketAddr) -> Result<Self, StartError> {
+    /// Starts on a free loopback port, over HTTPS.
+    pub async fn start_tls(fixture: Fixture) -> Result<Self, StartError> {
+        Self::start_on(fixture, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Transport::Tls).await
+    }
+
+    /// Starts on a given address.
+    pub async fn start_on(
+        fixture: Fixture,
+        address: SocketAddr,
+        transport: Transport,
+    ) -> Result<Self, StartError> {
+        let tls = match transport {
+            Transport::Plain => None,
+            Transport::Tls => Some(Tls::generate()?),
+        };
         let world = World::build(&fixture)?;
         let bind = |source| StartError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let state = Arc::new(State::new(world, fixture.knobs, Faults::new(fixture.faults)));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
-        let task = tokio::spawn(serve(listener, None, router));
-        Ok(Self { address, state, task })
+        let router = Router::new()
+            .merge(admin::routes())
+            .merge(metadata::routes())
+            .fallback(answer)
+            .with_state(Arc::clone(&state));
+        let (acceptor, ca_pem) = tls.map(|tls| (tls.acceptor, tls.ca_pem)).unzip();
+        let task = tokio::spawn(serve(listener, acceptor, router));
+        Ok(Self { address, state, task, ca_pem })
     }
 
     /// The endpoint: what `AWS_ENDPOINT_URL` must be.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The address that the endpoint is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificate of the authority that a client must trust: the content of the file that `AWS_CA_BUNDLE`
+    /// names. `None` without TLS.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
     }
 
     /// The connector's own access key.

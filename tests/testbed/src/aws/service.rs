@@ -15,10 +15,8 @@ mod iam;
 mod identity_store;
 mod organizations;
 mod page;
-mod sso_admin;
-mod sts;
-
-pub(crate) use sts::container_session;
+pub(crate) mod sso_admin;
+pub(crate) mod sts;
 
 /// All services, in the order in which a request is matched against them.
 pub(crate) static SERVICES: [&Service; 5] =

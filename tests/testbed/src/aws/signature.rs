@@ -86,3 +86,48 @@ impl Authorization {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The plainest case of AWS's published test vectors.
+    #[test]
+    fn the_published_vector_verifies_and_nothing_near_it_does() {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", "example.amazonaws.com".parse().unwrap());
+        headers.insert("x-amz-date", "20150830T123600Z".parse().unwrap());
+        headers.insert(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+             SignedHeaders=host;x-amz-date, \
+             Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
+                .parse()
+                .unwrap(),
+        );
+        let authorization = Authorization::parse(&headers).unwrap();
+        assert_eq!(authorization.access_key_id, "AKIDEXAMPLE");
+        assert_eq!((authorization.region.as_str(), authorization.service.as_str()), ("us-east-1", "service"));
+        let uri = Uri::from_static("/");
+        let verify =
+            |secret: &str, body: &[u8]| authorization.verify(secret, &Method::GET, &uri, &headers, body);
+        let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+        assert!(verify(secret, b""));
+        assert!(!verify("another", b""));
+        assert!(!verify(secret, b"another body"));
+    }
+
+    #[test]
+    fn a_malformed_header_is_no_authorization() {
+        for text in [
+            "",
+            "Bearer x",
+            "AWS4-HMAC-SHA256",
+            "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=h, Signature=s",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("authorization", text.parse().unwrap());
+            assert!(Authorization::parse(&headers).is_none(), "{text:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use super::service::{ApiError, Operation, Protocol, SERVICES, Service};
+use super::service::{self, ApiError, Operation, Protocol, SERVICES, Service};
 
 /// A request that names a known operation.
 pub(crate) struct Request {
@@ -37,32 +37,28 @@ impl Request {
 
     fn parse_json(target: &str, body: &Bytes) -> Result<Self, Box<Unserved>> {
         let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
-        let service = SERVICES.into_iter().find(|service| {
-            service.protocol == (Protocol::Json { target: prefix_of(service) })
-                && prefix_of(service) == prefix
-        });
-        let unserved = |service: &'static Service, code: &'static str, message: String| {
-            Box::new(Unserved {
-                service,
-                action: format!("{}:{name}", if prefix.is_empty() { "unknown" } else { service.name }),
-                error: ApiError::with_status(code, message, 400),
-            })
+        let served = SERVICES
+            .into_iter()
+            .find(|service| matches!(service.protocol, Protocol::Json { target } if target == prefix));
+        let unserved = |service: Option<&'static Service>, code: &'static str, message: String| {
+            let action = format!("{}:{name}", service.map_or("unknown", |service| service.name));
+            // Any JSON service's shape will do for an error about a service that does not exist.
+            let service = service.unwrap_or(&service::sso_admin::SERVICE);
+            Box::new(Unserved { service, action, error: ApiError::with_status(code, message, 400) })
         };
-        let Some(service) = service else {
-            return Err(unserved(
-                SERVICES[4],
-                "UnknownOperationException",
-                format!("unknown target {target}"),
-            ));
-        };
-        let Some(operation) = find(service, name) else {
-            let message = format!("the testbed does not serve {name}");
-            return Err(unserved(service, "UnknownOperationException", message));
+        let found = served.and_then(|service| find(service, name).map(|operation| (service, operation)));
+        let Some((service, operation)) = found else {
+            let message = format!("the testbed does not serve {target}");
+            return Err(unserved(served, "UnknownOperationException", message));
         };
         let input = if body.is_empty() { Ok(json!({})) } else { serde_json::from_slice(body) };
         match input {
             Ok(input @ Value::Object(_)) => Ok(Self { service, operation, input }),
-            _ => Err(unserved(service, "SerializationException", "the body is not a JSON object".to_owned())),
+            _ => Err(unserved(
+                Some(service),
+                "SerializationException",
+                "the body is not a JSON object".to_owned(),
+            )),
         }
     }
 
@@ -83,7 +79,7 @@ impl Request {
         match operation {
             Some((service, operation)) => Ok(Self { service, operation, input: Value::Object(input) }),
             None => {
-                let service = service.unwrap_or(SERVICES[0]);
+                let service = service.unwrap_or(&service::sts::SERVICE);
                 let message = format!("Could not find operation {action} for version {wanted_version}");
                 Err(Box::new(Unserved {
                     service,
@@ -96,13 +92,6 @@ impl Request {
                 }))
             }
         }
-    }
-}
-
-fn prefix_of(service: &Service) -> &'static str {
-    match service.protocol {
-        Protocol::Json { target } => target,
-        Protocol::Query { .. } => "",
     }
 }
 

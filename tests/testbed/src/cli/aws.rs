@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use testbed::aws::{Fixture, FixtureError, Quotas, Server, Shape};
+use testbed::aws::{Fixture, FixtureError, Quotas, Server, Shape, Transport};
 
 /// Serve an AWS organization that can be broken.
 ///
@@ -72,6 +72,10 @@ pub(crate) struct Args {
     /// Largest page of every listing, below AWS's own limits.
     #[arg(long)]
     page_size: Option<usize>,
+
+    /// Speak HTTPS with a certificate of a fresh authority, whose certificate is written to this file.
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
 
     /// Print the fixture as YAML and exit.
     #[arg(long)]
@@ -158,13 +162,21 @@ pub(crate) async fn run(args: Args) -> ExitCode {
         };
     }
     let region = fixture.identity_center.region.clone();
-    let server = match Server::start_on(fixture, args.listen).await {
+    let transport = if args.tls_ca.is_some() { Transport::Tls } else { Transport::Plain };
+    let server = match Server::start_on(fixture, args.listen, transport).await {
         Ok(server) => server,
         Err(error) => {
             eprintln!("testbed aws: {error}");
             return ExitCode::FAILURE;
         }
     };
+    if let (Some(path), Some(pem)) = (&args.tls_ca, server.ca_pem()) {
+        if let Err(error) = std::fs::write(path, pem) {
+            eprintln!("testbed aws: write {}: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+        println!("export AWS_CA_BUNDLE={}", path.display());
+    }
     let key = server.credentials();
     println!("export AWS_ENDPOINT_URL={}", server.url());
     println!("export AWS_REGION={region} AWS_DEFAULT_REGION={region}");

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{ApiError, Call, Operation, Protocol, Service};
 use crate::aws::fixture::Trust;
-use crate::aws::world::World;
 use crate::aws::world::access::{Caller, Issued, Role};
 
 pub(crate) static SERVICE: Service = Service {
@@ -27,14 +26,6 @@ pub(crate) static SERVICE: Service = Service {
 };
 
 const HOUR: Duration = Duration::from_hours(1);
-
-/// A session with transitive tags for a container that presents `token`, as EKS Pod Identity gives. `None` when no
-/// role has this token.
-pub(crate) fn container_session(world: &mut World, token: &str) -> Option<Issued> {
-    let role = world.access.roles.iter().find(|role| role.container_token.as_deref() == Some(token))?;
-    let arn = role.arn.clone();
-    world.access.issue(&arn, "eks-testbed-pod", HOUR * 6, true)
-}
 
 fn get_caller_identity(call: &mut Call<'_>) -> Result<Value, ApiError> {
     Ok(json!({"Arn": call.caller.arn, "UserId": call.caller.user_id, "Account": call.caller.account}))
@@ -114,7 +105,7 @@ fn credentials(issued: &Issued) -> Value {
             "AccessKeyId": issued.access_key_id,
             "SecretAccessKey": issued.secret,
             "SessionToken": issued.token,
-            "Expiration": issued.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "Expiration": issued.expires_text(),
         },
         "AssumedRoleUser": {"AssumedRoleId": issued.assumed_role_id, "Arn": issued.session_arn},
         "PackedPolicySize": 1,
@@ -152,6 +143,9 @@ fn duration(call: &Call<'_>) -> Result<Option<Duration>, ApiError> {
 
 fn within(call: &Call<'_>, asked: Duration, role: &Role, chained: bool) -> Result<Duration, ApiError> {
     let longest = if chained { role.max_session.min(HOUR) } else { role.max_session };
+    if let Some(lifetime) = call.knobs.session_lifetime {
+        return Ok(lifetime);
+    }
     if asked > longest {
         return Err(
             call.invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")

@@ -132,9 +132,16 @@ pub(crate) struct Issued {
     pub(crate) access_key_id: String,
     pub(crate) secret: String,
     pub(crate) token: String,
-    pub(crate) expires: Timestamp,
+    expires: Timestamp,
     pub(crate) assumed_role_id: String,
     pub(crate) session_arn: String,
+}
+
+impl Issued {
+    /// When the session ends, as AWS writes it.
+    pub(crate) fn expires_text(&self) -> String {
+        self.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
 }
 
 impl Access {

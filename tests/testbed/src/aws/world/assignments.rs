@@ -86,7 +86,8 @@ pub struct Assignment {
 }
 
 /// Whether a request adds or removes an assignment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Change {
     Create,
     Delete,

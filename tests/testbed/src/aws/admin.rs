@@ -1,0 +1,132 @@
+//! The testbed's own interface over HTTP, beside the AWS protocols: everything that a test can do through
+//! [`super::Server`], for programs in other languages and for `curl`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State as Shared};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::endpoint::State;
+use super::fault::Fault;
+use super::knobs::Knobs;
+use super::ledger::{Counters, Entry};
+
+const INDEX: &str = "\
+GET    /_testbed/counters              calls, throttled calls and errors per action, account and principal
+DELETE /_testbed/counters              empty counters and transcript, refill all quotas
+GET    /_testbed/transcript            every call that has ended: who, what, when, outcome
+GET    /_testbed/knobs                 latency, quotas, page sizes and the like
+PATCH  /_testbed/knobs                 change some: {\"latency_ms\": 50, \"quotas\": \"documented\"}
+GET    /_testbed/faults                the faults that are armed
+POST   /_testbed/faults                arm one: {\"action\": \"sso:*\", \"times\": 3, \"effect\": \"throttle\"}
+DELETE /_testbed/faults                disarm all
+PUT    /_testbed/denied/{principal}    replace the denied actions of a user or role: [\"sso:List*\"]
+POST   /_testbed/expire-sessions       make all role sessions expire now
+GET    /_testbed/state                 memberships, assignments and assignment requests
+";
+
+/// `/_testbed/...`.
+pub(crate) fn routes() -> Router<Arc<State>> {
+    Router::new()
+        .route("/_testbed/", get(|| async { INDEX }))
+        .route("/_testbed/counters", get(counters).delete(reset))
+        .route("/_testbed/transcript", get(transcript))
+        .route("/_testbed/knobs", get(knobs).patch(change_knobs))
+        .route("/_testbed/faults", get(faults).post(arm).delete(disarm))
+        .route("/_testbed/denied/{principal}", put(deny))
+        .route("/_testbed/expire-sessions", post(expire_sessions))
+        .route("/_testbed/state", get(held))
+}
+
+async fn counters(Shared(state): Shared<Arc<State>>) -> Json<Counters> {
+    Json(state.lock().ledger.counters())
+}
+
+async fn reset(Shared(state): Shared<Arc<State>>) -> StatusCode {
+    let mut inner = state.lock();
+    inner.ledger.reset();
+    inner.buckets.refill();
+    StatusCode::NO_CONTENT
+}
+
+async fn transcript(Shared(state): Shared<Arc<State>>) -> Json<Vec<Entry>> {
+    Json(state.lock().ledger.transcript())
+}
+
+async fn knobs(Shared(state): Shared<Arc<State>>) -> Json<Knobs> {
+    Json(state.lock().knobs.clone())
+}
+
+/// Replaces the members that the body names; a name that does not exist changes nothing.
+async fn change_knobs(Shared(state): Shared<Arc<State>>, Json(change): Json<Value>) -> Response {
+    let mut inner = state.lock();
+    let mut knobs = json!(inner.knobs);
+    if let (Some(knobs), Value::Object(change)) = (knobs.as_object_mut(), change) {
+        knobs.extend(change);
+    }
+    match serde_json::from_value::<Knobs>(knobs) {
+        Ok(knobs) => {
+            inner.knobs = knobs.clone();
+            Json(knobs).into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn faults(Shared(state): Shared<Arc<State>>) -> Json<Vec<Fault>> {
+    Json(state.lock().faults.armed().to_vec())
+}
+
+async fn arm(Shared(state): Shared<Arc<State>>, Json(fault): Json<Fault>) -> StatusCode {
+    state.lock().faults.arm(fault);
+    StatusCode::NO_CONTENT
+}
+
+async fn disarm(Shared(state): Shared<Arc<State>>) -> StatusCode {
+    state.lock().faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn deny(
+    Shared(state): Shared<Arc<State>>,
+    Path(principal): Path<String>,
+    Json(actions): Json<Vec<String>>,
+) -> Response {
+    if state.lock().world.access.set_denied(&principal, &actions) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        (StatusCode::NOT_FOUND, format!("no user or role is named {principal:?}\n")).into_response()
+    }
+}
+
+async fn expire_sessions(Shared(state): Shared<Arc<State>>) -> StatusCode {
+    state.lock().world.access.expire_sessions();
+    StatusCode::NO_CONTENT
+}
+
+async fn held(Shared(state): Shared<Arc<State>>) -> Json<Value> {
+    let inner = state.lock();
+    let memberships: Vec<Value> = inner
+        .world
+        .directory
+        .memberships
+        .values()
+        .map(|one| json!({"id": one.id, "group": one.group, "user": one.user}))
+        .collect();
+    let requests: Vec<Value> = inner
+        .world
+        .center
+        .requests
+        .iter()
+        .map(|one| {
+            json!({"id": one.id, "change": one.change, "status": one.status.as_str(), "assignment": one.assignment})
+        })
+        .collect();
+    Json(
+        json!({"memberships": memberships, "assignments": inner.world.center.assignments, "requests": requests}),
+    )
+}

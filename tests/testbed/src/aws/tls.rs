@@ -1,0 +1,52 @@
+//! A certificate authority of the testbed's own, so that a client's handling of private CAs can be tried.
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use std::sync::Arc;
+
+use tokio_rustls::TlsAcceptor;
+
+/// What a server needs to speak TLS, and what its clients must trust.
+pub(crate) struct Tls {
+    pub(crate) acceptor: TlsAcceptor,
+    /// The authority's certificate.
+    pub(crate) ca_pem: String,
+}
+
+/// Why no certificate could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The certificate.
+    #[error("make a certificate")]
+    Certificate(#[from] rcgen::Error),
+    /// The TLS configuration.
+    #[error("configure TLS")]
+    Configuration(#[from] rustls::Error),
+}
+
+impl Tls {
+    /// Makes a fresh authority and a certificate for `localhost` and the loopback addresses.
+    pub(crate) fn generate() -> Result<Self, TlsError> {
+        let mut authority = CertificateParams::new(Vec::<String>::new())?;
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        authority.distinguished_name.push(DnType::CommonName, "testbed CA");
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let mut leaf = CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec())?;
+        leaf.distinguished_name.push(DnType::CommonName, "testbed");
+        // Python's TLS insists on it.
+        leaf.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = leaf.signed_by(&key, &authority)?;
+        let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem: authority.pem() })
+    }
+}

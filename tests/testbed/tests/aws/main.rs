@@ -1,0 +1,13 @@
+//! The testbed's AWS as a client on the wire sees it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as loudly as the tests themselves"
+)]
+
+mod access;
+mod admin;
+mod client;
+mod faults;
+mod listing;
+mod provisioning;
