@@ -25,6 +25,8 @@ mod quota;
 mod server;
 mod service;
 mod signature;
+mod state;
+mod ticket;
 mod tls;
 mod wire;
 mod world;

@@ -10,10 +10,10 @@ use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::endpoint::State;
 use super::fault::Fault;
 use super::knobs::Knobs;
 use super::ledger::{Counters, Entry};
+use super::state::State;
 
 const INDEX: &str = "\
 GET    /_testbed/counters              calls, throttled calls and errors per action, account and principal

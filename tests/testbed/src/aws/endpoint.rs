@@ -1,58 +1,23 @@
 //! What happens to one AWS request, from bytes to bytes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State as Shared;
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::fault::{Effect, Faults};
-use super::ids::random_uuid;
-use super::knobs::Knobs;
-use super::ledger::{Entry, Ledger};
-use super::listener::Abort;
-use super::quota::Buckets;
+use super::fault::Effect;
 use super::service::{ApiError, Call, Service};
 use super::signature::Authorization;
+use super::state::{Inner, State};
+use super::ticket::{Ticket, abort};
 use super::wire::{self, Request};
-use super::world::World;
 use super::world::access::Caller;
-
-/// Everything that the server holds, behind one lock that is never held across an await.
-#[derive(Debug)]
-pub(crate) struct State {
-    inner: Mutex<Inner>,
-}
-
-/// See [`State`].
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) world: World,
-    pub(crate) knobs: Knobs,
-    pub(crate) faults: Faults,
-    pub(crate) buckets: Buckets,
-    pub(crate) ledger: Ledger,
-}
-
-impl State {
-    pub(crate) fn new(world: World, knobs: Knobs, faults: Faults) -> Self {
-        let inner = Inner { world, knobs, faults, buckets: Buckets::default(), ledger: Ledger::new() };
-        Self { inner: Mutex::new(inner) }
-    }
-
-    /// The state, with the assignment requests that are due decided.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let world = &mut inner.world;
-        world.center.settle(&world.organization, &world.directory);
-        inner
-    }
-}
 
 /// Answers one AWS request.
 pub(crate) async fn answer(
@@ -116,11 +81,11 @@ pub(crate) async fn answer(
         carry_out(&mut inner, &request, &caller, &ticket, effect.as_ref())
     };
     match answer {
-        Err(Refusal::Reset) => ticket.abort(),
+        Err(Refusal::Reset) => abort(),
         Err(Refusal::Error(error)) => ticket.refuse(service, &error),
         Ok(answer) => {
             let body = wire::encode(service, request.operation.name, &answer, &ticket.entry.request_id);
-            ticket.reply(service, body, effect)
+            ticket.reply(service, body, effect.as_ref())
         }
     }
 }
@@ -204,98 +169,5 @@ impl Signed<'_> {
             return Err(ApiError::expired(service));
         }
         access.caller(key).ok_or_else(|| ApiError::unknown_key(service))
-    }
-}
-
-/// One call's line in the ledger, written when the call ends, whatever its end.
-struct Ticket {
-    state: Arc<State>,
-    entry: Entry,
-    throttled: bool,
-}
-
-impl Ticket {
-    fn open(state: &Arc<State>, action: &str, authorization: Option<&Authorization>) -> Self {
-        let mut inner = state.lock();
-        inner.ledger.begin();
-        let start = inner.ledger.elapsed();
-        let entry = Entry {
-            action: action.to_owned(),
-            account: String::new(),
-            principal: String::new(),
-            region: authorization.map(|authorization| authorization.region.clone()).unwrap_or_default(),
-            request_id: random_uuid(),
-            status: 0,
-            error: None,
-            start,
-            end: start,
-        };
-        Self { state: Arc::clone(state), entry, throttled: false }
-    }
-
-    fn refuse(mut self, service: &Service, error: &ApiError) -> Response {
-        self.entry.error = Some(error.code.to_string());
-        self.throttled = error.code == service.throttled;
-        let body = wire::encode_error(service, error, &self.entry.request_id);
-        self.respond(service, error.status, Body::from(body))
-    }
-
-    fn reply(self, service: &Service, body: String, effect: Option<Effect>) -> Response {
-        let bytes = Bytes::from(body);
-        let half = bytes.len() / 2;
-        let length = bytes.len();
-        let halves = (bytes.slice(..half), bytes.slice(half..));
-        let body = match effect {
-            Some(Effect::LostReply) => return self.abort(),
-            Some(Effect::TruncatedBody) => Body::from(halves.0),
-            Some(Effect::CutBody) => Body::from_stream(futures::stream::iter([
-                Ok(halves.0),
-                Err(std::io::Error::other("cut by a scripted fault")),
-            ])),
-            Some(Effect::SlowBody(pause)) => {
-                let second = async move {
-                    tokio::time::sleep(pause).await;
-                    halves.1
-                };
-                let first = futures::future::ready(halves.0);
-                let chunks = futures::stream::StreamExt::chain(
-                    futures::stream::once(first),
-                    futures::stream::once(second),
-                );
-                Body::from_stream(futures::stream::StreamExt::map(chunks, Ok::<_, std::io::Error>))
-            }
-            _ => Body::from(bytes),
-        };
-        let streamed = matches!(effect, Some(Effect::CutBody | Effect::SlowBody(_)));
-        let mut response = self.respond(service, 200, body);
-        if streamed {
-            response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        response
-    }
-
-    /// Ends the connection instead of answering.
-    fn abort(self) -> Response {
-        let mut response = Response::new(Body::empty());
-        response.extensions_mut().insert(Abort);
-        response
-    }
-
-    fn respond(mut self, service: &Service, status: u16, body: Body) -> Response {
-        self.entry.status = status;
-        let mut response = Response::new(body);
-        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(wire::content_type(service)));
-        if let Ok(id) = HeaderValue::from_str(&self.entry.request_id) {
-            headers.insert("x-amzn-requestid", id);
-        }
-        response
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.state.lock().ledger.end(self.entry.clone(), self.throttled);
     }
 }

@@ -12,8 +12,8 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::endpoint::{Inner, State};
 use super::ids::random_hex;
+use super::state::{Inner, State};
 use super::world::access::Issued;
 use crate::CANARY;
 

@@ -156,7 +156,7 @@ mod tests {
         assert!(admit(Duration::ZERO) && admit(Duration::ZERO));
         assert!(!admit(Duration::ZERO));
         assert!(!admit(Duration::from_millis(900)));
-        assert!(admit(Duration::from_millis(1000)));
+        assert!(admit(Duration::from_secs(1)));
         assert!(admit(Duration::from_mins(10)) && admit(Duration::from_mins(10)));
         assert!(!admit(Duration::from_mins(10)));
     }

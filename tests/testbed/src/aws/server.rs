@@ -7,12 +7,13 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::endpoint::{State, answer};
+use super::endpoint::answer;
 use super::fault::{Fault, Faults};
 use super::fixture::{Fixture, FixtureError};
 use super::knobs::Knobs;
 use super::ledger::{Counters, Entry};
 use super::listener::serve;
+use super::state::State;
 use super::tls::{Tls, TlsError};
 use super::world::World;
 use super::world::assignments::{Assignment, PrincipalType};

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::fault::Effect;
 use super::knobs::Knobs;
@@ -120,6 +120,13 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Sets a member of an answer.
+fn put(row: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Some(members) = row.as_object_mut() {
+        members.insert(name.to_owned(), value.into());
+    }
+}
+
 /// An error as the caller will see it.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
@@ -127,7 +134,7 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     pub(crate) status: u16,
     /// Further members of the error.
-    pub(crate) members: Map<String, Value>,
+    pub(crate) members: Vec<(&'static str, Value)>,
 }
 
 impl ApiError {
@@ -140,11 +147,11 @@ impl ApiError {
         message: impl Into<String>,
         status: u16,
     ) -> Self {
-        Self { code: code.into(), message: message.into(), status, members: Map::new() }
+        Self { code: code.into(), message: message.into(), status, members: Vec::new() }
     }
 
-    fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+    fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.members.push((name, value.into()));
         self
     }
 

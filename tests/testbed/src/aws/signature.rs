@@ -3,6 +3,8 @@
 use http::{HeaderMap, Method, Uri};
 use ring::{digest, hmac};
 
+use super::ids::to_hex;
+
 /// The `Authorization` header taken apart.
 #[derive(Debug)]
 pub(crate) struct Authorization {
@@ -57,12 +59,14 @@ impl Authorization {
         };
         let payload = match headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok()) {
             Some(stated) => stated.to_owned(),
-            None => hex(digest::digest(&digest::SHA256, body).as_ref()),
+            None => to_hex(digest::digest(&digest::SHA256, body).as_ref()),
         };
         let mut query: Vec<&str> = uri.query().map(|query| query.split('&').collect()).unwrap_or_default();
         query.sort_unstable();
-        let canonical_headers: String =
-            self.signed_headers.iter().map(|name| format!("{name}:{}\n", value(name))).collect();
+        let mut canonical_headers = String::new();
+        for name in &self.signed_headers {
+            canonical_headers.extend([name.as_str(), ":", &value(name), "\n"]);
+        }
         let canonical = format!(
             "{method}\n{}\n{}\n{canonical_headers}\n{}\n{payload}",
             uri.path(),
@@ -73,18 +77,14 @@ impl Authorization {
         let to_sign = format!(
             "AWS4-HMAC-SHA256\n{}\n{scope}\n{}",
             value("x-amz-date"),
-            hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref())
+            to_hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref())
         );
         let mut key = format!("AWS4{secret}").into_bytes();
         for part in [&self.date, &self.region, &self.service, "aws4_request", &to_sign] {
             key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes()).as_ref().to_vec();
         }
-        hex(&key) == self.signature
+        to_hex(&key) == self.signature
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

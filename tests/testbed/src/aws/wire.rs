@@ -76,22 +76,17 @@ impl Request {
         });
         let operation =
             service.and_then(|service| find(service, action).map(|operation| (service, operation)));
-        match operation {
-            Some((service, operation)) => Ok(Self { service, operation, input: Value::Object(input) }),
-            None => {
-                let service = service.unwrap_or(&service::sts::SERVICE);
-                let message = format!("Could not find operation {action} for version {wanted_version}");
-                Err(Box::new(Unserved {
-                    service,
-                    action: format!(
-                        "{}:{}",
-                        service.name,
-                        if action.is_empty() { "unknown" } else { action }
-                    ),
-                    error: ApiError::with_status("InvalidAction", message, 400),
-                }))
-            }
+        if let Some((service, operation)) = operation {
+            return Ok(Self { service, operation, input: Value::Object(input) });
         }
+        let service = service.unwrap_or(&service::sts::SERVICE);
+        let message = format!("Could not find operation {action} for version {wanted_version}");
+        let named = if action.is_empty() { "unknown" } else { action };
+        Err(Box::new(Unserved {
+            service,
+            action: format!("{}:{named}", service.name),
+            error: ApiError::with_status("InvalidAction", message, 400),
+        }))
     }
 }
 
@@ -112,12 +107,11 @@ pub(crate) fn encode(service: &Service, operation: &str, answer: &Value, request
     match service.protocol {
         Protocol::Json { .. } => answer.to_string(),
         Protocol::Query { namespace, .. } => {
-            let mut xml = format!("<{operation}Response xmlns=\"{namespace}\"><{operation}Result>");
-            write_members(&mut xml, answer);
-            xml.push_str(&format!(
-                "</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
-            ));
-            xml
+            let mut result = String::new();
+            write_members(&mut result, answer);
+            format!(
+                "<{operation}Response xmlns=\"{namespace}\"><{operation}Result>{result}</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
+            )
         }
     }
 }
@@ -126,7 +120,8 @@ pub(crate) fn encode(service: &Service, operation: &str, answer: &Value, request
 pub(crate) fn encode_error(service: &Service, error: &ApiError, request_id: &str) -> String {
     match service.protocol {
         Protocol::Json { .. } => {
-            let mut body = error.members.clone();
+            let members = error.members.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+            let mut body: Map<String, Value> = members.collect();
             body.insert("__type".to_owned(), json!(error.code));
             body.insert("Message".to_owned(), json!(error.message));
             Value::Object(body).to_string()
@@ -146,22 +141,24 @@ fn write_members(xml: &mut String, value: &Value) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
-                xml.push_str(&format!("<{name}>"));
-                write_members(xml, member);
-                xml.push_str(&format!("</{name}>"));
+                write_element(xml, name, member);
             }
         }
         Value::Array(items) => {
             for item in items {
-                xml.push_str("<member>");
-                write_members(xml, item);
-                xml.push_str("</member>");
+                write_element(xml, "member", item);
             }
         }
         Value::String(text) => xml.push_str(&escape(text)),
         Value::Null => {}
         other => xml.push_str(&other.to_string()),
     }
+}
+
+fn write_element(xml: &mut String, name: &str, content: &Value) {
+    xml.extend(["<", name, ">"]);
+    write_members(xml, content);
+    xml.extend(["</", name, ">"]);
 }
 
 fn escape(text: &str) -> String {

@@ -138,7 +138,7 @@ impl<'a> Client<'a> {
             self.key, self.region
         );
         if let Some(token) = &self.token {
-            headers.push_str(&format!("x-amz-security-token: {token}\r\n"));
+            headers.extend(["x-amz-security-token: ", token, "\r\n"]);
         }
         headers
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, Operation, Protocol, Service};
+use super::{ApiError, Call, Operation, Protocol, Service, put};
 use crate::aws::fixture;
 use crate::aws::fixture::ExternalId;
 use crate::aws::world::directory::{Directory, Group, Membership, User};
@@ -236,16 +236,20 @@ fn render_user(call: &Call<'_>, user: &User) -> Value {
         "UpdatedAt": user.created.as_second(),
     });
     if user.given_name.is_some() || user.family_name.is_some() {
-        row["Name"] = without_nulls(json!({"GivenName": user.given_name, "FamilyName": user.family_name}));
+        put(
+            &mut row,
+            "Name",
+            without_nulls(json!({"GivenName": user.given_name, "FamilyName": user.family_name})),
+        );
     }
     if let Some(display_name) = &user.display_name {
-        row["DisplayName"] = json!(display_name);
+        put(&mut row, "DisplayName", json!(display_name));
     }
     if let Some(email) = &user.email {
-        row["Emails"] = json!([{"Value": email, "Type": "work", "Primary": true}]);
+        put(&mut row, "Emails", json!([{"Value": email, "Type": "work", "Primary": true}]));
     }
     if let Some(status) = user.status {
-        row["UserStatus"] = json!(status);
+        put(&mut row, "UserStatus", json!(status));
     }
     add_external_ids(&mut row, &user.external_ids);
     row
@@ -262,7 +266,7 @@ fn render_group(call: &Call<'_>, group: &Group) -> Value {
         "UpdatedAt": group.created.as_second(),
     });
     if let Some(description) = &group.description {
-        row["Description"] = json!(description);
+        put(&mut row, "Description", json!(description));
     }
     add_external_ids(&mut row, &group.external_ids);
     row
@@ -282,10 +286,14 @@ fn render_membership(call: &Call<'_>, membership: &Membership) -> Value {
 
 fn add_external_ids(row: &mut Value, external_ids: &[ExternalId]) {
     if !external_ids.is_empty() {
-        row["ExternalIds"] = external_ids
-            .iter()
-            .map(|external| json!({"Issuer": external.issuer, "Id": external.id}))
-            .collect();
+        put(
+            row,
+            "ExternalIds",
+            external_ids
+                .iter()
+                .map(|external| json!({"Issuer": external.issuer, "Id": external.id}))
+                .collect::<Vec<_>>(),
+        );
     }
 }
 

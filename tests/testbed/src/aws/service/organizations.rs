@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, Call, Operation, Protocol, Service};
+use super::{ApiError, Call, Operation, Protocol, Service, put};
 use crate::aws::fixture::AccountState;
 use crate::aws::knobs::AccountFields;
 use crate::aws::world::organization::{Account, Unit};
@@ -115,7 +115,7 @@ fn render_unit(call: &Call<'_>, unit: &Unit) -> Value {
         "Name": unit.name,
     });
     if call.knobs.account_paths {
-        row["Path"] = json!(unit.path);
+        put(&mut row, "Path", json!(unit.path));
     }
     row
 }
@@ -146,7 +146,7 @@ fn render_account(call: &Call<'_>, account: &Account) -> Value {
     });
     add_state(&mut row, call, account.state);
     if call.knobs.account_paths {
-        row["Paths"] = json!([account.path]);
+        put(&mut row, "Paths", json!([account.path]));
     }
     row
 }
@@ -154,7 +154,7 @@ fn render_account(call: &Call<'_>, account: &Account) -> Value {
 fn add_state(row: &mut Value, call: &Call<'_>, state: AccountState) {
     let fields = call.knobs.account_fields;
     if matches!(fields, AccountFields::Both | AccountFields::State) {
-        row["State"] = json!(state);
+        put(row, "State", json!(state));
     }
     // The older member knows fewer words: an account not yet active was active, a closed one suspended.
     let status = match state {
@@ -163,7 +163,7 @@ fn add_state(row: &mut Value, call: &Call<'_>, state: AccountState) {
         AccountState::PendingClosure => "PENDING_CLOSURE",
     };
     if matches!(fields, AccountFields::Both | AccountFields::Status) {
-        row["Status"] = json!(status);
+        put(row, "Status", json!(status));
     }
 }
 
@@ -206,7 +206,7 @@ fn list_delegated_administrators(call: &mut Call<'_>) -> Result<Value, ApiError>
     call.page("DelegatedAdministrators", delegated, |account| {
         let mut row = render_account(call, account);
         row.as_object_mut().map(|row: &mut Map<String, Value>| row.remove("Paths"));
-        row["DelegationEnabledDate"] = json!(account.joined.as_second());
+        put(&mut row, "DelegationEnabledDate", json!(account.joined.as_second()));
         row
     })
 }

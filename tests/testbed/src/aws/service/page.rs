@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{ApiError, Call, Protocol};
 use crate::aws::fault::Effect;
-use crate::aws::ids::random_hex;
+use crate::aws::ids::{random_hex, to_hex};
 
 impl Call<'_> {
     /// Answers the page of a listing that the request asks for. Only the rows of that page are made.
@@ -30,9 +30,9 @@ impl Call<'_> {
         }
         let size = asked.unwrap_or(default).min(self.knobs.page_cap(self.action, documented));
         let empty = self.quirk == Some(&Effect::EmptyPage) || (self.knobs.empty_pages && token.is_none());
-        let taken = if empty { 0 } else { size };
+        let wanted = if empty { 0 } else { size };
         let mut rest = rows.skip(offset);
-        let items: Vec<Value> = rest.by_ref().take(taken).map(&mut render).collect();
+        let items: Vec<Value> = rest.by_ref().take(wanted).map(&mut render).collect();
         let more = empty || rest.next().is_some();
         let next = match (self.quirk, token) {
             (Some(Effect::RepeatedToken), Some(token)) => Some(token.to_owned()),
@@ -72,7 +72,7 @@ impl Call<'_> {
         arguments.remove(names.token);
         arguments.remove(names.size);
         let hash = digest(&SHA256, format!("{} {}", self.action, Value::Object(arguments)).as_bytes());
-        hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        to_hex(hash.as_ref()).chars().take(12).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, Operation, Protocol, Service};
+use super::{ApiError, Call, Operation, Protocol, Service, put};
 use crate::aws::fault::Effect;
 use crate::aws::world::assignments::{Assignment, Change, PermissionSet, PrincipalType, Request, Status};
 
@@ -109,10 +109,13 @@ fn render_instance(call: &Call<'_>) -> Value {
 fn describe_instance(call: &mut Call<'_>) -> Result<Value, ApiError> {
     check_instance(call)?;
     let mut instance = render_instance(call);
-    instance["PermissionSetsEnabled"] = json!(true);
-    instance["PrimaryRegion"] = json!(call.world.directory.region);
-    instance["EncryptionConfigurationDetails"] =
-        json!({"KeyType": "AWS_OWNED_KMS_KEY", "EncryptionStatus": "ENABLED"});
+    put(&mut instance, "PermissionSetsEnabled", json!(true));
+    put(&mut instance, "PrimaryRegion", json!(call.world.directory.region));
+    put(
+        &mut instance,
+        "EncryptionConfigurationDetails",
+        json!({"KeyType": "AWS_OWNED_KMS_KEY", "EncryptionStatus": "ENABLED"}),
+    );
     Ok(instance)
 }
 
@@ -199,7 +202,7 @@ fn describe_permission_set(call: &mut Call<'_>) -> Result<Value, ApiError> {
         "SessionDuration": set.session_duration,
     });
     if let Some(description) = &set.description {
-        row["Description"] = json!(description);
+        put(&mut row, "Description", json!(description));
     }
     Ok(json!({"PermissionSet": row}))
 }
@@ -301,7 +304,7 @@ fn status_reply(request: &Request) -> Value {
         "CreatedDate": request.created.as_second(),
     });
     if let Status::Failed(reason) = &request.status {
-        row["FailureReason"] = json!(reason);
+        put(&mut row, "FailureReason", json!(reason));
     }
     json!({member: row})
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, Operation, Protocol, Service};
+use super::{ApiError, Call, Operation, Protocol, Service, put};
 use crate::aws::fixture::Trust;
 use crate::aws::world::access::{Caller, Issued, Role};
 
@@ -27,6 +27,7 @@ pub(crate) static SERVICE: Service = Service {
 
 const HOUR: Duration = Duration::from_hours(1);
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature of every operation")]
 fn get_caller_identity(call: &mut Call<'_>) -> Result<Value, ApiError> {
     Ok(json!({"Arn": call.caller.arn, "UserId": call.caller.user_id, "Account": call.caller.account}))
 }
@@ -94,8 +95,8 @@ fn assume_role_with_web_identity(call: &mut Call<'_>) -> Result<Value, ApiError>
         .issue(role_arn, session_name, duration, false)
         .ok_or_else(|| ApiError::internal(&SERVICE, 500))?;
     let mut answer = credentials(&issued);
-    answer["SubjectFromWebIdentityToken"] = json!("system:serviceaccount:testbed:connector");
-    answer["Audience"] = json!("sts.amazonaws.com");
+    put(&mut answer, "SubjectFromWebIdentityToken", json!("system:serviceaccount:testbed:connector"));
+    put(&mut answer, "Audience", json!("sts.amazonaws.com"));
     Ok(answer)
 }
 

@@ -1,0 +1,40 @@
+//! What the server holds.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::fault::Faults;
+use super::knobs::Knobs;
+use super::ledger::Ledger;
+use super::quota::Buckets;
+use super::world::World;
+
+/// Everything that the server holds, behind one lock that is never held across an await.
+#[derive(Debug)]
+pub(crate) struct State {
+    inner: Mutex<Inner>,
+}
+
+/// See [`State`].
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) world: World,
+    pub(crate) knobs: Knobs,
+    pub(crate) faults: Faults,
+    pub(crate) buckets: Buckets,
+    pub(crate) ledger: Ledger,
+}
+
+impl State {
+    pub(crate) fn new(world: World, knobs: Knobs, faults: Faults) -> Self {
+        let inner = Inner { world, knobs, faults, buckets: Buckets::default(), ledger: Ledger::new() };
+        Self { inner: Mutex::new(inner) }
+    }
+
+    /// The state, with the assignment requests that are due decided.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let world = &mut inner.world;
+        world.center.settle(&world.organization, &world.directory);
+        inner
+    }
+}
