@@ -42,8 +42,16 @@ def main() -> None:
 
 def _run_image(image: str, directory: Path) -> Iterator[str]:
     # crun does not start on every kernel; runc does
-    podman = ("podman", "--runtime=runc", "run", "--rm", "--pull=never", "--ulimit=nproc=4096:4096", *RESTRICTED)
-    version = run([*podman, "--network=none", image, "--version"]).stdout.strip()
+    podman = (
+        "podman",
+        "--runtime=runc",
+        "run",
+        "--rm",
+        "--pull=never",
+        "--ulimit=nofile=4096:4096",
+        "--ulimit=nproc=4096:4096",
+    )
+    version = run([*podman, *RESTRICTED, "--network=none", image, "--version"]).stdout.strip()
     yield f"--version without a network: {version}"
 
     (directory / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
@@ -55,7 +63,7 @@ def _run_image(image: str, directory: Path) -> Iterator[str]:
         settings = {**aws.settings(), "AWS_ENDPOINT_URL": f"http://{NAME}:{port}"}
         variables = [f"--env={name}={value}" for name, value in settings.items()]
         volumes = [f"--volume={directory}/resolv.conf:/etc/resolv.conf:ro", f"--volume={out}:/out"]
-        run([*podman, "--network=host", *variables, *volumes, image, "--file", "/out/sync.c1z"])
+        run([*podman, *RESTRICTED, "--network=host", *variables, *volumes, image, "--file", "/out/sync.c1z"])
         yield f"sync of http://{NAME}, found by DNS"
         yield from judge(out / "sync.c1z", read_organization(aws.clients()).expected())
 
