@@ -5,3 +5,4 @@ pub mod baton;
 pub mod config;
 pub mod connector;
 pub mod control_plane;
+pub mod expand;
