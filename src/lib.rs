@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod baton;
+pub mod c1z;
 pub mod config;
 pub mod connector;
 pub mod control_plane;

@@ -1,0 +1,254 @@
+//! Rows on their way into a file, kept on disk in whatever order a crawl finds them.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use prost::Message;
+use prost_types::Any;
+use tempfile::TempDir;
+
+use super::record::put;
+use super::{Error, Sorter, Staged, annotation};
+use crate::baton::v2;
+
+/// Bytes of rows held in memory before a sorted run is written, per kind.
+const FEW: usize = 64 * 1024;
+const SOME: usize = 1024 * 1024;
+const MANY: usize = 8 * 1024 * 1024;
+
+/// Takes rows from any number of threads. Calls block, but do no more than copy a row, or now and then write a
+/// few megabytes to disk.
+///
+/// What is staged twice under one id is kept once, the same one whatever the order of the calls. Rows that lack
+/// an id are dropped and counted. Dropping the stage removes everything.
+#[derive(Debug)]
+pub struct Stage {
+    types: Mutex<Sorter>,
+    resources: Mutex<Sorter>,
+    entitlements: Mutex<Sorter>,
+    grants: Mutex<Sorter>,
+    nameless: AtomicU64,
+    directory: TempDir,
+}
+
+impl Stage {
+    /// A stage in a new private directory below `work_dir`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the directory cannot be made.
+    pub fn create(work_dir: &Path) -> Result<Self, Error> {
+        let directory = tempfile::Builder::new()
+            .prefix("batond-stage-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir_in(work_dir)
+            .map_err(Error::io("create a directory in", work_dir))?;
+        let sorter = |name, budget| Mutex::new(Sorter::new(directory.path(), name, budget));
+        Ok(Self {
+            types: sorter("types", FEW),
+            resources: sorter("resources", SOME),
+            entitlements: sorter("entitlements", SOME),
+            grants: sorter("grants", MANY),
+            nameless: AtomicU64::new(0),
+            directory,
+        })
+    }
+
+    /// Adds a resource type.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the disk refuses, [`Error::InvalidId`] for an id with a null character.
+    pub fn resource_type(&self, row: &v2::ResourceType) -> Result<(), Error> {
+        if row.id.is_empty() {
+            return self.drop_nameless();
+        }
+        let key = key("resource type", &[&row.id])?;
+        let mut record = Vec::new();
+        put(&mut record, row.id.as_bytes());
+        put(&mut record, &[Traits::required_by(row).0]);
+        put(&mut record, &row.encode_to_vec());
+        push(&self.types, &key, &record)
+    }
+
+    /// Adds a resource.
+    ///
+    /// # Errors
+    /// As [`Stage::resource_type`].
+    pub fn resource(&self, row: &v2::Resource) -> Result<(), Error> {
+        let Some(id) = named(row.id.as_ref()) else { return self.drop_nameless() };
+        let key = key("resource", &[&id.resource_type, &id.resource])?;
+        let mut record = Vec::new();
+        put(&mut record, id.resource_type.as_bytes());
+        put(&mut record, id.resource.as_bytes());
+        let parent = named(row.parent_resource_id.as_ref());
+        put(&mut record, parent.map_or(&[], |parent| parent.resource_type.as_bytes()));
+        put(&mut record, parent.map_or(&[], |parent| parent.resource.as_bytes()));
+        put(&mut record, &[Traits::of(row).0]);
+        put(&mut record, &row.encode_to_vec());
+        push(&self.resources, &key, &record)
+    }
+
+    /// Adds an entitlement.
+    ///
+    /// # Errors
+    /// As [`Stage::resource_type`].
+    pub fn entitlement(&self, row: &v2::Entitlement) -> Result<(), Error> {
+        let resource = row.resource.as_ref().and_then(|resource| named(resource.id.as_ref()));
+        let (Some(resource), false) = (resource, row.id.is_empty()) else { return self.drop_nameless() };
+        let key = key("entitlement", &[&resource.resource_type, &row.id])?;
+        let mut groups = Vec::new();
+        for group in annotation::all::<v2::EntitlementExclusionGroup>(&row.annotations) {
+            put(&mut groups, &group.encode_to_vec());
+        }
+        let mut record = Vec::new();
+        put(&mut record, resource.resource_type.as_bytes());
+        put(&mut record, resource.resource.as_bytes());
+        put(&mut record, row.id.as_bytes());
+        put(&mut record, &groups);
+        put(&mut record, &row.encode_to_vec());
+        push(&self.entitlements, &key, &record)
+    }
+
+    /// Adds a grant. Its `GrantExpandable` annotation, if any, leaves the message for a column of its own.
+    ///
+    /// # Errors
+    /// As [`Stage::resource_type`].
+    pub fn grant(&self, row: &v2::Grant) -> Result<(), Error> {
+        let parts =
+            row.entitlement.as_ref().zip(row.principal.as_ref()).and_then(|(entitlement, principal)| {
+                let resource = named(entitlement.resource.as_ref()?.id.as_ref())?;
+                Some((entitlement, resource, principal, named(principal.id.as_ref())?))
+            });
+        let Some((entitlement, resource, principal, principal_id)) = parts else {
+            return self.drop_nameless();
+        };
+        if row.id.is_empty() || entitlement.id.is_empty() {
+            return self.drop_nameless();
+        }
+        let pair = [&*entitlement.id, &*principal_id.resource_type, &*principal_id.resource];
+        let key = key("grant", &pair)?;
+        if row.id.contains('\0') || resource.resource_type.contains('\0') {
+            return Err(Error::InvalidId { kind: "grant", id: row.id.clone() });
+        }
+        let mut annotations = Vec::new();
+        for annotation in row.annotations.iter().filter(|one| !annotation::is::<v2::GrantExpandable>(one)) {
+            put(&mut annotations, &annotation.encode_to_vec());
+        }
+        let mut sources = Vec::new();
+        for (source, detail) in row.sources.iter().flat_map(|sources| &sources.sources) {
+            put(&mut sources, source.as_bytes());
+            put(&mut sources, &[u8::from(detail.is_direct)]);
+        }
+        let mut record = Vec::new();
+        put(&mut record, row.id.as_bytes());
+        put(&mut record, resource.resource_type.as_bytes());
+        put(&mut record, resource.resource.as_bytes());
+        for part in pair {
+            put(&mut record, part.as_bytes());
+        }
+        put(&mut record, &[u8::from(matches_externally(&row.annotations))]);
+        put(&mut record, &expansion(&row.annotations).map(|one| one.encode_to_vec()).unwrap_or_default());
+        put(&mut record, &entitlement.encode_to_vec());
+        put(&mut record, &principal.encode_to_vec());
+        put(&mut record, &annotations);
+        put(&mut record, &sources);
+        push(&self.grants, &key, &record)
+    }
+
+    /// Ends the input; the rows can be read from here on.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the disk refuses.
+    pub fn finish(self) -> Result<Staged, Error> {
+        let finish =
+            |sorter: Mutex<Sorter>| sorter.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+        Ok(Staged {
+            types: finish(self.types)?,
+            resources: finish(self.resources)?,
+            entitlements: finish(self.entitlements)?,
+            grants: finish(self.grants)?,
+            nameless: self.nameless.into_inner(),
+            directory: self.directory,
+        })
+    }
+
+    fn drop_nameless(&self) -> Result<(), Error> {
+        self.nameless.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Which of the traits that a sync insists on are present: a resource whose type has one of them must carry the
+/// annotation of that trait.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Traits(pub(super) u8);
+
+impl Traits {
+    const NAMES: [&'static str; 5] = ["AppTrait", "GroupTrait", "UserTrait", "RoleTrait", "SecretTrait"];
+
+    /// The names of the annotations that are `required` and not here.
+    pub fn missing(self, required: Self) -> impl Iterator<Item = &'static str> {
+        let missing = required.0 & !self.0;
+        Self::NAMES
+            .into_iter()
+            .enumerate()
+            .filter(move |(bit, _)| missing & (1 << bit) != 0)
+            .map(|(_, name)| name)
+    }
+
+    fn from_bits(bits: [bool; 5]) -> Self {
+        Self(bits.into_iter().enumerate().fold(0, |all, (bit, set)| all | (u8::from(set) << bit)))
+    }
+
+    fn required_by(row: &v2::ResourceType) -> Self {
+        use v2::resource_type::Trait;
+        let has = |wanted: Trait| row.traits.contains(&(wanted as i32));
+        Self::from_bits([
+            has(Trait::App),
+            has(Trait::Group),
+            has(Trait::User),
+            has(Trait::Role),
+            has(Trait::Secret),
+        ])
+    }
+
+    fn of(row: &v2::Resource) -> Self {
+        Self::from_bits([
+            annotation::has::<v2::AppTrait>(&row.annotations),
+            annotation::has::<v2::GroupTrait>(&row.annotations),
+            annotation::has::<v2::UserTrait>(&row.annotations),
+            annotation::has::<v2::RoleTrait>(&row.annotations),
+            annotation::has::<v2::SecretTrait>(&row.annotations),
+        ])
+    }
+}
+
+fn push(sorter: &Mutex<Sorter>, key: &[u8], record: &[u8]) -> Result<(), Error> {
+    sorter.lock().unwrap_or_else(PoisonError::into_inner).push(key, record)
+}
+
+/// The parts behind each other, apart by a null character, so that keys are ordered as their parts are.
+fn key(kind: &'static str, parts: &[&str]) -> Result<Vec<u8>, Error> {
+    match parts.iter().find(|part| part.contains('\0')) {
+        Some(part) => Err(Error::InvalidId { kind, id: (*part).to_owned() }),
+        None => Ok(parts.join("\0").into_bytes()),
+    }
+}
+
+/// The id, if both of its parts are there.
+fn named(id: Option<&v2::ResourceId>) -> Option<&v2::ResourceId> {
+    id.filter(|id| !id.resource_type.is_empty() && !id.resource.is_empty())
+}
+
+/// The expansion asked for: the first that names an entitlement.
+fn expansion(annotations: &[Any]) -> Option<v2::GrantExpandable> {
+    annotation::all::<v2::GrantExpandable>(annotations)
+        .find(|one| one.entitlement_ids.iter().any(|id| !id.trim().is_empty()))
+}
+
+/// Whether the grant stands for grants of principals in another file, so that its own principal need not exist.
+fn matches_externally(annotations: &[Any]) -> bool {
+    annotation::has::<v2::ExternalResourceMatchAll>(annotations)
+        || annotation::has::<v2::ExternalResourceMatchId>(annotations)
+        || annotation::has::<v2::ExternalResourceMatch>(annotations)
+}
