@@ -7,3 +7,7 @@ pub mod config;
 pub mod connector;
 pub mod control_plane;
 pub mod expand;
+pub mod sync {
+    //! The sync: staged rows become a file.
+    pub mod seal;
+}

@@ -98,6 +98,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same attempt may succeed later without anybody changing what is read or written.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::Io { .. } | Self::Database { .. } | Self::Staged { .. })
+    }
+
     /// Adds to an I/O error what was attempted on which path.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }

@@ -1,6 +1,6 @@
 //! Rows on their way into a file, kept on disk in whatever order a crawl finds them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -29,6 +29,7 @@ pub struct Stage {
     entitlements: Mutex<Sorter>,
     grants: Mutex<Sorter>,
     nameless: AtomicU64,
+    work_dir: PathBuf,
     directory: TempDir,
 }
 
@@ -50,6 +51,7 @@ impl Stage {
             entitlements: sorter("entitlements", SOME),
             grants: sorter("grants", MANY),
             nameless: AtomicU64::new(0),
+            work_dir: work_dir.to_owned(),
             directory,
         })
     }
@@ -168,6 +170,7 @@ impl Stage {
             entitlements: finish(self.entitlements)?,
             grants: finish(self.grants)?,
             nameless: self.nameless.into_inner(),
+            work_dir: self.work_dir,
             directory: self.directory,
         })
     }

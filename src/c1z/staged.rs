@@ -20,6 +20,7 @@ pub struct Staged {
     pub(super) entitlements: Sorted,
     pub(super) grants: Sorted,
     pub(super) nameless: u64,
+    pub(super) work_dir: PathBuf,
     /// Last, so that it goes after the files in it.
     pub(super) directory: TempDir,
 }
@@ -60,6 +61,11 @@ impl Staged {
     /// How many rows were dropped for want of an id.
     pub fn nameless(&self) -> u64 {
         self.nameless
+    }
+
+    /// The directory below which the stage was made.
+    pub fn work_dir(&self) -> &Path {
+        &self.work_dir
     }
 
     /// The private directory of the rows, for what else belongs to this sync.
