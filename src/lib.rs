@@ -11,3 +11,4 @@ pub mod sync {
     //! The sync: staged rows become a file.
     pub mod seal;
 }
+pub mod telemetry;

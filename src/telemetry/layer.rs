@@ -1,0 +1,59 @@
+//! The layer that turns events into lines.
+
+use std::io::Write;
+use std::sync::Mutex;
+
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::fields::Fields;
+use super::line::Line;
+use crate::config::LogFormat;
+
+/// Writes each event as one line, with the fields of its spans.
+pub(super) struct LogLayer {
+    format: LogFormat,
+    output: Mutex<Box<dyn Write + Send>>,
+}
+
+impl LogLayer {
+    pub(super) fn new(format: LogFormat, output: Box<dyn Write + Send>) -> Self {
+        Self { format, output: Mutex::new(output) }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        span.extensions_mut().insert(fields);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(fields) = span.extensions_mut().get_mut::<Fields>() {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        for span in
+            context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root)
+        {
+            if let Some(outer) = span.extensions().get::<Fields>() {
+                outer.0.iter().for_each(|(name, value)| fields.set(name, value.clone()));
+            }
+        }
+        event.record(&mut fields);
+        let line = Line::new(event.metadata(), fields).write(self.format);
+        // A log that cannot be written must not end the work that it tells of.
+        if let Ok(mut output) = self.output.lock() {
+            let _ = output.write_all(line.as_bytes());
+            let _ = output.flush();
+        }
+    }
+}

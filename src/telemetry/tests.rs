@@ -1,0 +1,167 @@
+//! The lines that come out of the log.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tracing::Level;
+
+use super::*;
+use crate::config::LogFormat;
+
+/// Collects what is written.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines that `work` logs.
+fn lines(level: Level, format: LogFormat, work: impl FnOnce()) -> Vec<String> {
+    let captured = Captured::default();
+    let settings = LogSettings { level, format, ..LogSettings::default() };
+    tracing::subscriber::with_default(subscriber(&settings, captured.clone()), work);
+    let bytes = captured.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("sync failed")]
+struct Outer(#[source] std::io::Error);
+
+#[test]
+fn a_json_line_has_the_known_keys_in_their_order_and_the_fields_of_its_spans() {
+    let lines = lines(Level::INFO, LogFormat::Json, || {
+        let span =
+            tracing::info_span!("task", task_id = "t1", task_type = "grant", outcome = tracing::field::Empty);
+        let _entered = span.enter();
+        span.record("outcome", "ok");
+        let error = Outer(std::io::Error::other("disk full"));
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            count = 3,
+            ratio = 0.5,
+            done = true,
+            "task \"x\" failed"
+        );
+    });
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let keys = [
+        "level",
+        "ts",
+        "caller",
+        "msg",
+        "task_id",
+        "task_type",
+        "outcome",
+        "error",
+        "count",
+        "ratio",
+        "done",
+    ];
+    let positions: Vec<_> = keys.iter().map(|key| line.find(&format!("\"{key}\":"))).collect();
+    assert!(positions.is_sorted() && positions.iter().all(Option::is_some), "{line}");
+    let value: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(value["level"], "warn");
+    assert_eq!(value["msg"], "task \"x\" failed");
+    assert_eq!(value["error"], "sync failed: disk full");
+    assert_eq!((&value["count"], &value["ratio"], &value["done"]), (&3.into(), &0.5.into(), &true.into()));
+    assert!(value["ts"].as_f64().unwrap() > 1.7e9);
+    let caller = value["caller"].as_str().unwrap();
+    assert!(caller.starts_with("telemetry/tests.rs:"), "{caller}");
+}
+
+#[test]
+fn a_console_line_has_tabs_between_its_columns() {
+    let lines = lines(Level::INFO, LogFormat::Console, || {
+        tracing::info!(task_id = "t1", "started");
+        tracing::info!("plain");
+    });
+    let columns: Vec<&str> = lines[0].split('\t').collect();
+    assert_eq!(columns.len(), 5, "{lines:?}");
+    assert!(columns[0].ends_with('Z') && columns[0].len() == "2026-01-01T00:00:00.000Z".len(), "{lines:?}");
+    assert_eq!((columns[1], columns[3], columns[4]), ("INFO", "started", r#"{"task_id":"t1"}"#));
+    assert_eq!(lines[1].split('\t').count(), 4);
+}
+
+#[test]
+fn a_message_with_newlines_stays_one_json_line() {
+    let lines = lines(Level::INFO, LogFormat::Json, || tracing::info!(text = "a\nb", "first\nsecond"));
+    assert_eq!(lines.len(), 1);
+}
+
+#[test]
+fn lines_below_the_level_and_chatter_of_libraries_are_left_out() {
+    let emit = || {
+        tracing::debug!("ours");
+        tracing::info!("ours");
+        tracing::info!(target: "hyper::client", "theirs");
+        tracing::warn!(target: "hyper::client", "theirs");
+    };
+    assert_eq!(lines(Level::INFO, LogFormat::Json, emit).len(), 2);
+    assert_eq!(lines(Level::DEBUG, LogFormat::Json, emit).len(), 3);
+    assert_eq!(lines(Level::ERROR, LogFormat::Json, emit).len(), 0);
+}
+
+#[test]
+fn an_audit_line_is_written_at_every_level() {
+    let lines =
+        lines(Level::ERROR, LogFormat::Json, || tracing::info!(target: "audit", task_id = "t1", "granted"));
+    let value: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((&value["logger"], &value["msg"]), (&"audit".into(), &"granted".into()));
+}
+
+#[test]
+fn lines_are_appended_to_the_files_of_the_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first.log"), dir.path().join("second.log"));
+    std::fs::write(&first, "before\n").unwrap();
+    let captured = Captured::default();
+    let mut output =
+        output::open(&[first.clone(), second.clone(), "stderr".into()], Box::new(captured.clone())).unwrap();
+    output.write_all(b"line\n").unwrap();
+    assert_eq!(std::fs::read_to_string(first).unwrap(), "before\nline\n");
+    assert_eq!(std::fs::read_to_string(second).unwrap(), "line\n");
+    assert_eq!(captured.0.lock().unwrap().as_slice(), b"line\n");
+}
+
+#[test]
+fn a_log_file_that_cannot_be_opened_is_named() {
+    let error = output::open(&["/no/such/directory/x.log".into()], Box::new(std::io::sink())).err().unwrap();
+    assert_eq!(error.to_string(), "BATON_LOG_PATH: cannot open /no/such/directory/x.log");
+}
+
+#[test]
+fn the_summary_of_the_settings_tells_no_secret() {
+    let canary = "canary-0123456789012345678901234567";
+    let variables = [
+        ("BATON_GLOBAL_AWS_ORGS_ENABLED", "true"),
+        ("BATON_GLOBAL_AWS_SSO_ENABLED", "true"),
+        ("BATON_ROLE_ARN", "arn:aws:iam::123456789012:role/baton"),
+        ("BATON_EXTERNAL_ID", canary),
+        ("BATON_GLOBAL_BINDING_EXTERNAL_ID", canary),
+        ("BATON_GLOBAL_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+        ("BATON_GLOBAL_SECRET_ACCESS_KEY", canary),
+    ];
+    let environment =
+        crate::config::Environment::from_variables(variables.map(|(k, v)| (k.into(), v.into()))).unwrap();
+    let raw = crate::config::RawSettings::gather(
+        crate::config::Flags::new(),
+        &environment,
+        std::path::Path::new("/nowhere"),
+    );
+    let host = crate::config::Host { name: "pod-1".to_owned(), is_terminal: false };
+    let (settings, _) = crate::config::Settings::resolve(raw.unwrap(), &host).unwrap();
+    let lines = lines(Level::INFO, LogFormat::Json, || summarize(&settings));
+    assert!(
+        lines[0].contains("arn:aws:iam::123456789012:role/baton") && lines[0].contains("35 bytes"),
+        "{lines:?}"
+    );
+    assert!(!lines[0].contains("canary"), "{lines:?}");
+}
