@@ -15,8 +15,8 @@ use super::{Fault, Plane, Rpc, bounds};
 use crate::proto::api::BatonServiceUploadAssetRequest;
 use crate::proto::api::baton_service_upload_asset_request::{Msg, UploadData, UploadEof, UploadMetadata};
 
-/// The first bytes of a sync file.
-const C1Z_MAGIC: &[u8] = b"C1ZF\0";
+/// The first bytes of a sync file, by the engine that wrote it.
+const C1Z_MAGICS: [[u8; 5]; 2] = [*b"C1ZF\0", *b"C1Z3\0"];
 
 /// Reads a stream to its end and keeps the file if everything about it is right.
 ///
@@ -210,10 +210,10 @@ impl Incoming {
 }
 
 fn starts_as_c1z(file: &mut File) -> std::io::Result<bool> {
-    let mut start = Vec::with_capacity(C1Z_MAGIC.len());
+    let mut start = Vec::new();
     file.rewind()?;
-    file.take(C1Z_MAGIC.len() as u64).read_to_end(&mut start)?;
-    Ok(start == C1Z_MAGIC)
+    file.take(5).read_to_end(&mut start)?;
+    Ok(C1Z_MAGICS.iter().any(|magic| *magic == *start))
 }
 
 fn right(faults: Vec<String>) -> Result<(), Vec<String>> {

@@ -23,12 +23,16 @@ async fn a_right_upload_is_kept_as_it_came() {
     connector.upload(upload_of(&id, &chunks)).await.unwrap();
     connector.upload(upload_of(&id, &[b"{\"a log\":1}"])).await.unwrap();
     connector.upload(upload_of(&id, &[])).await.unwrap();
+    connector.upload(upload_of(&id, &[b"C1Z3\0"])).await.unwrap();
     connector.succeed(&id, None).await.unwrap();
 
     let uploads = server.uploads(&id);
     let names: Vec<_> =
         uploads.iter().map(|asset| asset.path.as_ref().unwrap().file_name().unwrap()).collect();
-    assert_eq!(names, [&*format!("{id}-1.c1z"), &*format!("{id}-1.log"), &*format!("{id}-2.log")]);
+    assert_eq!(
+        names,
+        [&*format!("{id}-1.c1z"), &*format!("{id}-1.log"), &*format!("{id}-2.log"), &*format!("{id}-2.c1z")]
+    );
     assert_eq!(fs::read(uploads[0].path.as_ref().unwrap()).unwrap(), chunks.concat());
     assert_eq!((uploads[0].chunks, uploads[0].largest_chunk), (2, 1 << 20));
     assert_eq!(server.violations(), []);
