@@ -27,7 +27,6 @@ mod service;
 mod signature;
 mod state;
 mod ticket;
-mod tls;
 mod wire;
 mod world;
 
@@ -41,5 +40,4 @@ pub use knobs::{AccountFields, Knobs};
 pub use ledger::{Count, Counters, Entry};
 pub use quota::{Quota, Quotas, Scope, documented as documented_quotas};
 pub use server::{Credentials, Membership, Server, StartError, Transport};
-pub use tls::TlsError;
 pub use world::assignments::{Assignment, PrincipalType};

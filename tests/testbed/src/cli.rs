@@ -17,7 +17,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Aws(aws::Args),
+    Aws(Box<aws::Args>),
     ControlPlane(control_plane::Args),
 }
 
@@ -25,7 +25,7 @@ impl Cli {
     /// Runs until interrupted.
     pub(crate) async fn run(self) -> ExitCode {
         match self.command {
-            Command::Aws(args) => aws::run(args).await,
+            Command::Aws(args) => aws::run(*args).await,
             Command::ControlPlane(args) => control_plane::run(args).await,
         }
     }

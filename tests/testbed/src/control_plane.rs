@@ -28,7 +28,6 @@ mod queue;
 pub mod scenario;
 mod service;
 pub mod task;
-mod tls;
 mod token;
 pub mod transcript;
 mod upload;
@@ -53,6 +52,7 @@ pub use transcript::{Entry, Finish, Impatient, Violation};
 use crate::CANARY;
 use crate::proto::api::Task;
 use crate::proto::api::baton_service_server::BatonServiceServer;
+use crate::tls::Tls;
 use credential::Credential;
 use fault::Faults;
 use listener::Listener;
@@ -141,9 +141,9 @@ impl Server {
         };
         let uploads = directory.join("uploads");
         fs::create_dir_all(&uploads)?;
-        let identity = tls::identity()?;
+        let tls = Tls::generate(&[b"h2", b"http/1.1"]).map_err(io::Error::other)?;
         let ca = directory.join("ca.pem");
-        fs::write(&ca, &identity.ca_pem)?;
+        fs::write(&ca, &tls.ca_pem)?;
 
         let reservation = Listener::reserve(options.port)?;
         let port = reservation.local_addr()?.port();
@@ -164,7 +164,7 @@ impl Server {
             .route(token::PATH, known.with_state(plane.clone()))
             .fallback_service(any(unknown).with_state(plane.clone()));
         let listener =
-            Listener::new(reservation, plane.clone(), listener::with_origin(router), identity.acceptor)?;
+            Listener::new(reservation, plane.clone(), listener::with_origin(router), tls.acceptor)?;
         listener.open().await?;
         Ok(Self { plane, listener, ca, patience: options.patience, _temporary: temporary })
     }

@@ -8,6 +8,9 @@
 pub mod aws;
 pub mod control_plane;
 pub mod proto;
+mod tls;
+
+pub use tls::TlsError;
 
 /// A marker inside every secret that the testbed hands out (secret access keys, session tokens, web identity
 /// tokens, external ids of the shipped fixtures, access tokens of the control plane), so that a test can assert that

@@ -14,10 +14,10 @@ use super::knobs::Knobs;
 use super::ledger::{Counters, Entry};
 use super::listener::serve;
 use super::state::State;
-use super::tls::{Tls, TlsError};
 use super::world::World;
 use super::world::assignments::{Assignment, PrincipalType};
 use super::{admin, metadata};
+use crate::tls::{Tls, TlsError};
 
 /// A running AWS. It stops, and closes its connections, when it is dropped.
 ///
@@ -105,7 +105,7 @@ impl Server {
     ) -> Result<Self, StartError> {
         let tls = match transport {
             Transport::Plain => None,
-            Transport::Tls => Some(Tls::generate()?),
+            Transport::Tls => Some(Tls::generate(&[b"http/1.1"])?),
         };
         let world = World::build(&fixture)?;
         let bind = |source| StartError::Bind { address, source };

@@ -1,4 +1,4 @@
-//! A certificate authority of the testbed's own, so that a client's handling of private CAs can be tried.
+//! Certificate authorities of the testbed's own: each server makes one, which its clients must be told to trust.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio_rustls::TlsAcceptor;
 
-/// What a server needs to speak TLS, and what its clients must trust.
+/// What a server needs to speak TLS 1.2 and 1.3, and what its clients must trust.
 pub(crate) struct Tls {
     pub(crate) acceptor: TlsAcceptor,
     /// The authority's certificate.
@@ -26,8 +26,9 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Makes a fresh authority and a certificate for `localhost` and the loopback addresses.
-    pub(crate) fn generate() -> Result<Self, TlsError> {
+    /// Makes a fresh authority and a certificate for `localhost` and the loopback addresses; offers `protocols` (ALPN)
+    /// in this order.
+    pub(crate) fn generate(protocols: &[&[u8]]) -> Result<Self, TlsError> {
         let mut authority = CertificateParams::new(Vec::<String>::new())?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -46,7 +47,7 @@ impl Tls {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem: authority.pem() })
     }
 }
