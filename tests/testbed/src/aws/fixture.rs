@@ -32,6 +32,7 @@ pub struct Fixture {
     /// Latency, quotas, page sizes and the like.
     pub knobs: Knobs,
     /// Faults that are armed from the start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
 }
 
@@ -109,14 +110,19 @@ pub enum FixtureError {
 #[serde(deny_unknown_fields, default)]
 pub struct Organization {
     /// `o-...`; derived when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Name or id of the account that owns the organization; the first account of the tree when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub management_account: Option<String>,
     /// Accounts directly under the root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<Account>,
     /// Units directly under the root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub organizational_units: Vec<OrganizationalUnit>,
     /// Member accounts that administer a service for the organization.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub delegated_administrators: Vec<DelegatedAdministrator>,
 }
 
@@ -125,12 +131,15 @@ pub struct Organization {
 #[serde(deny_unknown_fields, default)]
 pub struct OrganizationalUnit {
     /// `ou-...`; derived when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Name, unique among its siblings.
     pub name: String,
     /// Accounts directly in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<Account>,
     /// Units directly in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub organizational_units: Vec<OrganizationalUnit>,
 }
 
@@ -139,14 +148,17 @@ pub struct OrganizationalUnit {
 #[serde(deny_unknown_fields, default)]
 pub struct Account {
     /// Twelve digits, quoted; derived when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Name; need not be unique.
     pub name: String,
     /// Address of the root user; derived when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Life cycle state.
     pub state: AccountState,
     /// The account's IAM alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
 }
 
@@ -174,6 +186,7 @@ pub struct DelegatedAdministrator {
     /// Name or id of the account.
     pub account: String,
     /// Service principals, for example `sso.amazonaws.com`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<String>,
 }
 
@@ -186,18 +199,25 @@ pub struct IdentityCenter {
     /// The region that the instance lives in. Elsewhere it does not exist.
     pub region: String,
     /// `d-` and ten hexadecimal digits; derived when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity_store_id: Option<String>,
     /// The sixteen characters after `ssoins-`; derived when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<String>,
     /// People.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<User>,
     /// Groups and their members.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
     /// Permission sets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub permission_sets: Vec<PermissionSet>,
     /// Who has which permission set on which account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assignments: Vec<Assignment>,
     /// Further instances that `ListInstances` shows; they hold nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_instances: Vec<OtherInstance>,
 }
 
@@ -222,22 +242,28 @@ impl Default for IdentityCenter {
 #[serde(deny_unknown_fields, default)]
 pub struct User {
     /// The user id; derived when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// `UserName`, unique.
     pub name: String,
     /// `DisplayName`; absent when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// Given and family name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub given_name: Option<String>,
     /// See `given_name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub family_name: Option<String>,
     /// The one address that AWS keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// `UserStatus` is `DISABLED` instead of `ENABLED`.
     pub disabled: bool,
     /// `UserStatus` is left out of replies.
     pub without_status: bool,
     /// Ids in the directories that the user came from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub external_ids: Vec<ExternalId>,
 }
 
@@ -256,14 +282,18 @@ pub struct ExternalId {
 #[serde(deny_unknown_fields, default)]
 pub struct Group {
     /// The group id; derived when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// `DisplayName`, unique.
     pub name: String,
     /// `Description`; absent when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Names of its users.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
     /// Ids in the directories that the group came from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub external_ids: Vec<ExternalId>,
 }
 
@@ -272,18 +302,24 @@ pub struct Group {
 #[serde(deny_unknown_fields, default)]
 pub struct PermissionSet {
     /// The sixteen characters after `ps-`; derived when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Name, unique.
     pub name: String,
     /// Description; absent when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// ISO 8601 duration; one hour when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session_duration: Option<String>,
     /// AWS managed policies: a name such as `AdministratorAccess`, or an ARN.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub managed_policies: Vec<String>,
     /// Customer managed policies by path and name, for example `/team/ReadBuckets`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub customer_managed_policies: Vec<String>,
     /// An inline policy, as JSON text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inline_policy: Option<String>,
 }
 
@@ -296,12 +332,16 @@ pub struct Assignment {
     /// Name or id of the account.
     pub account: String,
     /// Names of users.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
     /// Names of groups.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// Names of users that have left the directory: AWS keeps such assignments, the user itself is gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gone_users: Vec<String>,
     /// The same for groups.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gone_groups: Vec<String>,
 }
 
@@ -314,5 +354,6 @@ pub struct OtherInstance {
     /// Name or id of the account that owns it.
     pub owner: String,
     /// Names or ids of the accounts that see it beside the owner.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub visible_to: Vec<String>,
 }

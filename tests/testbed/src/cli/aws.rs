@@ -21,44 +21,12 @@ pub(crate) struct Args {
     listen: SocketAddr,
 
     /// A fixture file; see `tests/testbed/README.md` for its format.
-    #[arg(long, conflicts_with_all = ["preset", "accounts"])]
+    #[arg(long, conflicts_with_all = ["preset", "Size"])]
     fixture: Option<PathBuf>,
 
     /// An organization to serve instead of a file.
     #[arg(long, value_enum, default_value_t = Preset::Example)]
     preset: Preset,
-
-    /// Accounts of a generated organization, the management account included. Numbers that are not given are
-    /// those of the preset, or of `small`.
-    #[arg(long)]
-    accounts: Option<usize>,
-    /// Organizational units of a generated organization.
-    #[arg(long)]
-    organizational_units: Option<usize>,
-    /// Permission sets of a generated organization.
-    #[arg(long)]
-    permission_sets: Option<usize>,
-    /// Users of a generated organization.
-    #[arg(long)]
-    users: Option<usize>,
-    /// Groups of a generated organization.
-    #[arg(long)]
-    groups: Option<usize>,
-    /// Group memberships of a generated organization.
-    #[arg(long)]
-    memberships: Option<usize>,
-    /// Account assignments of a generated organization.
-    #[arg(long)]
-    assignments: Option<usize>,
-    /// Distinct pairs of account and permission set among the assignments.
-    #[arg(long)]
-    pairs: Option<usize>,
-    /// How many of a hundred assignments go to groups.
-    #[arg(long)]
-    group_percent: Option<u8>,
-    /// Which organization of that size.
-    #[arg(long)]
-    seed: Option<u64>,
 
     /// Milliseconds that pass before each call is carried out.
     #[arg(long)]
@@ -80,6 +48,68 @@ pub(crate) struct Args {
     /// Print the fixture as YAML and exit.
     #[arg(long)]
     print_fixture: bool,
+
+    #[command(flatten)]
+    size: Size,
+}
+
+/// Numbers of a generated organization. Those that are not given are those of the preset, or of `small`.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+#[command(
+    next_help_heading = "A generated organization (numbers left out are those of the preset, or of `small`)"
+)]
+#[group(multiple = true)]
+struct Size {
+    /// Accounts; one of them manages.
+    #[arg(long)]
+    accounts: Option<usize>,
+    /// Organizational units.
+    #[arg(long)]
+    organizational_units: Option<usize>,
+    /// Permission sets.
+    #[arg(long)]
+    permission_sets: Option<usize>,
+    /// Users.
+    #[arg(long)]
+    users: Option<usize>,
+    /// Groups.
+    #[arg(long)]
+    groups: Option<usize>,
+    /// Group memberships.
+    #[arg(long)]
+    memberships: Option<usize>,
+    /// Account assignments.
+    #[arg(long)]
+    assignments: Option<usize>,
+    /// Distinct pairs of account and permission set among the assignments.
+    #[arg(long)]
+    pairs: Option<usize>,
+    /// How many of a hundred assignments go to groups.
+    #[arg(long)]
+    group_percent: Option<u8>,
+    /// Which organization of that size.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Size {
+    fn is_given(&self) -> bool {
+        let Self {
+            accounts,
+            organizational_units,
+            permission_sets,
+            users,
+            groups,
+            memberships,
+            assignments,
+            pairs,
+            group_percent,
+            seed,
+        } = self;
+        let counts =
+            [accounts, organizational_units, permission_sets, users, groups, memberships, assignments, pairs];
+        counts.into_iter().any(Option::is_some) || group_percent.is_some() || seed.is_some()
+    }
 }
 
 /// Organizations that need no file.
@@ -123,18 +153,18 @@ impl Args {
             Preset::Example | Preset::Small => Shape::SMALL,
         };
         let shape = Shape {
-            accounts: self.accounts.unwrap_or(base.accounts),
-            organizational_units: self.organizational_units.unwrap_or(base.organizational_units),
-            permission_sets: self.permission_sets.unwrap_or(base.permission_sets),
-            users: self.users.unwrap_or(base.users),
-            groups: self.groups.unwrap_or(base.groups),
-            memberships: self.memberships.unwrap_or(base.memberships),
-            assignments: self.assignments.unwrap_or(base.assignments),
-            pairs: self.pairs.unwrap_or(base.pairs),
-            group_percent: self.group_percent.unwrap_or(base.group_percent),
-            seed: self.seed.unwrap_or(base.seed),
+            accounts: self.size.accounts.unwrap_or(base.accounts),
+            organizational_units: self.size.organizational_units.unwrap_or(base.organizational_units),
+            permission_sets: self.size.permission_sets.unwrap_or(base.permission_sets),
+            users: self.size.users.unwrap_or(base.users),
+            groups: self.size.groups.unwrap_or(base.groups),
+            memberships: self.size.memberships.unwrap_or(base.memberships),
+            assignments: self.size.assignments.unwrap_or(base.assignments),
+            pairs: self.size.pairs.unwrap_or(base.pairs),
+            group_percent: self.size.group_percent.unwrap_or(base.group_percent),
+            seed: self.size.seed.unwrap_or(base.seed),
         };
-        let generated = !matches!(self.preset, Preset::Example) || shape != Shape::SMALL;
+        let generated = !matches!(self.preset, Preset::Example) || self.size.is_given();
         generated.then_some(shape)
     }
 }

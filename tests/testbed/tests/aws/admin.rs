@@ -129,3 +129,16 @@ async fn a_fixture_survives_being_written_and_read() {
     let server = Server::start(again).await.unwrap();
     assert_eq!(server.user_id("bob"), example().await.user_id("bob"));
 }
+
+#[tokio::test]
+async fn the_fixture_in_the_readme_can_be_served() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("### A fixture").unwrap();
+    let block: Vec<&str> = rest
+        .lines()
+        .skip_while(|line| !line.starts_with("    "))
+        .take_while(|line| line.starts_with("    "))
+        .collect();
+    let server = Server::start(Fixture::from_yaml(&block.join("\n")).unwrap()).await.unwrap();
+    assert_eq!((server.memberships().len(), server.assignments().len(), server.armed().len()), (2, 2, 1));
+}
