@@ -17,7 +17,7 @@ use crate::baton::v2::{
     GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, RequestId, Resource, ResourceType,
 };
 use crate::baton::{any, capability};
-use crate::config::{AwsSettings, Settings};
+use crate::config::AwsSettings;
 
 pub mod account;
 pub mod assignment;
@@ -55,8 +55,8 @@ pub struct Connector {
 
 impl Connector {
     /// Resolves credentials, assumes the configured roles, and finds the Identity Center instance.
-    pub async fn open(settings: &Settings) -> Result<Self, AccessError> {
-        Ok(Self { aws: Aws::connect(&settings.aws).await?, settings: settings.aws.clone() })
+    pub async fn open(settings: &AwsSettings) -> Result<Self, AccessError> {
+        Ok(Self { aws: Aws::connect(settings).await?, settings: settings.clone() })
     }
 
     /// The way to AWS.

@@ -7,8 +7,5 @@ pub mod config;
 pub mod connector;
 pub mod control_plane;
 pub mod expand;
-pub mod sync {
-    //! The sync: staged rows become a file.
-    pub mod seal;
-}
+pub mod sync;
 pub mod telemetry;

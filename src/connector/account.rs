@@ -74,6 +74,14 @@ pub fn resource(account: &Account, parent: Option<ResourceId>) -> Resource {
         .with(&AppTrait::default())
 }
 
+/// The id of the root or unit that an account hangs from, by the path that AWS sends with it; `None` without one.
+pub fn parent(account: &Account) -> Option<&str> {
+    let mut steps = account.paths.first()?.trim_end_matches('/').rsplit('/');
+    let last = steps.next()?;
+    // A path ends with the account itself.
+    if last == account.id.as_str() { steps.next() } else { Some(last) }
+}
+
 /// The entitlement to a permission set on an account, provisioned there or not: an unused one can be requested too.
 pub fn entitlement(account: &Resource, set: &PermissionSet) -> Entitlement {
     let grantable_to = vec![sso_user::resource_type(), sso_group::resource_type()];

@@ -1,0 +1,68 @@
+//! The sync: reads AWS by a plan, stages rows on disk, and seals them into a `.c1z` file.
+//!
+//! Flow: [`crawl`] streams facts from AWS through `connector` into staged rows; [`seal`] filters, expands, loads in
+//! order, packs and renames. Nothing holds the organization in memory, and the file does not depend on which call
+//! answered first.
+
+use std::path::Path;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::baton::ksuid;
+use crate::c1z::Stage;
+use crate::connector::Connector;
+
+mod crawl;
+mod error;
+mod options;
+mod progress;
+mod report;
+pub mod seal;
+
+pub use crate::c1z::TypeCounts;
+pub use error::SyncError;
+pub use options::SyncOptions;
+pub use progress::{Phase, Progress, Snapshot};
+pub use report::{Incomplete, Report};
+
+/// Syncs once: crawls AWS and publishes the result at `target`, or leaves whatever is there untouched.
+///
+/// Temporary files live in `work_dir`. Cancelling `cancel` ends every call to AWS and leaves no file behind; so does
+/// dropping the future.
+pub async fn run(
+    connector: &Connector,
+    options: &SyncOptions,
+    target: &Path,
+    work_dir: &Path,
+    progress: &Progress,
+    cancel: CancellationToken,
+) -> Result<Report, SyncError> {
+    let begun = Instant::now();
+    let seal_options = options.seal(ksuid::new(), Timestamp::now());
+    let before = connector.aws().stats();
+    let scope = options.scope(&connector.resource_types())?;
+    let stage = Stage::create(work_dir)?;
+
+    progress.enter(Phase::Crawl);
+    let mut findings = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Err(SyncError::Cancelled),
+        crawled = crawl::run(connector, &scope, &stage, progress, cancel.clone()) => crawled?,
+    };
+    findings.sort();
+
+    progress.enter(Phase::Write);
+    // A dropped future must stop the thread that writes, too.
+    let stop = cancel.child_token();
+    let stop_on_drop = stop.clone().drop_guard();
+    let file = target.to_owned();
+    let writer = tokio::task::spawn_blocking(move || seal::seal(stage, &seal_options, &file, &stop));
+    let sealed = writer.await.map_err(|_| SyncError::Writer)??;
+    drop(stop_on_drop);
+
+    progress.enter(Phase::Done);
+    let calls = &connector.aws().stats() - &before;
+    Ok(Report::new(sealed, target, calls, findings, begun.elapsed()))
+}

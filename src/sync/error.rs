@@ -1,0 +1,69 @@
+//! Why a sync did not end in a file.
+
+use super::seal::SealError;
+use crate::aws::{CallError, Class};
+use crate::c1z;
+
+/// Why a sync did not end in a file. No variant leaves a partial one behind.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The sync was cancelled.
+    #[error("sync cancelled")]
+    Cancelled,
+    /// The type filter names a type that is not registered under the settings.
+    #[error("invalid resource type '{id}' in filter; registered are: {}", known.join(", "))]
+    UnknownType {
+        /// The id that is not known.
+        id: String,
+        /// The ids that are.
+        known: Vec<String>,
+    },
+    /// The settings register no resource type.
+    #[error(
+        "nothing to sync: set BATON_GLOBAL_AWS_ORGS_ENABLED=true and BATON_GLOBAL_AWS_SSO_ENABLED=true; \
+         an empty sync would read as everyone having lost access"
+    )]
+    NothingToSync,
+    /// A call to AWS failed for good; without its answer the sync would be a lie.
+    #[error(transparent)]
+    Call(CallError),
+    /// Rows could not be staged on disk.
+    #[error("staging rows failed")]
+    Stage(#[from] c1z::Error),
+    /// What was staged did not become a file.
+    #[error("writing the sync file failed")]
+    File(#[source] SealError),
+    /// The thread that writes the file ended without an answer.
+    #[error("the writer of the sync file ended unexpectedly")]
+    Writer,
+}
+
+impl SyncError {
+    /// Whether the same sync may succeed later without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::Writer => true,
+            Self::Call(error) => error.is_retryable(),
+            Self::Stage(error) => error.is_retryable(),
+            Self::File(error) => error.is_retryable(),
+            Self::UnknownType { .. } | Self::NothingToSync => false,
+        }
+    }
+
+    /// Whether AWS refused a read that the sync cannot do without.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Call(error) if matches!(error.class(), Class::Denied))
+    }
+}
+
+impl From<CallError> for SyncError {
+    fn from(error: CallError) -> Self {
+        if matches!(error.class(), Class::Cancelled) { Self::Cancelled } else { Self::Call(error) }
+    }
+}
+
+impl From<SealError> for SyncError {
+    fn from(error: SealError) -> Self {
+        if error.is_cancelled() { Self::Cancelled } else { Self::File(error) }
+    }
+}

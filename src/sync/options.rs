@@ -1,0 +1,110 @@
+//! What a sync is asked to hold, and which types follow from it.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::SyncError;
+use super::seal::{Contents, SealOptions};
+use crate::baton::v2::ResourceType;
+
+/// What a sync is asked to hold. Two equal options on an unchanged organization give equal files.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SyncOptions {
+    /// Resource type ids to sync; empty stands for all that are registered.
+    pub types: Vec<String>,
+    /// Whether grants are expanded through group membership.
+    pub expand: bool,
+    /// Whether entitlements and grants are read at all.
+    pub entitlements_and_grants: bool,
+    /// Whether grants are read.
+    pub grants: bool,
+}
+
+impl Default for SyncOptions {
+    /// Everything.
+    fn default() -> Self {
+        Self { types: Vec::new(), expand: true, entitlements_and_grants: true, grants: true }
+    }
+}
+
+/// The types of one sync and what is read of them.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    /// The types themselves, by id.
+    pub types: Vec<ResourceType>,
+    ids: BTreeSet<String>,
+    /// Whether the types were named, rather than being all there are: a named one must be readable.
+    pub named: bool,
+    /// Whether entitlements are wanted.
+    pub entitlements: bool,
+    /// Whether grants are wanted.
+    pub grants: bool,
+}
+
+impl Scope {
+    /// Whether a type is part of the sync.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.ids.contains(id)
+    }
+}
+
+impl SyncOptions {
+    pub(super) fn seal(&self, sync_id: String, started_at: Timestamp) -> SealOptions {
+        let contents = match (self.entitlements_and_grants, self.grants) {
+            (false, _) => Contents::ResourcesOnly,
+            (true, false) => Contents::NoGrants,
+            (true, true) => Contents::All,
+        };
+        SealOptions { sync_id, started_at, contents, expand: self.expand }
+    }
+
+    /// Resolves the type filter against the registered types; a type that is not registered is an error, since a
+    /// silently narrower sync would read as revoked access.
+    pub(super) fn scope(&self, registered: &[ResourceType]) -> Result<Scope, SyncError> {
+        if let Some(unknown) = self.types.iter().find(|id| registered.iter().all(|kind| kind.id != **id)) {
+            let known = registered.iter().map(|kind| kind.id.clone()).collect();
+            return Err(SyncError::UnknownType { id: unknown.clone(), known });
+        }
+        let wanted = |id: &str| self.types.is_empty() || self.types.iter().any(|wanted| wanted == id);
+        let types: Vec<_> = registered.iter().filter(|kind| wanted(&kind.id)).cloned().collect();
+        if types.is_empty() {
+            return Err(SyncError::NothingToSync);
+        }
+        Ok(Scope {
+            ids: types.iter().map(|kind| kind.id.clone()).collect(),
+            named: !self.types.is_empty(),
+            entitlements: self.entitlements_and_grants,
+            grants: self.entitlements_and_grants && self.grants,
+            types,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::all_resource_types;
+
+    #[test]
+    fn a_filter_that_names_an_unknown_type_is_refused_with_the_known_ones() {
+        let options =
+            SyncOptions { types: vec!["sso_user".into(), "iam_role".into()], ..SyncOptions::default() };
+        let error = options.scope(&all_resource_types()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("invalid resource type 'iam_role' in filter"), "{message}");
+        assert!(message.contains("sso_user"), "{message}");
+    }
+
+    #[test]
+    fn an_empty_filter_stands_for_every_registered_type() {
+        let scope = SyncOptions::default().scope(&all_resource_types()).unwrap();
+        assert_eq!(scope.types.len(), all_resource_types().len());
+        assert!(!scope.named);
+    }
+
+    #[test]
+    fn a_sync_without_any_type_is_refused() {
+        assert!(matches!(SyncOptions::default().scope(&[]), Err(SyncError::NothingToSync)));
+    }
+}

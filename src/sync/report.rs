@@ -1,0 +1,76 @@
+//! What a finished sync says of itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::TypeCounts;
+use super::seal::{Dropped, Sealed};
+use crate::aws::Stats;
+
+/// What a finished sync says of itself.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The id of the sync, a KSUID.
+    pub sync_id: String,
+    /// Where the file is.
+    pub file: PathBuf,
+    /// The size of the file.
+    pub bytes: u64,
+    /// The SHA-256 of the file.
+    pub sha256: [u8; 32],
+    /// The rows by resource type; entitlements and grants under the type of the entitlement's resource.
+    pub types: BTreeMap<String, TypeCounts>,
+    /// How many of the grants are there by expansion only.
+    pub expanded: u64,
+    /// What was read and is not in the file, because its type is not part of the sync or it came twice.
+    pub dropped: Dropped,
+    /// The calls made to AWS, by service and operation.
+    pub calls: Stats,
+    /// What could not be read, and why. Empty for a complete sync.
+    pub incomplete: Vec<Incomplete>,
+    /// How long crawl and file took together.
+    pub elapsed: Duration,
+}
+
+/// A part of the organization that a sync does not hold.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Incomplete {
+    /// Which part.
+    pub scope: String,
+    /// Why, for an operator.
+    pub reason: String,
+}
+
+impl Report {
+    pub(super) fn new(
+        sealed: Sealed,
+        file: &Path,
+        calls: Stats,
+        incomplete: Vec<Incomplete>,
+        elapsed: Duration,
+    ) -> Self {
+        let Sealed { sync_id, bytes, sha256, types, expanded, dropped } = sealed;
+        Self {
+            sync_id,
+            file: file.to_owned(),
+            bytes,
+            sha256,
+            types,
+            expanded,
+            dropped,
+            calls,
+            incomplete,
+            elapsed,
+        }
+    }
+
+    /// The sum over all resource types.
+    pub fn total(&self) -> TypeCounts {
+        self.types.values().fold(TypeCounts::default(), |sum, one| TypeCounts {
+            resources: sum.resources + one.resources,
+            entitlements: sum.entitlements + one.entitlements,
+            grants: sum.grants + one.grants,
+        })
+    }
+}
