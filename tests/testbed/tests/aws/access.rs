@@ -1,5 +1,7 @@
 //! Keys, sessions, roles and what they are refused.
 
+use std::time::Duration;
+
 use serde_json::json;
 use testbed::CANARY;
 
@@ -62,6 +64,18 @@ async fn a_chained_session_lasts_an_hour_at_most() {
         let reply = session.assume_role(child, &[("DurationSeconds", seconds)]).await;
         assert_eq!(reply.status, status, "{seconds}: {}", reply.text());
     }
+}
+
+#[tokio::test]
+async fn a_session_can_be_made_to_end_soon() {
+    let server = example().await;
+    server.set(|knobs| knobs.session_lifetime = Some(Duration::from_millis(150)));
+    let session = Client::new(&server).assume(&server.role_arn("NoTags").unwrap(), &[]).await;
+    assert_eq!(session.identity().await.status, 200);
+    while session.identity().await.status == 200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(session.identity().await.error(), (403, "ExpiredToken".to_owned()));
 }
 
 #[tokio::test]

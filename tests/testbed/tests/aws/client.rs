@@ -90,6 +90,12 @@ impl<'a> Client<'a> {
         self.json("SWBExternalService", "sso", operation, &input).await.unwrap()
     }
 
+    /// A call of SSO Admin on any instance.
+    pub(crate) async fn sso_at(&self, instance: &str, operation: &str) -> Reply {
+        let input = json!({"InstanceArn": instance});
+        self.json("SWBExternalService", "sso", operation, &input).await.unwrap()
+    }
+
     /// A call of Identity Store with the store filled in.
     pub(crate) async fn store(&self, operation: &str, input: Value) -> Reply {
         self.try_store(operation, input).await.unwrap()

@@ -1,7 +1,7 @@
 //! What listings say and how they are paged.
 
 use serde_json::{Value, json};
-use testbed::aws::{AccountFields, Fixture, Shape};
+use testbed::aws::{AccountFields, Fixture, OtherInstance, Shape};
 
 use crate::client::{Client, example, start};
 
@@ -162,6 +162,25 @@ async fn an_instance_exists_in_its_region_alone() {
     let missing = (400, "ResourceNotFoundException".to_owned());
     assert_eq!(elsewhere.sso("ListPermissionSets", json!({})).await.error(), missing);
     assert_eq!(elsewhere.store("ListUsers", json!({})).await.error(), missing);
+}
+
+#[tokio::test]
+async fn further_instances_are_listed_to_those_who_see_them_and_hold_nothing() {
+    let mut fixture = Fixture::example().unwrap();
+    fixture.identity_center.other_instances.push(OtherInstance {
+        name: "sandbox".to_owned(),
+        owner: "Shared".to_owned(),
+        visible_to: vec!["Root & Billing".to_owned()],
+    });
+    let server = start(fixture).await;
+    let client = Client::new(&server);
+    let (instances, _) = client.sso_rows("ListInstances", "Instances", json!({})).await;
+    assert_eq!(instances[0]["InstanceArn"], server.instance_arn().as_str());
+    assert_eq!((instances.len(), &instances[1]["OwnerAccountId"]), (2, &json!("333333333333")));
+    let refused = client.sso_at(instances[1]["InstanceArn"].as_str().unwrap(), "ListPermissionSets").await;
+    assert_eq!(refused.error(), (400, "ValidationException".to_owned()));
+    let elsewhere = client.assume(&server.role_arn("MemberReader").unwrap(), &[]).await;
+    assert_eq!(elsewhere.sso_rows("ListInstances", "Instances", json!({})).await.0.len(), 1);
 }
 
 #[tokio::test]
