@@ -7,5 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod dump;
 mod layering;
 mod seal;
+mod support;
+mod sync;

@@ -1,0 +1,72 @@
+//! What several modules need: settings that reach a testbed, and a sync in a directory of its own.
+
+use std::path::PathBuf;
+
+use batond::c1z::Reader;
+use batond::config::{AwsSettings, QuotaSetting, Secret, StaticKeys};
+use batond::connector::Connector;
+use batond::sync::{self, Progress, Report, SyncError, SyncOptions};
+use tempfile::TempDir;
+use testbed::aws::Server;
+use tokio_util::sync::CancellationToken;
+
+/// Settings that reach `aws` as the fixture's connector, with both services on and no quotas.
+pub(crate) fn aws_settings(aws: &Server) -> AwsSettings {
+    let testbed::aws::Credentials { access_key_id, secret_access_key } = aws.credentials();
+    AwsSettings {
+        region: Some("us-east-1".into()),
+        endpoint_url: Some(aws.url()),
+        static_keys: Some(StaticKeys { access_key_id, secret_access_key: Secret::from(secret_access_key) }),
+        organizations: true,
+        identity_center: true,
+        quotas: QuotaSetting::Off,
+        ..AwsSettings::default()
+    }
+}
+
+/// A connector that reaches `aws`.
+pub(crate) async fn connector(aws: &Server) -> Connector {
+    Connector::open(&aws_settings(aws)).await.expect("the testbed lets the connector in")
+}
+
+/// A directory that a sync writes into.
+pub(crate) struct Work {
+    dir: TempDir,
+}
+
+impl Work {
+    pub(crate) fn new() -> Self {
+        Self { dir: TempDir::new().unwrap() }
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.dir.path().join("sync.c1z")
+    }
+
+    /// Names of everything that is left in the directory.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) async fn sync(
+        &self,
+        connector: &Connector,
+        options: &SyncOptions,
+        cancel: CancellationToken,
+    ) -> Result<Report, SyncError> {
+        sync::run(connector, options, &self.file(), self.dir.path(), &Progress::default(), cancel).await
+    }
+
+    pub(crate) fn read(&self) -> Reader {
+        Reader::open(&self.file(), self.dir.path()).expect("a file that we wrote opens")
+    }
+}
+
+/// A full sync of `aws`.
+pub(crate) async fn full_sync(aws: &Server, work: &Work) -> Result<Report, SyncError> {
+    work.sync(&connector(aws).await, &SyncOptions::default(), CancellationToken::new()).await
+}

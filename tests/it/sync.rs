@@ -1,0 +1,263 @@
+//! What a sync holds, and when there is none.
+
+use batond::sync::{SyncError, SyncOptions};
+use testbed::aws::{AccountFields, Effect, Fault, Fixture, Server};
+use tokio_util::sync::CancellationToken;
+
+use crate::dump::Dump;
+use crate::support::{Work, aws_settings, connector, full_sync};
+
+async fn example() -> Server {
+    Server::start(Fixture::example().unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_full_sync_holds_the_organization() {
+    let aws = example().await;
+    let work = Work::new();
+    let report = full_sync(&aws, &work).await.unwrap();
+    let dump = Dump::read(&work.file());
+
+    let count = |resource_type| dump.of_type(resource_type).len();
+    assert_eq!(count("account"), 6, "the suspended account is none");
+    assert_eq!(count("organization"), 1);
+    assert_eq!(count("organizational_unit"), 9, "the empty unit and all five levels");
+    assert_eq!(count("permission_set"), 4);
+    assert_eq!(count("permission_set_assignment"), 7);
+    assert_eq!((count("sso_user"), count("sso_group")), (6, 3));
+    let entitlements = |of: &str| {
+        dump.entitlements
+            .values()
+            .filter(|e| e.resource.as_ref().unwrap().id.as_ref().unwrap().resource_type == of)
+            .count()
+    };
+    assert_eq!(
+        entitlements("account"),
+        6 * 4,
+        "every permission set of every active account can be requested"
+    );
+    assert_eq!((entitlements("sso_group"), entitlements("permission_set_assignment")), (3, 7));
+
+    let berlin = dump.named("organizational_unit", "Berlin").id.clone();
+    assert_eq!(dump.named("account", "Büro Berlin").parent_resource_id, berlin);
+    let prod = dump.named("account", "Shop (prod)");
+    assert_eq!(prod.parent_resource_id, dump.named("organizational_unit", "Production").id);
+
+    // Bob holds Developer directly and through his group.
+    let bob = dump.named("sso_user", "bob").id.clone().unwrap().resource;
+    let set = dump.named("permission_set", "Developer").id.clone().unwrap().resource;
+    let grant = &dump.grants[&format!("grant:sso_user:{bob}:444444444444|{set}")];
+    assert_eq!(grant.sources.as_ref().unwrap().sources.len(), 2);
+    // Alice has it through the group alone.
+    let alice = dump.named("sso_user", "alice@example.com").id.clone().unwrap().resource;
+    assert!(dump.grants.contains_key(&format!("444444444444|{set}:sso_user:{alice}")));
+
+    assert_eq!(report.total().resources, dump.resources.len() as u64);
+    assert_eq!(report.total().grants, dump.grants.len() as u64);
+    assert!(report.incomplete.is_empty(), "{:?}", report.incomplete);
+    assert_eq!(work.left(), ["sync.c1z"]);
+}
+
+#[tokio::test]
+async fn no_call_is_made_twice() {
+    let aws = example().await;
+    let connector = connector(&aws).await;
+    let before = aws.counters().by_action();
+    let work = Work::new();
+    work.sync(&connector, &SyncOptions::default(), CancellationToken::new()).await.unwrap();
+    let mut calls = aws.counters().by_action();
+    for (action, count) in before {
+        *calls.get_mut(&action).unwrap() -= count;
+    }
+    calls.retain(|_, count| *count > 0);
+    let expected = [
+        ("identitystore:ListGroupMemberships", 3),
+        ("identitystore:ListGroups", 1),
+        ("identitystore:ListUsers", 1),
+        ("organizations:ListAccounts", 1),
+        // The root and each of the nine units, empty ones too.
+        ("organizations:ListOrganizationalUnitsForParent", 10),
+        ("organizations:ListRoots", 1),
+        ("sso:DescribePermissionSet", 4),
+        ("sso:ListAccountAssignments", 7),
+        ("sso:ListPermissionSets", 1),
+        ("sso:ListPermissionSetsProvisionedToAccount", 6),
+    ];
+    assert_eq!(calls, expected.map(|(action, count)| (action.to_owned(), count)).into());
+}
+
+#[tokio::test]
+async fn rows_do_not_depend_on_concurrency_or_page_size() {
+    let aws = example().await;
+    let work = Work::new();
+    full_sync(&aws, &work).await.unwrap();
+    let all_at_once = Dump::read(&work.file());
+    aws.set(|knobs| {
+        knobs.page_size = Some(1);
+        knobs.empty_pages = true;
+    });
+    let settings =
+        batond::config::AwsSettings { workers: std::num::NonZeroUsize::new(1), ..aws_settings(&aws) };
+    let connector = batond::connector::Connector::open(&settings).await.unwrap();
+    work.sync(&connector, &SyncOptions::default(), CancellationToken::new()).await.unwrap();
+    assert!(Dump::read(&work.file()) == all_at_once, "rows differ");
+}
+
+#[tokio::test]
+async fn parents_are_listed_per_parent_where_aws_sends_no_paths() {
+    let aws = example().await;
+    let work = Work::new();
+    full_sync(&aws, &work).await.unwrap();
+    let with_paths = Dump::read(&work.file());
+    aws.set(|knobs| knobs.account_paths = false);
+    full_sync(&aws, &work).await.unwrap();
+    assert!(Dump::read(&work.file()) == with_paths, "rows differ");
+    assert_eq!(aws.counters().calls("organizations:ListAccountsForParent"), 10);
+    assert_eq!(aws.counters().calls("organizations:ListParents"), 0, "never a call per account");
+}
+
+#[tokio::test]
+async fn either_member_tells_an_account_s_state_and_neither_is_an_error() {
+    for fields in [AccountFields::State, AccountFields::Status] {
+        let aws = example().await;
+        aws.set(|knobs| knobs.account_fields = fields);
+        let work = Work::new();
+        full_sync(&aws, &work).await.unwrap();
+        assert_eq!(Dump::read(&work.file()).of_type("account").len(), 6);
+    }
+    let aws = example().await;
+    aws.set(|knobs| knobs.account_fields = AccountFields::Neither);
+    let work = Work::new();
+    let error = full_sync(&aws, &work).await.unwrap_err();
+    assert!(error.to_string().contains("111111111111"), "{error}");
+    assert!(!error.is_retryable());
+    assert!(work.left().is_empty(), "{:?}", work.left());
+}
+
+#[tokio::test]
+async fn a_denied_essential_read_fails_the_sync_and_names_what_to_add() {
+    for action in [
+        "identitystore:ListUsers",
+        "identitystore:ListGroups",
+        "identitystore:ListGroupMemberships",
+        "organizations:ListAccounts",
+        "sso:ListPermissionSets",
+        "sso:DescribePermissionSet",
+        "sso:ListPermissionSetsProvisionedToAccount",
+        "sso:ListAccountAssignments",
+    ] {
+        let aws = example().await;
+        aws.deny("connector", &[action]);
+        let work = Work::new();
+        let error = full_sync(&aws, &work).await.unwrap_err();
+        let message = error.to_string();
+        assert!(error.is_denied() && !error.is_retryable(), "{action}: {message}");
+        assert!(message.contains(action) && message.contains("111111111111"), "{action}: {message}");
+        assert!(message.contains("\"Effect\""), "the statement to add: {message}");
+        assert!(work.left().is_empty(), "{action} left {:?}", work.left());
+    }
+}
+
+#[tokio::test]
+async fn a_denied_tree_leaves_accounts_flat_and_is_reported_unless_the_sync_names_it() {
+    for action in ["organizations:ListRoots", "organizations:ListOrganizationalUnitsForParent"] {
+        let aws = example().await;
+        aws.deny("connector", &[action]);
+        let work = Work::new();
+        let report = full_sync(&aws, &work).await.unwrap();
+        assert_eq!(report.incomplete.len(), 1, "{:?}", report.incomplete);
+        assert!(report.incomplete[0].reason.contains(action), "{:?}", report.incomplete);
+        assert_eq!(Dump::read(&work.file()).of_type("account").len(), 6);
+
+        let named =
+            SyncOptions { types: vec!["account".into(), "organization".into()], ..SyncOptions::default() };
+        let error = work.sync(&connector(&aws).await, &named, CancellationToken::new()).await.unwrap_err();
+        assert!(error.is_denied(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn passing_trouble_never_drops_a_row() {
+    let aws = example().await;
+    let work = Work::new();
+    full_sync(&aws, &work).await.unwrap();
+    let calm = Dump::read(&work.file());
+    for action in [
+        "identitystore:ListUsers",
+        "identitystore:ListGroups",
+        "identitystore:ListGroupMemberships",
+        "organizations:ListAccounts",
+        "organizations:ListRoots",
+        "organizations:ListOrganizationalUnitsForParent",
+        "sso:ListPermissionSets",
+        "sso:DescribePermissionSet",
+        "sso:ListPermissionSetsProvisionedToAccount",
+        "sso:ListAccountAssignments",
+    ] {
+        for effect in
+            [Effect::Throttle, Effect::Status(500), Effect::Reset, Effect::TruncatedBody, Effect::CutBody]
+        {
+            aws.arm(Fault::once(action, effect.clone()).after(u32::from(action.contains("Assignments"))));
+            full_sync(&aws, &work).await.unwrap_or_else(|error| panic!("{action} {effect:?}: {error}"));
+            assert!(aws.armed().is_empty(), "{action} {effect:?} did not hit");
+            assert!(Dump::read(&work.file()) == calm, "{action} {effect:?} changed rows");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_sync_ends_promptly_and_leaves_what_was_there() {
+    let aws = example().await;
+    let work = Work::new();
+    full_sync(&aws, &work).await.unwrap();
+    let before = std::fs::read(work.file()).unwrap();
+    let connector = connector(&aws).await;
+    aws.set(|knobs| knobs.latency = std::time::Duration::from_mins(10));
+    let cancel = CancellationToken::new();
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        cancel.cancel();
+    };
+    let options = SyncOptions::default();
+    let both = async { tokio::join!(work.sync(&connector, &options, cancel.clone()), stop) };
+    let (result, ()) = tokio::time::timeout(std::time::Duration::from_secs(5), both).await.expect("prompt");
+    assert!(matches!(result, Err(SyncError::Cancelled)), "{result:?}");
+    assert_eq!(std::fs::read(work.file()).unwrap(), before);
+    assert_eq!(work.left(), ["sync.c1z"]);
+}
+
+#[tokio::test]
+async fn a_type_filter_narrows_rows_and_calls() {
+    let aws = example().await;
+    let connector = connector(&aws).await;
+    aws.set(|knobs| knobs.latency = std::time::Duration::ZERO);
+    let work = Work::new();
+    let users = SyncOptions { types: vec!["sso_user".into()], ..SyncOptions::default() };
+    let calls = work.sync(&connector, &users, CancellationToken::new()).await.unwrap().calls;
+    let dump = Dump::read(&work.file());
+    assert_eq!((dump.resources.len(), dump.entitlements.len(), dump.grants.len()), (6, 0, 0));
+    assert_eq!(calls.total().calls, 1);
+
+    let unknown = SyncOptions { types: vec!["iam_user".into()], ..SyncOptions::default() };
+    let error = work.sync(&connector, &unknown, CancellationToken::new()).await.unwrap_err();
+    assert!(error.to_string().contains("invalid resource type 'iam_user' in filter"), "{error}");
+}
+
+#[tokio::test]
+async fn options_leave_out_grants_or_expansion() {
+    let aws = example().await;
+    let connector = connector(&aws).await;
+    let work = Work::new();
+    let sync = async |options: SyncOptions| {
+        work.sync(&connector, &options, CancellationToken::new()).await.unwrap();
+        let dump = Dump::read(&work.file());
+        (dump.resources.len(), dump.entitlements.len(), dump.grants.len())
+    };
+    let full = sync(SyncOptions::default()).await;
+    let bare = sync(SyncOptions { expand: false, ..SyncOptions::default() }).await;
+    assert!(bare.2 < full.2 && bare.2 > 0, "{bare:?} {full:?}");
+    let without_grants = sync(SyncOptions { grants: false, ..SyncOptions::default() }).await;
+    assert_eq!(without_grants, (full.0, full.1, 0));
+    let resources = sync(SyncOptions { entitlements_and_grants: false, ..SyncOptions::default() }).await;
+    assert_eq!(resources, (full.0, 0, 0));
+}
