@@ -269,3 +269,6 @@ impl Backoff {
         full.mul_f64(rand::random_range(0.5..=1.0))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,6 @@ impl Admission {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,3 +185,123 @@ impl Drop for Place<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: f64 = 20.0;
+    /// Three quarters of the published burst of 20.
+    const BURST: f64 = 15.0;
+    const TICKET: Ticket = Ticket { priority: Priority::Sync, number: 0 };
+
+    fn fresh() -> State {
+        Bucket::new(Rate { per_second: RATE, burst: 20.0 }).state.into_inner().unwrap()
+    }
+
+    /// When each of `count` requests may leave if all of them want to at `start`, in seconds after `start`.
+    fn departures(state: &mut State, count: usize, start: Instant) -> Vec<f64> {
+        let mut now = start;
+        let mut times = Vec::new();
+        while times.len() < count {
+            match state.turn(TICKET, now) {
+                Turn::Now => {
+                    assert!(state.take(TICKET, now));
+                    times.push(now.duration_since(start).as_secs_f64());
+                }
+                Turn::At(moment) => now = moment,
+                Turn::Behind => panic!("nobody else waits"),
+            }
+        }
+        times
+    }
+
+    #[track_caller]
+    fn assert_never_above_the_rate(times: &[f64]) {
+        for (first, from) in times.iter().enumerate() {
+            for (sent, to) in (1_u32..).zip(&times[first..]) {
+                let allowed = BURST + RATE * (to - from);
+                assert!(f64::from(sent) <= allowed + 1e-6, "{sent} requests from {from} s to {to} s");
+            }
+        }
+    }
+
+    fn pause(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn the_rate_is_never_above_the_published_one() {
+        let mut state = fresh();
+        let start = state.refilled;
+        let times = departures(&mut state, 400, start);
+        assert_never_above_the_rate(&times);
+        let floor = (400.0 - BURST) / RATE;
+        assert!(times[399] < floor * 1.03, "{} s for a floor of {floor} s", times[399]);
+    }
+
+    #[test]
+    fn a_pause_fills_the_bucket_to_its_burst_and_no_further() {
+        let mut state = fresh();
+        let start = state.refilled;
+        departures(&mut state, 50, start);
+        let later = departures(&mut state, 30, start + pause(3600.0));
+        assert_never_above_the_rate(&later);
+        assert!(later[14] < 0.001 && later[15] > 0.04, "{later:?}");
+    }
+
+    #[test]
+    fn a_throttled_bucket_slows_down_and_recovers_to_its_rate() {
+        let mut state = fresh();
+        let mut now = state.refilled;
+        for _ in 0..12 {
+            state.throttled(None, now);
+            now += pause(1.1);
+        }
+        let slow = departures(&mut state, 5, now);
+        assert!(slow[4] - slow[0] > 4.0 / (RATE * 0.4), "{slow:?}");
+        now += pause(RECOVERY_SECONDS * 2.0);
+        let again = departures(&mut state, 200, now);
+        assert_never_above_the_rate(&again);
+        assert!(again[199] < (200.0 - BURST) / RATE * 1.03, "{} s", again[199]);
+    }
+
+    #[test]
+    fn throttling_without_end_leaves_a_trickle() {
+        let mut state = fresh();
+        let mut now = state.refilled;
+        for _ in 0..1000 {
+            state.throttled(None, now);
+            now += pause(1.0);
+        }
+        assert!(state.rate >= RATE * FLOOR);
+    }
+
+    #[test]
+    fn throttled_replies_to_one_volley_count_once() {
+        let mut state = fresh();
+        let now = state.refilled;
+        for _ in 0..20 {
+            state.throttled(None, now);
+        }
+        assert!((state.rate - RATE * DECREASE).abs() < 1e-9, "{}", state.rate);
+    }
+
+    #[test]
+    fn nothing_passes_before_the_time_that_aws_asks_for() {
+        let mut state = fresh();
+        let now = state.refilled;
+        state.throttled(Some(pause(7.0)), now);
+        state.throttled(Some(pause(2.0)), now);
+        let times = departures(&mut state, 1, now);
+        assert!((7.0..7.1).contains(&times[0]), "{times:?}");
+    }
+
+    #[test]
+    fn a_burst_of_less_than_two_still_lets_one_pass() {
+        let mut state = Bucket::new(Rate { per_second: 0.5, burst: 1.0 }).state.into_inner().unwrap();
+        let start = state.refilled;
+        let times = departures(&mut state, 3, start);
+        assert!(times[0] < 1e-6 && times[2] > 3.99 && times[2] < 4.1, "{times:?}");
+    }
+}
