@@ -202,8 +202,8 @@ impl CallError {
     /// The statement, as JSON, that would permit what was denied; `None` unless the class is [`Class::Denied`].
     pub fn statement(&self) -> Option<String> {
         matches!(self.class(), Class::Denied).then(|| {
-            let action = self.missing_action().unwrap_or_default();
-            serde_json::json!({ "Effect": "Allow", "Action": action, "Resource": "*" }).to_string()
+            let action = serde_json::Value::String(self.missing_action().unwrap_or_default());
+            format!(r#"{{"Effect":"Allow","Action":{action},"Resource":"*"}}"#)
         })
     }
 }
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "identitystore:ListUsers in account 111111111111: access denied, identitystore:ListUsers is missing; \
-             allow it with {\"Action\":\"identitystore:ListUsers\",\"Effect\":\"Allow\",\"Resource\":\"*\"} \
+             allow it with {\"Effect\":\"Allow\",\"Action\":\"identitystore:ListUsers\",\"Resource\":\"*\"} \
              [AccessDeniedException, request r-1]"
         );
     }

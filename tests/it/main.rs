@@ -8,6 +8,7 @@
 )]
 
 mod dump;
+mod aws;
 mod layering;
 mod seal;
 mod support;

@@ -1,11 +1,11 @@
-//! What an answer must hold before the SDK reads it.
+//! What an answer must hold beyond what the SDK checks.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -45,9 +45,10 @@ impl Intercept for Answer {
         "Answer"
     }
 
-    fn read_before_deserialization(
+    // Not before: the body has only then been read from the connection.
+    fn read_after_deserialization(
         &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
