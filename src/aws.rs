@@ -28,6 +28,7 @@ pub use sts::Caller;
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 
 use self::call::{Calls, Lane};
@@ -84,11 +85,14 @@ impl Aws {
             let credentials = clients.credentials.clone();
             Lane::new(Arc::clone(&calls), credentials, account, Priority::Sync, CancellationToken::new())
         };
-        let caller = Sts::new(clients.sts.clone(), lane(None)).caller_identity().await?;
+        let caller = Sts::new(clients.sts.clone(), lane(None)).caller_identity().await;
+        let caller = caller.map_err(|error| AccessError::of_call(error, base.region()))?;
         let lane = lane(Some(caller.account.clone()));
         let instance = if settings.identity_center {
             let pages = sso_admin::instances(clients.sso_admin.clone(), lane.clone());
-            let visible = instance::collect(pages).await?;
+            let visible: Result<Vec<Instance>, CallError> = pages.try_concat().await;
+            let visible =
+                visible.map_err(|error| AccessError::of_call(error, &settings.identity_center_region))?;
             let organizations = Organizations::new(clients.organizations.clone(), lane);
             let (wanted, region) =
                 (settings.instance_arn.as_deref(), settings.identity_center_region.as_str());
@@ -165,7 +169,7 @@ impl Api {
     }
 }
 
-/// What a change gave, with AWS's id of the request, as CloudTrail shows it.
+/// What a change gave, with AWS's id of the request, as `CloudTrail` shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Written<T> {
     /// What AWS answered.

@@ -10,6 +10,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -105,11 +106,17 @@ impl Lane {
     {
         let ticket = self.calls.quotas.ticket(self.priority);
         let mut course = Course::new(operation, self.throttle_budget());
+        // A request that was sent and has no answer yet. It belongs to this call alone; the atomic lets the future
+        // move between threads.
+        let under_way = AtomicBool::new(false);
         loop {
-            let sending = self.send_once(operation, ticket, course.attempts + 1, &attempt);
+            let sending = self.send_once(operation, ticket, course.attempts + 1, &under_way, &attempt);
             let sent = tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => return Err(self.cancelled(operation, course.attempts)),
+                () = self.cancel.cancelled() => {
+                    let under_way = under_way.load(Ordering::Relaxed);
+                    return Err(self.cancelled(operation, course.attempts, under_way));
+                }
                 sent = sending => sent,
             };
             let failure = match sent {
@@ -119,7 +126,9 @@ impl Lane {
             match course.after(&failure, Instant::now()) {
                 Next::Wait(pause) => tokio::select! {
                     biased;
-                    () = self.cancel.cancelled() => return Err(self.cancelled(operation, course.attempts)),
+                    () = self.cancel.cancelled() => {
+                        return Err(self.cancelled(operation, course.attempts, false));
+                    }
                     () = tokio::time::sleep(pause) => {}
                 },
                 Next::GiveUp => {
@@ -134,6 +143,7 @@ impl Lane {
         operation: Operation,
         ticket: Ticket,
         number: u32,
+        under_way: &AtomicBool,
         attempt: &(impl Fn() -> F + Send),
     ) -> Result<O, Failure>
     where
@@ -145,7 +155,9 @@ impl Lane {
         let admission = self.calls.quotas.admit(operation, self.account.as_ref(), ticket, self.bounded).await;
         let in_flight = self.calls.counters.depart(operation);
         let start = Instant::now();
-        let outcome = attempt().await.map_err(classify::classify);
+        under_way.store(true, Ordering::Relaxed);
+        let outcome = attempt().await.map_err(|error| classify::classify(&error));
+        under_way.store(false, Ordering::Relaxed);
         drop(in_flight);
         let failure = outcome.as_ref().err();
         tracing::debug!(
@@ -181,8 +193,9 @@ impl Lane {
         }
     }
 
-    fn cancelled(&self, operation: Operation, attempts: u32) -> CallError {
-        CallError::new(operation, self.account.clone(), classify::cancelled(), attempts)
+    fn cancelled(&self, operation: Operation, answered: u32, under_way: bool) -> CallError {
+        let failure = classify::cancelled(under_way);
+        CallError::new(operation, self.account.clone(), failure, answered + u32::from(under_way))
     }
 }
 
@@ -271,4 +284,5 @@ impl Backoff {
 }
 
 #[cfg(test)]
+#[allow(clippy::result_large_err, reason = "errors of the SDK are large")]
 mod tests;

@@ -37,7 +37,9 @@ pub(super) async fn establish(
         (None, _) | (_, Assume::Never) => return Ok(ambient),
         (Some(role), Assume::Always) => role,
         (Some(role), Assume::Unset) => {
-            if is_session_of(role, &sts(base, calls, &ambient).caller_identity().await?) {
+            let caller = sts(base, calls, &ambient).caller_identity().await;
+            let caller = caller.map_err(|error| AccessError::of_call(error, base.region()))?;
+            if is_session_of(role, &caller) {
                 return Ok(ambient);
             }
             role

@@ -115,25 +115,15 @@ impl CallError {
 
     /// An answer that arrived but does not hold what AWS's model promises.
     pub(super) fn malformed(operation: Operation, account: Option<AccountId>, message: String) -> Self {
-        Self::local(operation, account, Class::Malformed, message)
-    }
-
-    /// A failure that no answer of AWS is behind.
-    pub(super) fn local(
-        operation: Operation,
-        account: Option<AccountId>,
-        class: Class,
-        message: String,
-    ) -> Self {
         let failure = Failure {
-            class,
+            class: Class::Malformed,
             code: None,
             message,
             request_id: None,
-            may_have_happened: false,
+            may_have_happened: true,
             expired: false,
         };
-        Self::new(operation, account, failure, 0)
+        Self::new(operation, account, failure, 1)
     }
 
     /// The called service.
@@ -232,7 +222,7 @@ impl fmt::Display for CallError {
             )?,
             Class::NotFound => write!(f, "not found ({message})")?,
             Class::Conflict { passing: true } => {
-                write!(f, "an earlier change is still under way ({message})")?
+                write!(f, "an earlier change is still under way ({message})")?;
             }
             Class::Conflict { passing: false } => write!(f, "conflict ({message})")?,
             Class::Invalid => write!(f, "AWS refuses the request ({message})")?,

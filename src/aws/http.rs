@@ -27,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time for one request, unless the settings allow less.
 const ATTEMPT: Duration = Duration::from_mins(1);
 /// Idle connections are closed before the usual middleboxes forget them.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// The configuration that all clients share, with the base credentials.
 ///

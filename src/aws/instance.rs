@@ -1,9 +1,7 @@
 //! Which Identity Center instance is meant.
 
-use futures::TryStreamExt;
-
 use super::account::AccountId;
-use super::error::{AccessError, CallError, Class, VisibleInstance};
+use super::error::{AccessError, Class, VisibleInstance};
 use super::organizations::Organizations;
 use super::sso_admin::Instance;
 
@@ -26,18 +24,16 @@ pub(super) async fn choose(
             }
         });
     }
-    let [] = visible.as_slice() else {
-        if let Ok([only]) = <[Instance; 1]>::try_from(visible.clone()) {
-            return Ok(only);
-        }
-        return the_organizations(visible, region, organizations).await;
-    };
-    Err(AccessError::NoInstance { region: region.to_owned(), account: caller.to_string() })
+    match visible.as_slice() {
+        [] => Err(AccessError::NoInstance { region: region.to_owned(), account: caller.to_string() }),
+        [only] => Ok(only.clone()),
+        several => the_organizations(several, region, organizations).await,
+    }
 }
 
 /// The organization's instance belongs to its management account; others belong to the account that made them.
 async fn the_organizations(
-    visible: Vec<Instance>,
+    visible: &[Instance],
     region: &str,
     organizations: &Organizations,
 ) -> Result<Instance, AccessError> {
@@ -51,7 +47,7 @@ async fn the_organizations(
     let mut owned = visible.iter().filter(|instance| is_owned(instance));
     match (owned.next(), owned.next()) {
         (Some(instance), None) => Ok(instance.clone()),
-        _ => Err(AccessError::AmbiguousInstances { region: region.to_owned(), instances: listed(&visible) }),
+        _ => Err(AccessError::AmbiguousInstances { region: region.to_owned(), instances: listed(visible) }),
     }
 }
 
@@ -61,11 +57,4 @@ fn listed(instances: &[Instance]) -> Vec<VisibleInstance> {
         owner_account_id: instance.owner_account_id.clone(),
     };
     instances.iter().map(visible).collect()
-}
-
-/// All pages of a listing of instances.
-pub(super) async fn collect(
-    pages: futures::stream::BoxStream<'static, Result<Vec<Instance>, CallError>>,
-) -> Result<Vec<Instance>, CallError> {
-    pages.try_concat().await
 }

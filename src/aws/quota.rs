@@ -28,12 +28,15 @@ pub(super) enum Priority {
     Sync,
 }
 
+/// What a bucket is for: what shares its rate, in which account.
+type Key = (Shared, Option<AccountId>);
+
 /// The gate in front of every call: a token bucket per (what shares a rate, account), and one bound of calls in
 /// flight for all of them.
 #[derive(Debug)]
 pub(super) struct Quotas {
     rates: Option<Rates>,
-    buckets: Mutex<HashMap<(Shared, Option<AccountId>), Arc<Bucket>>>,
+    buckets: Mutex<HashMap<Key, Arc<Bucket>>>,
     slots: Option<Arc<Semaphore>>,
     tickets: AtomicU64,
 }

@@ -295,7 +295,7 @@ pub struct AssignmentRequest {
     pub request_id: Option<String>,
     /// How far it is.
     pub status: AssignmentStatus,
-    /// AWS's id of the HTTP request, as CloudTrail shows it.
+    /// AWS's id of the HTTP request, as `CloudTrail` shows it.
     pub aws_request_id: Option<String>,
 }
 

@@ -71,25 +71,25 @@ const DENIED: [&str; 5] = [
 ];
 
 /// The failure behind an error of the SDK.
-pub(super) fn classify<E>(error: SdkError<E, HttpResponse>) -> Failure
+pub(super) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    match &error {
-        SdkError::ServiceError(context) => answered(&error, context.raw()),
-        SdkError::ResponseError(_) => unreadable(&error),
+    match error {
+        SdkError::ServiceError(context) => answered(error, context.raw()),
+        SdkError::ResponseError(_) => unreadable(error),
         SdkError::TimeoutError(_) => trouble("no answer in time".to_owned(), true),
         SdkError::DispatchFailure(failure) => {
-            if let Some(failure) = credentials_in(&error) {
+            if let Some(failure) = credentials_in(error) {
                 return failure;
             }
             if failure.is_user() {
-                return local(Class::Invalid, chain(&error));
+                return local(Class::Invalid, chain(error));
             }
-            trouble(chain(&error), !never_connected(&error))
+            trouble(chain(error), !never_connected(error))
         }
         // ConstructionFailure: the request could not even be built.
-        _ => credentials_in(&error).unwrap_or_else(|| local(Class::Invalid, chain(&error))),
+        _ => credentials_in(error).unwrap_or_else(|| local(Class::Invalid, chain(error))),
     }
 }
 
@@ -98,9 +98,9 @@ pub(super) fn no_credentials(error: Arc<AccessError>) -> Failure {
     local(Class::Credentials(error), String::new())
 }
 
-/// The caller ended the call.
-pub(super) fn cancelled() -> Failure {
-    Failure { may_have_happened: true, ..local(Class::Cancelled, String::new()) }
+/// The caller ended the call, with a request under way or without.
+pub(super) fn cancelled(under_way: bool) -> Failure {
+    Failure { may_have_happened: under_way, ..local(Class::Cancelled, String::new()) }
 }
 
 fn local(class: Class, message: String) -> Failure {
@@ -126,7 +126,7 @@ where
     let code = error.code().map(|code| bare(code).to_owned());
     let hints = Hints::of(raw);
     let message = error.message().unwrap_or_default().to_owned();
-    let (class, expired) = class_of(code.as_deref(), status, &hints);
+    let (class, expired) = class_of(code.as_deref(), status, &message, &hints);
     let message = match &class {
         Class::Credentials(_) => String::new(),
         Class::KeyUnusable => {
@@ -139,7 +139,7 @@ where
     Failure { class, code, message, request_id, may_have_happened, expired }
 }
 
-fn class_of(code: Option<&str>, status: u16, hints: &Hints) -> (Class, bool) {
+fn class_of(code: Option<&str>, status: u16, message: &str, hints: &Hints) -> (Class, bool) {
     let code = code.unwrap_or_default();
     let is = |codes: &[&str]| codes.contains(&code);
     if is(&EXPIRED) {
@@ -147,7 +147,10 @@ fn class_of(code: Option<&str>, status: u16, hints: &Hints) -> (Class, bool) {
         return (Class::Credentials(Arc::new(error)), true);
     }
     if is(&REJECTED) {
-        let error = AccessError::InvalidKeys { code: code.to_owned() };
+        let error = match mistaken_region(message) {
+            Some(region) => AccessError::WrongRegion { region: region.to_owned(), detail: code.to_owned() },
+            None => AccessError::InvalidKeys { code: code.to_owned() },
+        };
         return (Class::Credentials(Arc::new(error)), false);
     }
     let class = if is(&THROTTLED) || status == 429 {
@@ -168,6 +171,12 @@ fn class_of(code: Option<&str>, status: u16, hints: &Hints) -> (Class, bool) {
     (class, false)
 }
 
+/// The region that a signature must not have: `Credential should be scoped to a valid region, not 'x'.`
+fn mistaken_region(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("scoped to a valid region, not '")?;
+    rest.split('\'').next().filter(|region| region.len() < 40)
+}
+
 /// The success could not be read to its end, or it is not what it must be.
 fn unreadable<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
@@ -175,11 +184,14 @@ where
     E: StdError + 'static,
 {
     let request_id = error.request_id().map(str::to_owned);
-    let class = match find::<AnswerFault>(error) {
-        Some(AnswerFault::NotAnObject(_) | AnswerFault::Lacks(_)) => Class::Malformed,
-        Some(AnswerFault::CutOff) | None => Class::Transient,
+    let (class, message) = match find::<AnswerFault>(error) {
+        Some(fault @ (AnswerFault::NotAnObject(_) | AnswerFault::Lacks(_))) => {
+            (Class::Malformed, fault.to_string())
+        }
+        Some(fault @ AnswerFault::CutOff) => (Class::Transient, fault.to_string()),
+        None => (Class::Transient, chain(error)),
     };
-    Failure { request_id, may_have_happened: true, ..local(class, chain(error)) }
+    Failure { request_id, may_have_happened: true, ..local(class, message) }
 }
 
 /// The failure of the credentials, if it is what ended the call.

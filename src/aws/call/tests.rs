@@ -44,7 +44,7 @@ async fn send(lane: &Lane, operation: Operation, outcomes: Vec<Outcome>) -> Resu
 }
 
 fn failure(error: SdkError<ListUsersError, HttpResponse>) -> Failure {
-    classify::classify(error)
+    classify::classify(&error)
 }
 
 /// The pauses between the requests of a call that always fails in the same way, until it gives up.
@@ -133,6 +133,16 @@ fn messages_about_rejected_credentials_are_not_passed_on() {
     assert_eq!(failure.message, "");
 }
 
+#[test]
+fn a_signature_for_a_region_that_does_not_exist_names_it() {
+    let raw = HttpResponse::new(StatusCode::try_from(403).unwrap(), SdkBody::from("{}"));
+    let message = "Credential should be scoped to a valid region, not 'us-east-9'. ";
+    let meta = ErrorMetadata::builder().code("SignatureDoesNotMatch").message(message).build();
+    let failure = failure(SdkError::service_error(ListUsersError::generic(meta), raw));
+    let Class::Credentials(error) = failure.class else { panic!("{:?}", failure.class) };
+    assert!(error.to_string().starts_with("region us-east-9 cannot be used"), "{error}");
+}
+
 #[tokio::test]
 async fn a_call_that_is_throttled_twice_succeeds_and_is_counted() {
     let cancel = CancellationToken::new();
@@ -176,8 +186,8 @@ async fn cancellation_ends_a_call_at_once() {
     assert!(poll!(call.as_mut()).is_pending());
     cancel.cancel();
     let error = call.await.unwrap_err();
-    assert!(matches!(error.class(), Class::Cancelled) && !error.is_retryable());
+    assert!(matches!(error.class(), Class::Cancelled) && !error.is_retryable() && error.may_have_happened());
     assert_eq!(lane.calls.stats().in_flight, 0);
     let unsent = send(&lane, READ, vec![]).await.unwrap_err();
-    assert!(matches!(unsent.class(), Class::Cancelled));
+    assert!(matches!(unsent.class(), Class::Cancelled) && !unsent.may_have_happened());
 }

@@ -82,7 +82,7 @@ fn diagnose(hop: Hop, region: &str, error: CallError) -> AccessError {
         }
         // The message of a validation error may quote the value.
         Class::Invalid if message.contains("externalId") => AccessError::ExternalIdMalformed { hop },
-        _ => AccessError::Call(error),
+        _ => AccessError::of_call(error, region),
     }
 }
 

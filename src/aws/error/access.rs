@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::CallError;
+use super::{CallError, Class};
 
 /// Why there is no access to AWS, with what the operator can do about it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -29,6 +29,17 @@ pub enum AccessError {
     BaseUnavailable {
         /// What the source said.
         detail: String,
+    },
+    /// The endpoint's name does not resolve.
+    #[error(
+        "AWS cannot be reached in region {region}: either the region does not exist, or name resolution, a proxy \
+         (HTTPS_PROXY, NO_PROXY) or AWS_ENDPOINT_URL is in the way ({error})"
+    )]
+    Unreachable {
+        /// The region that was tried.
+        region: String,
+        /// What the network said.
+        error: CallError,
     },
     /// The role of the web identity refuses the pod's token.
     #[error(
@@ -201,11 +212,22 @@ pub enum AccessError {
 }
 
 impl AccessError {
+    /// The failure of a call on the way in.
+    pub(in crate::aws) fn of_call(error: CallError, region: &str) -> Self {
+        match error.class() {
+            Class::Transient if error.message().contains("dns error") => {
+                Self::Unreachable { region: region.to_owned(), error }
+            }
+            Class::Credentials(access) => access.as_ref().clone(),
+            _ => Self::Call(error),
+        }
+    }
+
     /// Whether the same attempt may succeed later without anybody changing a setting or a policy.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::BaseUnavailable { .. } | Self::ExpiredBase { .. } | Self::Expired { .. } => true,
-            Self::Call(error) => error.is_retryable(),
+            Self::Unreachable { error, .. } | Self::Call(error) => error.is_retryable(),
             Self::NoCredentials { .. }
             | Self::AmbientConfiguration { .. }
             | Self::WebIdentityRefused { .. }

@@ -142,7 +142,7 @@ struct ServiceRates {
     operations: BTreeMap<String, GivenRate>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GivenRate {
     rate: f64,

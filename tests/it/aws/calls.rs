@@ -6,9 +6,11 @@ use batond::aws::identity_store::UserStatus;
 use batond::aws::organizations::AccountState;
 use batond::aws::sso_admin::{AssignmentStatus, AssignmentTarget, PrincipalKind};
 use batond::aws::{AccountId, Aws, CallError, Class, Service};
+use batond::config::{AwsSettings, QuotaSetting};
+use futures::future::join_all;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use testbed::aws::{AccountFields, Effect, Fault, PrincipalType};
+use testbed::aws::{AccountFields, Effect, Fault, PrincipalType, Quota, Quotas, Scope};
 use tokio_util::sync::CancellationToken;
 
 use super::{EXTERNAL_ID, as_role, as_user, connected, testbed};
@@ -289,7 +291,7 @@ async fn an_assignment_that_was_throttled_is_asked_for_again() {
 async fn cancellation_returns_promptly_with_a_call_in_flight() {
     let server = testbed().await;
     let aws = Aws::connect(&as_user(&server, "connector")).await.unwrap();
-    server.arm(Fault::new("identitystore:ListUsers", Effect::Delay(Duration::from_secs(60))));
+    server.arm(Fault::new("identitystore:ListUsers", Effect::Delay(Duration::from_mins(1))));
     let cancel = CancellationToken::new();
     let users = tokio::spawn(all(aws.sync(cancel.clone()).identity_store().users()));
     while aws.stats().in_flight == 0 {
@@ -300,4 +302,38 @@ async fn cancellation_returns_promptly_with_a_call_in_flight() {
     let error = users.await.unwrap().unwrap_err();
     assert!(matches!(error.class(), Class::Cancelled), "{error}");
     assert!(start.elapsed() < Duration::from_secs(2) && aws.stats().in_flight == 0);
+}
+
+#[tokio::test]
+async fn at_the_documented_rates_aws_throttles_nothing() {
+    let server = testbed().await;
+    let settings = AwsSettings { quotas: QuotaSetting::Documented, ..as_user(&server, "connector") };
+    let aws = Aws::connect(&settings).await.unwrap();
+    server.set(|knobs| knobs.quotas = Quotas::Documented);
+    let api = aws.sync(CancellationToken::new());
+    let (sso, organizations) = (api.sso_admin(), api.organizations());
+    let developer = server.permission_set_arn("Developer").unwrap();
+    let descriptions = join_all((0..60).map(|_| sso.describe_permission_set(&developer)));
+    let listings = join_all((0..20).map(|_| all(organizations.accounts())));
+    let roots = join_all((0..3).map(|_| all(organizations.roots())));
+    let (descriptions, listings, roots) = tokio::join!(descriptions, listings, roots);
+    assert!(descriptions.iter().all(Result::is_ok));
+    assert!(listings.iter().all(Result::is_ok) && roots.iter().all(Result::is_ok));
+    assert_eq!((server.counters().throttled("*"), aws.stats().total().throttled), (0, 0));
+}
+
+#[tokio::test]
+async fn a_quota_below_the_documented_one_is_found_and_kept_to() {
+    let server = testbed().await;
+    let settings = AwsSettings { quotas: QuotaSetting::Documented, ..as_user(&server, "connector") };
+    let aws = Aws::connect(&settings).await.unwrap();
+    // Other tools use half of what the account has.
+    let half = Quota { action: "sso:*".to_owned(), scope: Scope::Account, rate: 10.0, burst: 10.0 };
+    server.set(|knobs| knobs.quotas = Quotas::Table(vec![half]));
+    let sso = aws.sync(CancellationToken::new()).sso_admin();
+    let developer = server.permission_set_arn("Developer").unwrap();
+    let described = join_all((0..60).map(|_| sso.describe_permission_set(&developer))).await;
+    assert!(described.iter().all(Result::is_ok), "{described:?}");
+    let counts = aws.stats().total();
+    assert!(counts.throttled > 0 && counts.throttled < 40, "{counts:?}");
 }
