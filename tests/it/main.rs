@@ -7,8 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
-mod dump;
 mod aws;
+mod dump;
 mod layering;
 mod seal;
 mod support;
