@@ -25,6 +25,10 @@ pub struct Knobs {
     /// How long an assignment stays in progress.
     #[serde(rename = "settle_ms", with = "millis")]
     pub settle: Duration,
+    /// How long listings of memberships and assignments go on showing what was before a write; at most ten
+    /// minutes.
+    #[serde(rename = "lag_ms", with = "millis")]
+    pub lag: Duration,
     /// The lifetime of new role sessions, whatever is asked for; AWS's own rules when absent.
     #[serde(rename = "session_lifetime_ms", with = "optional_millis")]
     pub session_lifetime: Option<Duration>,
@@ -45,6 +49,7 @@ impl Default for Knobs {
             empty_pages: false,
             quotas: Quotas::Off,
             settle: Duration::from_millis(20),
+            lag: Duration::ZERO,
             session_lifetime: None,
             account_fields: AccountFields::Both,
             account_paths: true,

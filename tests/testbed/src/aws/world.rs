@@ -9,6 +9,7 @@ pub(crate) mod access;
 pub(crate) mod assignments;
 pub(crate) mod directory;
 pub(crate) mod organization;
+pub(crate) mod recent;
 
 use access::Access;
 use assignments::Center;

@@ -150,3 +150,32 @@ async fn a_user_that_leaves_leaves_its_groups_but_not_its_assignments() {
     assert_ne!(created["UserId"], id.as_str());
     assert_eq!(client.store("CreateUser", input).await.error(), (400, "ConflictException".to_owned()));
 }
+
+#[tokio::test]
+async fn listings_can_lag_behind_writes() {
+    let server = example().await;
+    server.set(|knobs| {
+        knobs.lag = Duration::from_mins(5);
+        knobs.settle = Duration::ZERO;
+    });
+    let client = Client::new(&server);
+    let group = json!({"GroupId": server.group_id("Empty group").unwrap()});
+    let mut pair = group.clone();
+    pair["MemberId"] = json!({"UserId": server.user_id("bob").unwrap()});
+    let id = client.store("CreateGroupMembership", pair.clone()).await.ok()["MembershipId"].clone();
+    let members =
+        async || client.store("ListGroupMemberships", group.clone()).await.ok()["GroupMemberships"].clone();
+    assert_eq!(members().await, json!([]));
+    assert_eq!(client.store("GetGroupMembershipId", pair).await.ok()["MembershipId"], id);
+
+    let berlin = target(&server, "Büro Berlin", "Developer", "carol");
+    let held = async || {
+        let input = json!({"AccountId": berlin["TargetId"], "PermissionSetArn": berlin["PermissionSetArn"]});
+        client.sso_rows("ListAccountAssignments", "AccountAssignments", input).await.0.len()
+    };
+    assert_eq!(change(&client, "Deletion", berlin.clone()).await.0, "SUCCEEDED");
+    assert_eq!(held().await, 1);
+    server.set(|knobs| knobs.lag = Duration::ZERO);
+    assert_eq!(held().await, 0);
+    assert_eq!(members().await.as_array().unwrap().len(), 1);
+}

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::created;
 use super::directory::Directory;
 use super::organization::Organization;
+use super::recent::{self, Recent};
 use crate::aws::fixture::{self, AccountState, FixtureError};
 use crate::aws::ids::{Ids, random_uuid};
 
@@ -22,6 +23,8 @@ pub(crate) struct Center {
     pub(crate) permission_sets: BTreeMap<String, PermissionSet>,
     pub(crate) assignments: BTreeSet<Assignment>,
     pub(crate) by_principal: BTreeMap<String, BTreeSet<Assignment>>,
+    /// Assignments that began or ended lately.
+    pub(crate) recent: Recent<Assignment>,
     pub(crate) requests: Vec<Request>,
     pub(crate) other_instances: Vec<OtherInstance>,
 }
@@ -139,6 +142,7 @@ impl Center {
             permission_sets: BTreeMap::new(),
             assignments: BTreeSet::new(),
             by_principal: BTreeMap::new(),
+            recent: Recent::default(),
             requests: Vec::new(),
             other_instances: Vec::new(),
         };
@@ -309,7 +313,10 @@ impl Center {
         }
         let target = &request.assignment;
         match request.change {
-            Change::Delete if self.unassign(target) => Status::Succeeded,
+            Change::Delete if self.unassign(target) => {
+                self.recent.note(target.clone(), recent::Change::Removed);
+                Status::Succeeded
+            }
             Change::Delete => Status::Failed(
                 "Received a 404 status error: the account assignment does not exist.".to_owned(),
             ),
@@ -332,7 +339,9 @@ impl Center {
                         target.principal_id
                     ));
                 }
-                self.assign(target.clone());
+                if self.assign(target.clone()) {
+                    self.recent.note(target.clone(), recent::Change::Added);
+                }
                 Status::Succeeded
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::created;
+use super::recent::{Change, Recent};
 use crate::aws::fixture::{self, ExternalId, FixtureError};
 use crate::aws::ids::{Ids, random_hex, random_uuid};
 
@@ -16,6 +17,8 @@ pub(crate) struct Directory {
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) memberships: BTreeMap<String, Membership>,
+    /// Memberships that began or ended lately.
+    pub(crate) recent: Recent<Membership>,
     /// Group id, user id to membership id.
     by_group: BTreeMap<String, BTreeMap<String, String>>,
     /// User id, group id to membership id.
@@ -47,7 +50,7 @@ pub(crate) struct Group {
 }
 
 /// One user in one group.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Membership {
     pub(crate) id: String,
     pub(crate) group: String,
@@ -67,6 +70,7 @@ impl Directory {
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
             memberships: BTreeMap::new(),
+            recent: Recent::default(),
             by_group: BTreeMap::new(),
             by_user: BTreeMap::new(),
             store_id,
@@ -154,7 +158,13 @@ impl Directory {
     /// Adds a user to a group; `None` when it is a member already.
     pub(crate) fn add_member(&mut self, group: &str, user: &str) -> Option<String> {
         let id = self.in_shape(&random_uuid());
-        self.join(id.clone(), group, user, Timestamp::now()).then_some(id)
+        if !self.join(id.clone(), group, user, Timestamp::now()) {
+            return None;
+        }
+        if let Some(membership) = self.memberships.get(&id) {
+            self.recent.note(membership.clone(), Change::Added);
+        }
+        Some(id)
     }
 
     fn join(&mut self, id: String, group: &str, user: &str, created: Timestamp) -> bool {
@@ -178,6 +188,7 @@ impl Directory {
         if let Some(groups) = self.by_user.get_mut(&membership.user) {
             groups.remove(&membership.group);
         }
+        self.recent.note(membership, Change::Removed);
         true
     }
 
