@@ -43,8 +43,8 @@ async fn send(lane: &Lane, operation: Operation, outcomes: Vec<Outcome>) -> Resu
     lane.send(operation, next).await
 }
 
-fn failure(error: SdkError<ListUsersError, HttpResponse>) -> Failure {
-    classify::classify(&error)
+fn failure(error: &SdkError<ListUsersError, HttpResponse>) -> Failure {
+    classify::classify(error)
 }
 
 /// The pauses between the requests of a call that always fails in the same way, until it gives up.
@@ -52,7 +52,7 @@ fn course(operation: Operation, error: impl Fn() -> SdkError<ListUsersError, Htt
     let mut course = Course::new(operation, Duration::from_mins(5));
     let mut now = Instant::now();
     let mut pauses = Vec::new();
-    while let Next::Wait(pause) = course.after(&failure(error()), now) {
+    while let Next::Wait(pause) = course.after(&failure(&error()), now) {
         now += pause;
         pauses.push(pause);
     }
@@ -87,7 +87,7 @@ fn a_change_whose_outcome_is_unknown_is_not_repeated() {
     assert!(course(ONCE, || answered(500, "InternalServerException", "{}")).is_empty());
     assert!(course(ONCE, reset).is_empty());
     assert!(course(ONCE, || SdkError::timeout_error("too slow")).is_empty());
-    assert!(failure(reset()).may_have_happened);
+    assert!(failure(&reset()).may_have_happened);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn aws_hint_to_wait_is_honoured() {
 
 #[test]
 fn codes_are_classified() {
-    let class = |status, code, body| failure(answered(status, code, body)).class;
+    let class = |status, code, body| failure(&answered(status, code, body)).class;
     assert!(matches!(class(429, "Other", "{}"), Class::Throttled { .. }));
     assert!(matches!(class(400, "TooManyRequestsException", "{}"), Class::Throttled { .. }));
     assert!(matches!(class(503, "", "<html>"), Class::Transient));
@@ -119,16 +119,16 @@ fn codes_are_classified() {
 #[test]
 fn a_refusing_kms_key_is_not_a_missing_permission_on_the_call() {
     for code in ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
-        let failure = failure(answered(400, code, "{\"Reason\":\"KMS_ACCESS_DENIED\"}"));
+        let failure = failure(&answered(400, code, "{\"Reason\":\"KMS_ACCESS_DENIED\"}"));
         assert!(matches!(failure.class, Class::KeyUnusable), "{code}: {:?}", failure.class);
     }
-    let throttled = failure(answered(400, "ThrottlingException", "{\"Reason\":\"KMS_THROTTLING\"}"));
+    let throttled = failure(&answered(400, "ThrottlingException", "{\"Reason\":\"KMS_THROTTLING\"}"));
     assert!(matches!(throttled.class, Class::Throttled { .. }));
 }
 
 #[test]
 fn messages_about_rejected_credentials_are_not_passed_on() {
-    let failure = failure(answered(403, "SignatureDoesNotMatch", "{}"));
+    let failure = failure(&answered(403, "SignatureDoesNotMatch", "{}"));
     assert!(matches!(failure.class, Class::Credentials(_)));
     assert_eq!(failure.message, "");
 }
@@ -138,7 +138,7 @@ fn a_signature_for_a_region_that_does_not_exist_names_it() {
     let raw = HttpResponse::new(StatusCode::try_from(403).unwrap(), SdkBody::from("{}"));
     let message = "Credential should be scoped to a valid region, not 'us-east-9'. ";
     let meta = ErrorMetadata::builder().code("SignatureDoesNotMatch").message(message).build();
-    let failure = failure(SdkError::service_error(ListUsersError::generic(meta), raw));
+    let failure = failure(&SdkError::service_error(ListUsersError::generic(meta), raw));
     let Class::Credentials(error) = failure.class else { panic!("{:?}", failure.class) };
     assert!(error.to_string().starts_with("region us-east-9 cannot be used"), "{error}");
 }
