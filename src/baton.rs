@@ -42,3 +42,6 @@ pub use pb::c1::ratelimit::v1 as ratelimit;
 
 /// Package `google.rpc`: the status of a failed task and its details.
 pub use pb::google::rpc;
+
+/// The codes of a `google.rpc` status, which are those of gRPC.
+pub use tonic::Code;

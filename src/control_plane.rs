@@ -14,12 +14,14 @@ mod finish;
 mod hint;
 mod network;
 mod os_info;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod token;
 mod upload;
 
 pub use backoff::Backoff;
 pub use client::{Client, Heartbeat, PolledTask, PolledTasks, SetupError};
-pub use error::{Rpc, RpcError};
+pub use error::{Rpc, RpcError, chain};
 pub use finish::{Finish, Unacknowledged};
 pub use network::{Network, NetworkError, Proxies};
 pub use token::TokenError;

@@ -99,7 +99,7 @@ impl Dialer {
             None => Ok(MaybeHttpsStream::Http(self.tcp.call(target).await?)),
             Some(proxy) => self.tunnel(&proxy, target).await.map_err(|error| {
                 let address = proxy.uri().authority().map(ToString::to_string).unwrap_or_default();
-                format!("proxy {address}: {}", chain(Some(&*error))).into()
+                format!("proxy {address}: {}", chain(&*error)).into()
             }),
         }
     }

@@ -227,3 +227,144 @@ impl From<ChannelSetupError> for SetupError {
         Self(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+    use tonic::Code;
+
+    use super::super::scripted::{Call, Scripted, Upload};
+    use super::super::{Unacknowledged, UploadError};
+    use super::*;
+    use crate::baton::api::Task;
+    use crate::baton::api::task::{HelloTask, NoneTask, TaskType};
+
+    fn task(id: &str, task_type: TaskType) -> Task {
+        Task { id: id.into(), task_type: Some(task_type), ..Default::default() }
+    }
+
+    fn done() -> Finish {
+        Finish::Success { response: None, annotations: Vec::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_task_and_a_task_of_kind_none_are_the_same() {
+        let (service, client) = Scripted::start();
+        service.script().next_poll = Duration::from_hours(9);
+        service.script().tasks.push_back(task("a", TaskType::None(NoneTask::default())));
+        service.script().tasks.push_back(task("b", TaskType::Hello(HelloTask::default())));
+        assert!(client.get_task().await.unwrap().task.is_none());
+        assert_eq!(client.get_task().await.unwrap().task.unwrap().id, "b");
+        let polled = client.get_task().await.unwrap();
+        assert!(polled.task.is_none());
+        assert_eq!(polled.next_poll, Duration::from_mins(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_never_exceeds_what_the_service_takes() {
+        let (service, client) = Scripted::start();
+        client.get_tasks(1000, vec!["a".into()]).await.unwrap();
+        client.get_tasks(0, Vec::new()).await.unwrap();
+        let calls: Vec<_> = service.script().calls.iter().map(|(_, call)| call.clone()).collect();
+        let poll = |known: &[&str], page_size| Call::Poll {
+            known: known.iter().map(ToString::to_string).collect(),
+            page_size,
+        };
+        assert_eq!(calls, [poll(&["a"], 100), poll(&[], 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rejected_token_is_renewed_once() {
+        let (service, client) = Scripted::start();
+        service.script().poll_errors.push_back(Code::Unauthenticated);
+        // The renewal has no endpoint to go to here.
+        let error = client.get_task().await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{error}");
+        assert!(error.to_string().contains("token endpoint"), "{error}");
+        assert!(!error.is_permanent());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outcome_is_reported_until_it_is_taken() {
+        let (service, client) = Scripted::start();
+        service.script().finish_errors = [Code::Unavailable, Code::Internal, Code::Unknown].into();
+        client.finish("task", &done(), &CancellationToken::new()).await.unwrap();
+        let times = service.times(|call| matches!(call, Call::Finish(_)));
+        let waits: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(waits.len(), 3);
+        for (wait, nominal) in waits.iter().zip([1, 2, 4]) {
+            let nominal = Duration::from_secs(nominal);
+            assert!(*wait >= nominal.mul_f64(0.74) && *wait <= nominal.mul_f64(1.01), "{waits:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outcome_that_is_refused_or_out_of_time_is_given_up() {
+        let (service, client) = Scripted::start();
+        service.script().finish_errors = [Code::NotFound].into();
+        let refused = client.finish("task", &done(), &CancellationToken::new()).await;
+        assert!(matches!(refused, Err(Unacknowledged::Refused(_))), "{refused:?}");
+
+        service.script().finish_errors = vec![Code::Unavailable; 100].into();
+        let give_up = CancellationToken::new();
+        let finish = client.finish("task", &done(), &give_up);
+        let (given_up, ()) = tokio::join!(finish, async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            give_up.cancel();
+        });
+        assert!(matches!(given_up, Err(Unacknowledged::GivenUp(Some(_)))), "{given_up:?}");
+    }
+
+    fn file(bytes: usize) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let content: Vec<u8> = (0..bytes).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        std::fs::write(file.path(), content).unwrap();
+        file
+    }
+
+    fn uploads(service: &Scripted) -> Vec<Option<Upload>> {
+        let upload = |(_, call): &(_, Call)| match call {
+            Call::Upload(upload) => Some(upload.clone()),
+            _ => None,
+        };
+        service.script().calls.iter().filter_map(upload).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_uploaded_in_chunks_with_its_checksum() {
+        const CHUNK: usize = 524_288;
+        for (size, chunks) in [(0, vec![]), (1, vec![1]), (CHUNK, vec![CHUNK]), (CHUNK + 1, vec![CHUNK, 1])] {
+            let (service, client) = Scripted::start();
+            let file = file(size);
+            client.upload("task", file.path()).await.unwrap();
+            let uploads = uploads(&service);
+            let [Some(upload)] = uploads.as_slice() else { panic!("{size}: not one whole upload") };
+            assert_eq!((upload.task_id.as_str(), &upload.chunks), ("task", &chunks), "{size}");
+            assert_eq!(upload.bytes, std::fs::read(file.path()).unwrap());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_starts_again_from_the_first_byte_and_ends_after_three_failures() {
+        let file = file(2_000_000);
+        let (service, client) = Scripted::start();
+        service.script().upload_errors = [Code::Unavailable, Code::Internal].into();
+        client.upload("task", file.path()).await.unwrap();
+        assert_eq!(uploads(&service)[0].as_ref().unwrap().bytes.len(), 2_000_000);
+
+        service.script().upload_errors = [Code::Unavailable, Code::Internal, Code::DataLoss].into();
+        match client.upload("task", file.path()).await {
+            Err(UploadError::Rpc(error)) => assert_eq!(error.code(), Code::DataLoss),
+            other => panic!("{other:?}"),
+        }
+        assert!(service.script().upload_errors.is_empty());
+        let missing = client.upload("task", std::path::Path::new("/nowhere/x")).await;
+        assert!(matches!(missing, Err(UploadError::Read(_))), "{missing:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_secret_stands_in_the_debug_output() {
+        let (_, client) = Scripted::start();
+        assert!(!format!("{client:?}").contains("canary"));
+    }
+}

@@ -133,8 +133,8 @@ impl RpcError {
 
     pub(super) fn from_status(rpc: Rpc, status: &Status) -> Self {
         // A status with a cause was made on our side: the connection broke, or could not be made.
-        if status.source().is_some() {
-            let message = format!("cannot reach the control plane: {}", chain(status.source()));
+        if let Some(cause) = status.source() {
+            let message = format!("cannot reach the control plane: {}", chain(cause));
             return Self::on_the_way(rpc, Code::Unavailable, message);
         }
         let details = rpc::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
@@ -151,7 +151,7 @@ impl RpcError {
         } else {
             (Code::Unavailable, Origin::TokenUnavailable)
         };
-        Self { rpc, code, message: chain(Some(error)), details: Vec::new(), origin }
+        Self { rpc, code, message: chain(error), details: Vec::new(), origin }
     }
 
     pub(super) fn deadline_passed(rpc: Rpc) -> Self {
@@ -174,9 +174,9 @@ impl RpcError {
 }
 
 /// An error and its causes on one line, without the repetitions that wrappers are fond of.
-pub(super) fn chain(error: Option<&(dyn Error + 'static)>) -> String {
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
-    for cause in std::iter::successors(error, |&error| error.source()) {
+    for cause in std::iter::successors(Some(error), |&error| error.source()) {
         let part = cause.to_string();
         if text.ends_with(&part) {
             continue;

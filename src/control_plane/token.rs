@@ -85,7 +85,7 @@ impl Tokens {
         let shared = Shared {
             settings: settings.clone(),
             url,
-            http: http.build().map_err(|error| TokenSetupError::Http(chain(Some(&error))))?,
+            http: http.build().map_err(|error| TokenSetupError::Http(chain(&error)))?,
             cached: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -106,7 +106,7 @@ impl Tokens {
             Err(error) => match cached.as_mut().filter(|token| Instant::now() < token.unusable_at) {
                 Some(token) if !error.is_permanent() => {
                     tracing::warn!(
-                        error = chain(Some(&error)),
+                        error = chain(&error),
                         "access token cannot be renewed; going on with the present one"
                     );
                     token.renew_at = Instant::now() + PAUSE;
@@ -145,7 +145,7 @@ impl Shared {
             ("client_assertion", assertion.expose_secret()),
         ];
         let unreachable =
-            |error: reqwest::Error| TokenError::Unreachable { reason: chain(Some(&error.without_url())) };
+            |error: reqwest::Error| TokenError::Unreachable { reason: chain(&error.without_url()) };
         let mut response = self.http.post(&self.url).form(&form).send().await.map_err(unreachable)?;
         classify(response.status())?;
         let mut body = Zeroizing::new(Vec::new());
