@@ -307,7 +307,8 @@ mod tests {
 
         service.script().finish_errors = vec![Code::Unavailable; 100].into();
         let give_up = CancellationToken::new();
-        let finish = client.finish("task", &done(), &give_up);
+        let done = done();
+        let finish = client.finish("task", &done, &give_up);
         let (given_up, ()) = tokio::join!(finish, async {
             tokio::time::sleep(Duration::from_secs(3)).await;
             give_up.cancel();

@@ -128,7 +128,7 @@ impl BatonService for Scripted {
     ) -> Result<Response<api::BatonServiceHelloResponse>, Status> {
         self.note(Call::Hello { task_id: request.into_inner().task_id });
         fails(&mut self.script().hello_errors)?;
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 
     async fn get_task(
@@ -184,7 +184,7 @@ impl BatonService for Scripted {
     ) -> Result<Response<api::BatonServiceFinishTaskResponse>, Status> {
         self.note(Call::Finish(convert(request.get_ref())));
         fails(&mut self.script().finish_errors)?;
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 
     async fn upload_asset(
@@ -214,7 +214,7 @@ impl BatonService for Scripted {
             fails(&mut self.script().upload_errors)?;
         }
         self.note(Call::Upload(upload.filter(|_| whole)));
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 
     async fn start_debugging(
