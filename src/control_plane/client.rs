@@ -309,11 +309,11 @@ mod tests {
         let give_up = CancellationToken::new();
         let done = done();
         let finish = client.finish("task", &done, &give_up);
-        let (given_up, ()) = tokio::join!(finish, async {
+        let (answer, ()) = tokio::join!(finish, async {
             tokio::time::sleep(Duration::from_secs(3)).await;
             give_up.cancel();
         });
-        assert!(matches!(given_up, Err(Unacknowledged::GivenUp(Some(_)))), "{given_up:?}");
+        assert!(matches!(answer, Err(Unacknowledged::GivenUp(Some(_)))), "{answer:?}");
     }
 
     fn file(bytes: usize) -> tempfile::NamedTempFile {

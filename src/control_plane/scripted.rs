@@ -128,7 +128,7 @@ impl BatonService for Scripted {
     ) -> Result<Response<api::BatonServiceHelloResponse>, Status> {
         self.note(Call::Hello { task_id: request.into_inner().task_id });
         fails(&mut self.script().hello_errors)?;
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(api::BatonServiceHelloResponse::default()))
     }
 
     async fn get_task(
@@ -142,7 +142,7 @@ impl BatonService for Scripted {
         fails(&mut script.poll_errors)?;
         Ok(Response::new(api::BatonServiceGetTaskResponse {
             task: script.tasks.pop_front().map(|task| convert(&task)),
-            next_poll: hint(script.next_poll),
+            next_poll: Some(hint(script.next_poll)),
             ..Default::default()
         }))
     }
@@ -158,7 +158,7 @@ impl BatonService for Scripted {
         let most = script.tasks.len().min(request.page_size as usize);
         Ok(Response::new(api::BatonServiceGetTasksResponse {
             tasks: script.tasks.drain(..most).map(|task| convert(&task)).collect(),
-            next_poll: hint(script.next_poll),
+            next_poll: Some(hint(script.next_poll)),
             ..Default::default()
         }))
     }
@@ -172,7 +172,7 @@ impl BatonService for Scripted {
         let answer = script.heartbeats.pop_front().unwrap_or(Ok(false));
         let cancelled = answer.map_err(|code| Status::new(code, "scripted"))?;
         Ok(Response::new(api::BatonServiceHeartbeatResponse {
-            next_heartbeat: hint(script.next_heartbeat),
+            next_heartbeat: Some(hint(script.next_heartbeat)),
             cancelled,
             ..Default::default()
         }))
@@ -184,7 +184,7 @@ impl BatonService for Scripted {
     ) -> Result<Response<api::BatonServiceFinishTaskResponse>, Status> {
         self.note(Call::Finish(convert(request.get_ref())));
         fails(&mut self.script().finish_errors)?;
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(api::BatonServiceFinishTaskResponse::default()))
     }
 
     async fn upload_asset(
@@ -214,7 +214,7 @@ impl BatonService for Scripted {
             fails(&mut self.script().upload_errors)?;
         }
         self.note(Call::Upload(upload.filter(|_| whole)));
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(api::BatonServiceUploadAssetResponse::default()))
     }
 
     async fn start_debugging(
