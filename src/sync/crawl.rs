@@ -208,9 +208,9 @@ impl Crawl<'_> {
         while !level.is_empty() {
             self.progress.found(level.len());
             tree.parents.extend(level.iter().cloned());
-            let units = stream::iter(&level).map(async |parent| {
+            let units = stream::iter(level).map(async |parent: String| {
                 let units: Vec<_> =
-                    self.api.organizations().organizational_units(parent).try_concat().await?;
+                    self.api.organizations().organizational_units(&parent).try_concat().await?;
                 self.progress.finished();
                 Ok::<_, CallError>((parent, units))
             });
@@ -222,7 +222,7 @@ impl Crawl<'_> {
             for (parent, units) in found {
                 for unit in units {
                     if self.scope.has(organizational_unit::ID) {
-                        self.resource(&organizational_unit::resource(&unit, parent))?;
+                        self.resource(&organizational_unit::resource(&unit, &parent))?;
                     }
                     next.push(unit.id);
                 }
@@ -304,8 +304,8 @@ impl Crawl<'_> {
         tree: &Tree,
     ) -> Result<(BTreeMap<String, String>, Option<Incomplete>), SyncError> {
         self.progress.found(tree.parents.len());
-        let listed = stream::iter(&tree.parents).map(async |parent| {
-            let accounts: Vec<_> = self.api.organizations().accounts_for_parent(parent).try_concat().await?;
+        let listed = stream::iter(tree.parents.clone()).map(async |parent: String| {
+            let accounts: Vec<_> = self.api.organizations().accounts_for_parent(&parent).try_concat().await?;
             self.progress.finished();
             Ok::<_, CallError>((parent, accounts))
         });
@@ -318,7 +318,9 @@ impl Crawl<'_> {
         };
         let parents = listed
             .into_iter()
-            .flat_map(|(parent, accounts)| accounts.into_iter().map(|a| (a.id.to_string(), parent.clone())))
+            .flat_map(|(parent, accounts)| {
+                accounts.into_iter().map(move |a| (a.id.to_string(), parent.clone()))
+            })
             .collect();
         Ok((parents, None))
     }
@@ -448,8 +450,10 @@ async fn known<T>(receiver: &mut watch::Receiver<Option<Arc<T>>>) -> Arc<T>
 where
     T: Default,
 {
-    match receiver.wait_for(Option::is_some).await {
-        Ok(value) => value.clone().unwrap_or_default(),
+    // The borrowed value must be gone before the next wait, or the crawl could not move between threads.
+    let found = receiver.wait_for(Option::is_some).await.map(|value| value.clone().unwrap_or_default());
+    match found {
+        Ok(value) => value,
         // The other strand failed: this one must not conclude anything, and is dropped with it.
         Err(_) => std::future::pending().await,
     }
