@@ -8,4 +8,5 @@ pub mod connector;
 pub mod control_plane;
 pub mod expand;
 pub mod sync;
+pub mod tasks;
 pub mod telemetry;

@@ -1,0 +1,236 @@
+//! What tasks need from the connector, as a port: the daemon's behaviour is tried without AWS behind it.
+
+use std::error::Error as _;
+use std::path::Path;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::code::call_code;
+use crate::aws::{CallError, Class};
+use crate::baton::time::to_proto_timestamp;
+use crate::baton::{Code, any, ksuid, rpc, v2};
+use crate::c1z::Stage;
+use crate::connector::{Connector, Provision, ProvisionError};
+use crate::sync::seal::{Contents, SealError, SealOptions, seal};
+use crate::sync::{self, Progress, Report, SyncError, SyncOptions};
+
+/// The operations of a connector. Those that take a cancellation token obey it down to the call to AWS.
+pub trait Engine: Send + Sync + 'static {
+    /// The connector as a hello announces it, as it is now.
+    fn metadata(&self) -> v2::ConnectorMetadata;
+
+    /// Gives `entitlement` to `principal`.
+    fn grant<'a>(
+        &'a self,
+        entitlement: &'a v2::Entitlement,
+        principal: &'a v2::Resource,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::GrantManagerServiceGrantResponse, EngineError>>;
+
+    /// Takes `grant` away.
+    fn revoke<'a>(
+        &'a self,
+        grant: &'a v2::Grant,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::GrantManagerServiceRevokeResponse, EngineError>>;
+
+    /// Writes a finished sync to `target`, which is replaced at once and only by a whole file; `work_dir` holds
+    /// what is unfinished.
+    fn sync<'a>(
+        &'a self,
+        options: &'a SyncOptions,
+        target: &'a Path,
+        work_dir: &'a Path,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<(), EngineError>>;
+
+    /// Writes a finished sync without a single row to `target`.
+    fn empty_sync<'a>(
+        &'a self,
+        target: &'a Path,
+        work_dir: &'a Path,
+    ) -> BoxFuture<'a, Result<(), EngineError>>;
+}
+
+/// How an operation of the connector failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{}", status.message)]
+pub struct EngineError {
+    /// Code, message for humans, details for programs.
+    pub status: rpc::Status,
+    /// Whether what was read contradicts itself; reading it again would not help.
+    pub integrity: bool,
+}
+
+impl EngineError {
+    /// Trouble on this host, not with AWS.
+    pub fn local(message: String) -> Self {
+        Self::new(Code::Unknown, message)
+    }
+
+    fn new(code: Code, message: String) -> Self {
+        let status = rpc::Status { code: code.into(), message, details: Vec::new() };
+        Self { status, integrity: false }
+    }
+}
+
+/// The connector itself.
+impl Engine for Connector {
+    fn metadata(&self) -> v2::ConnectorMetadata {
+        self.metadata()
+    }
+
+    fn grant<'a>(
+        &'a self,
+        entitlement: &'a v2::Entitlement,
+        principal: &'a v2::Resource,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::GrantManagerServiceGrantResponse, EngineError>> {
+        async move { Ok(self.grant(entitlement, principal, provision).await?) }.boxed()
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        grant: &'a v2::Grant,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::GrantManagerServiceRevokeResponse, EngineError>> {
+        async move { Ok(self.revoke(grant, provision).await?) }.boxed()
+    }
+
+    fn sync<'a>(
+        &'a self,
+        options: &'a SyncOptions,
+        target: &'a Path,
+        work_dir: &'a Path,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        async move {
+            let report = sync::run(self, options, target, work_dir, &Progress::default(), cancel).await?;
+            log(&report);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn empty_sync<'a>(
+        &'a self,
+        target: &'a Path,
+        work_dir: &'a Path,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        let (target, work_dir) = (target.to_owned(), work_dir.to_owned());
+        async move {
+            spawn_blocking(move || write_empty(&target, &work_dir))
+                .await
+                .unwrap_or(Err(SyncError::Writer))
+                .map_err(EngineError::from)
+        }
+        .boxed()
+    }
+}
+
+/// Seals a stage that holds nothing.
+fn write_empty(target: &Path, work_dir: &Path) -> Result<(), SyncError> {
+    let stage = Stage::create(work_dir)?;
+    let options = SealOptions {
+        sync_id: ksuid::new(),
+        started_at: jiff::Timestamp::now(),
+        contents: Contents::All,
+        expand: true,
+    };
+    seal(stage, &options, target, &CancellationToken::new())?;
+    Ok(())
+}
+
+/// What is incomplete is said one by one: its absence from the file means nothing.
+fn log(report: &Report) {
+    for incomplete in &report.incomplete {
+        tracing::warn!(
+            scope = incomplete.scope,
+            reason = incomplete.reason,
+            "a part of the sync is incomplete"
+        );
+    }
+    let total = report.total();
+    tracing::info!(
+        sync.id = report.sync_id,
+        resources = total.resources,
+        entitlements = total.entitlements,
+        grants = total.grants,
+        incomplete = report.incomplete.len(),
+        bytes = report.bytes,
+        duration = report.elapsed.as_secs_f64(),
+        "sync done"
+    );
+}
+
+impl From<ProvisionError> for EngineError {
+    fn from(error: ProvisionError) -> Self {
+        let message = error.to_string();
+        match error {
+            ProvisionError::Invalid(_) => Self::new(Code::InvalidArgument, message),
+            ProvisionError::Unsupported(_) => Self::new(Code::Unimplemented, message),
+            ProvisionError::Call(error) => Self::of_call(&error),
+            // AWS has decided; asking again is for somebody who has read the reason.
+            ProvisionError::Failed { .. } => Self::new(Code::FailedPrecondition, message),
+            ProvisionError::Unconfirmed { .. } => Self::new(Code::DeadlineExceeded, message),
+            ProvisionError::Cancelled => Self::new(Code::Cancelled, message),
+        }
+    }
+}
+
+impl From<SyncError> for EngineError {
+    fn from(error: SyncError) -> Self {
+        let message = with_causes(&error);
+        match error {
+            SyncError::Cancelled => Self::new(Code::Cancelled, message),
+            SyncError::UnknownType { .. } => Self::new(Code::InvalidArgument, message),
+            SyncError::NothingToSync => Self::new(Code::FailedPrecondition, message),
+            SyncError::Call(error) => Self::of_call(&error),
+            SyncError::File(ref cause) => {
+                let integrity = matches!(
+                    cause,
+                    SealError::MissingTrait { .. }
+                        | SealError::ExclusionGroup { .. }
+                        | SealError::ExpansionSource { .. }
+                );
+                Self { integrity, ..Self::new(Code::Unknown, message) }
+            }
+            SyncError::Stage(_) | SyncError::Writer => Self::new(Code::Unknown, message),
+        }
+    }
+}
+
+impl EngineError {
+    fn of_call(error: &CallError) -> Self {
+        let mut failure = Self::new(call_code(error), error.to_string());
+        if let Class::Throttled { retry_after } = error.class() {
+            failure.status.details.push(any::pack(&over_limit(*retry_after)));
+        }
+        failure
+    }
+}
+
+/// How the control plane learns that AWS throttles, and until when.
+fn over_limit(retry_after: Option<Duration>) -> v2::RateLimitDescription {
+    let reset_at = retry_after.and_then(|wait| jiff::Timestamp::now().checked_add(wait).ok());
+    v2::RateLimitDescription {
+        status: v2::rate_limit_description::Status::Overlimit.into(),
+        reset_at: reset_at.map(to_proto_timestamp),
+        ..Default::default()
+    }
+}
+
+fn with_causes(error: &SyncError) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    message
+}

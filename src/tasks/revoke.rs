@@ -1,0 +1,56 @@
+//! A revoke task: take a grant away. The grant is told by its entitlement and principal; its id may be a
+//! placeholder.
+
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::grant::failed;
+use super::outcome::{Failure, Outcome};
+use super::request::{check_entitlement, check_id, check_resource, malformed, provisioning_disabled};
+use crate::baton::api::task::RevokeTask;
+use crate::baton::{any, v2};
+use crate::connector::Provision;
+
+pub(super) async fn execute(
+    task_id: String,
+    order: RevokeTask,
+    context: &Context,
+    cancel: &CancellationToken,
+) -> Outcome {
+    match revoke(task_id, order, context, cancel).await {
+        Ok(outcome) => outcome,
+        Err(failure) => Outcome::Failed(failure),
+    }
+}
+
+async fn revoke(
+    task_id: String,
+    order: RevokeTask,
+    context: &Context,
+    cancel: &CancellationToken,
+) -> Result<Outcome, Failure> {
+    let grant = order.grant.ok_or_else(|| malformed("revoke", "the grant is missing"))?;
+    check_grant(&grant)?;
+    if !context.provisioning {
+        return Err(provisioning_disabled());
+    }
+    let _change = context.prepared.provisioning();
+    let provision = Provision { task_id, cancel: cancel.clone() };
+    let response = context
+        .engine
+        .revoke(&grant, &provision)
+        .await
+        .map_err(|error| failed("revoke failed", error.status))?;
+    let annotations = response.annotations.clone();
+    Ok(Outcome::Done { response: any::pack(&response), annotations })
+}
+
+fn check_grant(grant: &v2::Grant) -> Result<(), Failure> {
+    let entitlement =
+        grant.entitlement.as_ref().ok_or_else(|| malformed("revoke", "the entitlement is missing"))?;
+    let principal =
+        grant.principal.as_ref().ok_or_else(|| malformed("revoke", "the principal is missing"))?;
+    check_entitlement(entitlement)?;
+    check_resource(principal, "principal")?;
+    check_id(&grant.id, "grant.id")
+}

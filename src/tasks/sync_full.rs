@@ -1,0 +1,140 @@
+//! A `sync_full` task: make a sync as the task wants it and leave it on disk for the upload.
+
+use std::sync::Once;
+
+use crate::baton::Code;
+use tempfile::TempPath;
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::engine::EngineError;
+use super::outcome::{Failure, Outcome, SyncFile};
+use crate::baton::api::task::SyncFullTask;
+use crate::config::SyncSettings;
+use crate::sync::SyncOptions;
+
+pub(super) async fn execute(order: SyncFullTask, context: &Context, cancel: &CancellationToken) -> Outcome {
+    match sync(order, context, cancel).await {
+        Ok(file) => Outcome::Synced(file),
+        Err(failure) => Outcome::Failed(failure),
+    }
+}
+
+async fn sync(
+    order: SyncFullTask,
+    context: &Context,
+    cancel: &CancellationToken,
+) -> Result<SyncFile, Failure> {
+    note_engine(&order.storage_engine);
+    if context.sync.skip_full_sync {
+        return empty(context).await;
+    }
+    if !order.targeted_sync_resources.is_empty() {
+        return Err(Failure::permanent(
+            Code::Unimplemented,
+            "this connector does not carry out syncs of single resources (targeted_sync_resources)",
+        ));
+    }
+    let options = options(order, &context.sync);
+    context.prepared.note_asked(&options);
+    if let Some(file) = context.prepared.newest(&options, context.sync.max_age) {
+        tracing::info!("answering with the sync that was made ahead");
+        return Ok(file);
+    }
+    let target = target(context)?;
+    context.engine.sync(&options, &target, &context.work_dir, cancel.clone()).await.map_err(failed)?;
+    Ok(SyncFile::new(target))
+}
+
+/// Full syncs are switched off. Downstream, an empty sync reads as "everyone lost access", so that one is made only
+/// if the operator says that this is wanted.
+async fn empty(context: &Context) -> Result<SyncFile, Failure> {
+    if !context.sync.allow_empty_upload {
+        return Err(Failure::permanent(
+            Code::FailedPrecondition,
+            "full syncs are switched off by --skip-full-sync (BATON_SKIP_FULL_SYNC); nothing is uploaded, because \
+             an empty sync reads as if everyone had lost access (BATON_ALLOW_EMPTY_UPLOAD=true uploads one)",
+        ));
+    }
+    tracing::warn!("full syncs are switched off; an empty sync is uploaded");
+    let target = target(context)?;
+    context.engine.empty_sync(&target, &context.work_dir).await.map_err(failed)?;
+    Ok(SyncFile::new(target))
+}
+
+/// What the task wants synced. Its list of types goes before ours; what else ours say is for one-shot runs.
+fn options(order: SyncFullTask, local: &SyncSettings) -> SyncOptions {
+    let mut types = if order.sync_resource_type_ids.is_empty() {
+        local.types.clone()
+    } else {
+        order.sync_resource_type_ids
+    };
+    types.sort_unstable();
+    types.dedup();
+    SyncOptions {
+        types,
+        expand: !order.skip_expand_grants,
+        entitlements_and_grants: !order.skip_entitlements_and_grants,
+        grants: !order.skip_grants,
+    }
+}
+
+/// A file of its own for each task; the name says nothing of what comes from outside.
+fn target(context: &Context) -> Result<TempPath, Failure> {
+    tempfile::Builder::new()
+        .prefix("sync-")
+        .suffix(".c1z")
+        .tempfile_in(&context.work_dir)
+        .map(tempfile::NamedTempFile::into_temp_path)
+        .map_err(|error| {
+            let dir = context.work_dir.display();
+            Failure::retryable(
+                Code::Unknown,
+                format!("no file can be made in the work directory {dir}: {error}"),
+            )
+        })
+}
+
+fn failed(error: EngineError) -> Failure {
+    Failure { status: error.status, non_retryable: error.integrity, annotations: Vec::new() }
+}
+
+/// Readers take either kind of file; we write one.
+fn note_engine(wanted: &str) {
+    static SAID: Once = Once::new();
+    if !matches!(wanted, "" | "sqlite") {
+        SAID.call_once(|| {
+            tracing::info!(storage_engine = wanted, "syncs are written with the engine sqlite")
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_types_of_the_task_go_before_the_local_ones() {
+        let local = SyncSettings { types: vec!["account".into()], ..Default::default() };
+        assert_eq!(options(SyncFullTask::default(), &local).types, ["account"]);
+        let order = SyncFullTask {
+            sync_resource_type_ids: vec!["sso_user".into(), "account".into(), "sso_user".into()],
+            ..Default::default()
+        };
+        assert_eq!(options(order, &local).types, ["account", "sso_user"]);
+    }
+
+    #[test]
+    fn each_switch_of_the_task_reaches_the_sync_and_local_ones_do_not() {
+        let local =
+            SyncSettings { skip_entitlements_and_grants: true, skip_grants: true, ..Default::default() };
+        let all = options(SyncFullTask::default(), &local);
+        assert!(all.expand && all.entitlements_and_grants && all.grants);
+        let order = SyncFullTask { skip_expand_grants: true, ..Default::default() };
+        assert!(!options(order, &local).expand);
+        let order = SyncFullTask { skip_entitlements_and_grants: true, ..Default::default() };
+        assert!(!options(order, &local).entitlements_and_grants);
+        let order = SyncFullTask { skip_grants: true, ..Default::default() };
+        assert!(!options(order, &local).grants);
+    }
+}

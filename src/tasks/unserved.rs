@@ -1,0 +1,257 @@
+//! The answers to tasks that this connector does not carry out. Every one is answered: a task without an answer
+//! stays open on the control plane's side.
+
+use crate::baton::Code;
+use prost_types::Any;
+
+use super::outcome::{Failure, Outcome};
+use super::request::{check_id, malformed, provisioning_disabled};
+use crate::baton::api::task::TaskType;
+
+pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
+    Outcome::Failed(match task {
+        Some(TaskType::CreateAccount(order)) => {
+            let missing = order.account_info.is_none().then_some("the account is missing");
+            unbuilt_change("create_account", missing, provisioning)
+        }
+        Some(TaskType::CreateResource(order)) => {
+            let missing = order.resource.is_none().then_some("the resource is missing");
+            unbuilt_change("create_resource", missing, provisioning)
+        }
+        Some(TaskType::DeleteResource(order)) => {
+            let whole = order.resource_id.is_some_and(|id| {
+                check_id(&id.resource_type, "").is_ok() && check_id(&id.resource, "").is_ok()
+            });
+            unbuilt_change("delete_resource", (!whole).then_some("the resource id is missing"), provisioning)
+        }
+        Some(TaskType::RotateCredentials(order)) => {
+            let missing = order.resource_id.is_none().then_some("the resource id is missing");
+            unbuilt_change("rotate_credentials", missing, provisioning)
+        }
+        Some(TaskType::IssueCredential(order)) => {
+            let missing = if order.identity_id.is_none() {
+                Some("the identity is missing")
+            } else if order.credential_options.is_none() {
+                Some("the credential options are missing")
+            } else if order.encryption_configs.is_empty() {
+                Some("the encryption configs are missing")
+            } else {
+                None
+            };
+            unbuilt_change("issue_credential", missing, provisioning)
+        }
+        Some(TaskType::ActionGetSchema(order)) if order.name.is_empty() => {
+            incomplete("action_get_schema", "the name is missing")
+        }
+        Some(TaskType::ActionInvoke(order)) if order.name.is_empty() => {
+            incomplete("action_invoke", "the name is missing")
+        }
+        Some(TaskType::ActionStatus(order)) if order.id.is_empty() => {
+            incomplete("action_status", "the id is missing")
+        }
+        Some(TaskType::ActionListSchemas(_)) => unbuilt("action_list_schemas"),
+        Some(TaskType::ActionGetSchema(_)) => unbuilt("action_get_schema"),
+        Some(TaskType::ActionInvoke(_)) => unbuilt("action_invoke"),
+        Some(TaskType::ActionStatus(_)) => unbuilt("action_status"),
+        Some(TaskType::ListEventFeeds(_)) => unbuilt("list_event_feeds"),
+        Some(TaskType::ListEvents(_)) => unbuilt("list_events"),
+        Some(TaskType::CreateTicketTask(order)) => no_tickets(order.annotations),
+        Some(TaskType::GetTicket(order)) if order.ticket_id.is_empty() => {
+            malformed("get_ticket", "the ticket id is missing")
+        }
+        Some(TaskType::GetTicket(order)) => no_tickets(order.annotations),
+        Some(TaskType::BulkCreateTickets(order)) if order.ticket_requests.is_empty() => {
+            malformed("bulk_create_tickets", "there is no request")
+        }
+        Some(TaskType::BulkGetTickets(order)) if order.ticket_requests.is_empty() => {
+            malformed("bulk_get_tickets", "there is no request")
+        }
+        Some(
+            TaskType::ListTicketSchemas(_) | TaskType::BulkCreateTickets(_) | TaskType::BulkGetTickets(_),
+        ) => no_tickets(Vec::new()),
+        None
+        | Some(
+            TaskType::None(_)
+            | TaskType::EventFeed(_)
+            | TaskType::CreateSyncDiff(_)
+            | TaskType::CompactSyncs(_)
+            // Those below are carried out elsewhere and do not come here.
+            | TaskType::Hello(_)
+            | TaskType::SyncFull(_)
+            | TaskType::Grant(_)
+            | TaskType::Revoke(_),
+        ) => Failure::retryable(Code::Unknown, "unsupported task type"),
+    })
+}
+
+/// A change of AWS that is not built: refused for good, as any refusal of a change is.
+fn unbuilt_change(kind: &str, missing: Option<&str>, provisioning: bool) -> Failure {
+    match missing {
+        Some(missing) => malformed(kind, missing),
+        None if !provisioning => provisioning_disabled(),
+        None => Failure { non_retryable: true, ..unbuilt(kind) },
+    }
+}
+
+fn unbuilt(kind: &str) -> Failure {
+    Failure::retryable(Code::Unimplemented, format!("this connector does not carry out {kind} tasks"))
+}
+
+fn incomplete(kind: &str, missing: &str) -> Failure {
+    Failure { non_retryable: false, ..malformed(kind, missing) }
+}
+
+fn no_tickets(annotations: Vec<Any>) -> Failure {
+    Failure { annotations, ..Failure::retryable(Code::Unknown, "ticketing is not enabled") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baton::api::task;
+    use crate::baton::v2;
+
+    fn failure(task: Option<TaskType>, provisioning: bool) -> Failure {
+        match answer(task, provisioning) {
+            Outcome::Failed(failure) => failure,
+            other => panic!("not a failure: {other:?}"),
+        }
+    }
+
+    fn id(resource_type: &str, resource: &str) -> v2::ResourceId {
+        v2::ResourceId {
+            resource_type: resource_type.into(),
+            resource: resource.into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn unknown_kinds_are_answered_as_unsupported_and_may_come_again() {
+        for kind in [
+            None,
+            Some(TaskType::None(task::NoneTask::default())),
+            Some(TaskType::EventFeed(task::EventFeedTask::default())),
+            Some(TaskType::CreateSyncDiff(task::CreateSyncDiffTask::default())),
+            Some(TaskType::CompactSyncs(task::CompactSyncs::default())),
+        ] {
+            let failure = failure(kind, true);
+            assert_eq!(
+                (failure.code(), failure.status.message.as_str(), failure.non_retryable),
+                (Code::Unknown, "unsupported task type", false)
+            );
+        }
+    }
+
+    #[test]
+    fn changes_that_are_not_built_are_refused_by_name_once_provisioning_is_on() {
+        let whole = || {
+            [
+                TaskType::CreateAccount(task::CreateAccountTask {
+                    account_info: Some(v2::AccountInfo::default()),
+                    ..Default::default()
+                }),
+                TaskType::CreateResource(task::CreateResourceTask {
+                    resource: Some(v2::Resource::default()),
+                }),
+                TaskType::DeleteResource(task::DeleteResourceTask {
+                    resource_id: Some(id("iam_user", "x")),
+                    ..Default::default()
+                }),
+                TaskType::RotateCredentials(task::RotateCredentialsTask {
+                    resource_id: Some(id("iam_user", "x")),
+                    ..Default::default()
+                }),
+                TaskType::IssueCredential(task::IssueCredentialTask {
+                    identity_id: Some(id("iam_user", "x")),
+                    credential_options: Some(v2::CredentialIssueOptions::default()),
+                    encryption_configs: vec![v2::EncryptionConfig::default()],
+                    ..Default::default()
+                }),
+            ]
+        };
+        let names = [
+            "create_account",
+            "create_resource",
+            "delete_resource",
+            "rotate_credentials",
+            "issue_credential",
+        ];
+        for (kind, name) in whole().into_iter().zip(names) {
+            let failure = failure(Some(kind), true);
+            assert_eq!((failure.code(), failure.non_retryable), (Code::Unimplemented, true), "{name}");
+            assert!(failure.status.message.contains(name), "{}", failure.status.message);
+        }
+        for kind in whole() {
+            let failure = failure(Some(kind), false);
+            assert_eq!((failure.code(), failure.non_retryable), (Code::FailedPrecondition, true));
+            assert!(failure.status.message.contains("provisioning is not enabled"));
+        }
+    }
+
+    #[test]
+    fn malformed_changes_are_refused_for_good() {
+        for kind in [
+            TaskType::CreateAccount(task::CreateAccountTask::default()),
+            TaskType::CreateResource(task::CreateResourceTask::default()),
+            TaskType::DeleteResource(task::DeleteResourceTask::default()),
+            TaskType::DeleteResource(task::DeleteResourceTask {
+                resource_id: Some(id("", "x")),
+                ..Default::default()
+            }),
+            TaskType::RotateCredentials(task::RotateCredentialsTask::default()),
+            TaskType::IssueCredential(task::IssueCredentialTask {
+                identity_id: Some(id("iam_user", "x")),
+                ..Default::default()
+            }),
+            TaskType::GetTicket(task::GetTicketTask::default()),
+            TaskType::BulkCreateTickets(task::BulkCreateTicketsTask::default()),
+            TaskType::BulkGetTickets(task::BulkGetTicketsTask::default()),
+        ] {
+            let failure = failure(Some(kind), true);
+            assert_eq!((failure.code(), failure.non_retryable), (Code::Unknown, true));
+            assert!(failure.status.message.starts_with("malformed "), "{}", failure.status.message);
+        }
+    }
+
+    #[test]
+    fn actions_and_events_are_refused_but_may_come_again() {
+        for kind in [
+            TaskType::ActionListSchemas(task::ActionListSchemasTask::default()),
+            TaskType::ActionGetSchema(task::ActionGetSchemaTask { name: "a".into(), ..Default::default() }),
+            TaskType::ActionInvoke(task::ActionInvokeTask { name: "a".into(), ..Default::default() }),
+            TaskType::ActionStatus(task::ActionStatusTask { id: "a".into(), ..Default::default() }),
+            TaskType::ListEventFeeds(task::ListEventFeedsTask::default()),
+            TaskType::ListEvents(task::ListEventsTask::default()),
+        ] {
+            let failure = failure(Some(kind), true);
+            assert_eq!((failure.code(), failure.non_retryable), (Code::Unimplemented, false));
+        }
+        for kind in [
+            TaskType::ActionGetSchema(task::ActionGetSchemaTask::default()),
+            TaskType::ActionInvoke(task::ActionInvokeTask::default()),
+            TaskType::ActionStatus(task::ActionStatusTask::default()),
+        ] {
+            let failure = failure(Some(kind), true);
+            assert_eq!((failure.code(), failure.non_retryable), (Code::Unknown, false));
+        }
+    }
+
+    #[test]
+    fn tickets_are_not_enabled_and_their_annotations_come_back() {
+        let annotations = vec![Any { type_url: "x".into(), value: vec![1] }];
+        let create = task::CreateTicketTask { annotations: annotations.clone() };
+        let answer = failure(Some(TaskType::CreateTicketTask(create)), true);
+        assert_eq!(
+            (answer.code(), answer.status.message.as_str()),
+            (Code::Unknown, "ticketing is not enabled")
+        );
+        assert!(!answer.non_retryable);
+        assert_eq!(answer.annotations, annotations);
+
+        let list = task::ListTicketSchemasTask { annotations };
+        let answer = failure(Some(TaskType::ListTicketSchemas(list)), true);
+        assert_eq!(answer.status.message, "ticketing is not enabled");
+        assert!(answer.annotations.is_empty());
+    }
+}
