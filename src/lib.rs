@@ -6,6 +6,7 @@ pub mod c1z;
 pub mod config;
 pub mod connector;
 pub mod control_plane;
+pub mod daemon;
 pub mod expand;
 pub mod sync;
 pub mod tasks;

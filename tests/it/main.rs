@@ -8,6 +8,7 @@
 )]
 
 mod aws;
+mod daemon_calls;
 mod dump;
 mod layering;
 mod seal;

@@ -1,0 +1,197 @@
+//! Asks for tasks while there are slots for them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+
+use super::runner::Runner;
+use crate::baton::api::Task;
+use crate::config::DaemonSettings;
+use crate::control_plane::RpcError;
+
+/// Shortest time to the next question after one that brought nothing, for services that name none.
+const FLOOR: Duration = Duration::from_millis(250);
+/// Longest time to the next question after one that failed.
+const LONGEST_ERROR_WAIT: Duration = Duration::from_mins(1);
+/// The time to the next question while our identity is refused: people have to repair that.
+const IDENTITY_WAIT: Duration = Duration::from_mins(5);
+
+/// The loop that asks for tasks and hands them to the runner.
+pub(super) struct Poller {
+    runner: Runner,
+    slots: Arc<Semaphore>,
+    size: usize,
+    batches: bool,
+    in_flight: InFlight,
+}
+
+impl Poller {
+    pub(super) fn new(runner: Runner, settings: &DaemonSettings) -> Self {
+        let size = settings.task_concurrency.max(1);
+        Self {
+            runner,
+            slots: Arc::new(Semaphore::new(size)),
+            size,
+            batches: settings.get_tasks,
+            in_flight: InFlight::default(),
+        }
+    }
+
+    /// Polls until nothing new is to be begun; tasks that were accepted but not begun by then are declined.
+    pub(super) async fn run(&self) {
+        let mut queue = Queue::default();
+        self.runner.supervisor.intake().run_until_cancelled(self.poll(&mut queue)).await;
+        for task in queue.tasks {
+            let runner = self.runner.clone();
+            self.runner.supervisor.spawn("task", async move { runner.decline(task).await });
+        }
+    }
+
+    async fn poll(&self, queue: &mut Queue) {
+        loop {
+            // A slot before the question: a task is never asked for that could not begin.
+            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+            if queue.tasks.len() + self.in_flight.len() < self.size {
+                if queue.tasks.is_empty() {
+                    sleep_until(queue.next_poll).await;
+                }
+                if queue.next_poll <= Instant::now() {
+                    self.ask(queue).await;
+                }
+            }
+            if let Some(task) = queue.tasks.pop_front() {
+                self.begin(task, slot);
+            }
+        }
+    }
+
+    /// Asks once, and notes what came and when to ask again.
+    async fn ask(&self, queue: &mut Queue) {
+        let wait = match self.question(queue).await {
+            Ok((tasks, next_poll)) => {
+                queue.errors = 0;
+                let accepted = self.accept(queue, tasks);
+                if accepted { next_poll } else { next_poll.max(FLOOR) }
+            }
+            Err(error) => {
+                queue.errors = queue.errors.saturating_add(1);
+                let wait = wait_after(queue.errors, &error);
+                report(&error, queue.errors, wait);
+                wait
+            }
+        };
+        queue.next_poll = Instant::now() + wait;
+    }
+
+    async fn question(&self, queue: &Queue) -> Result<(Vec<Task>, Duration), RpcError> {
+        let client = &self.runner.client;
+        if self.batches {
+            let known: Vec<String> =
+                queue.tasks.iter().map(|task| task.id.clone()).chain(self.in_flight.ids()).collect();
+            let page_size = u32::try_from((2 * self.size).saturating_sub(known.len())).unwrap_or(u32::MAX);
+            let polled = client.get_tasks(page_size, known).await?;
+            Ok((polled.tasks, polled.next_poll))
+        } else {
+            let polled = client.get_task().await?;
+            Ok((polled.task.into_iter().collect(), polled.next_poll))
+        }
+    }
+
+    /// Queues those that are new, and says whether there were any. The service alone keeps a task from being handed
+    /// out twice; one that comes again while it runs here is not begun again.
+    fn accept(&self, queue: &mut Queue, tasks: Vec<Task>) -> bool {
+        let before = queue.tasks.len();
+        for task in tasks {
+            let queued = queue.tasks.iter().any(|other| other.id == task.id);
+            if queued || self.in_flight.contains(&task.id) {
+                tracing::info!(task_id = task.id, "task was handed out again while it is under way; ignored");
+            } else {
+                queue.tasks.push_back(task);
+            }
+        }
+        queue.tasks.len() > before
+    }
+
+    fn begin(&self, task: Task, slot: OwnedSemaphorePermit) {
+        let entry = self.in_flight.enter(&task.id);
+        let runner = self.runner.clone();
+        self.runner.supervisor.spawn("task", async move {
+            runner.run(task).await;
+            drop(entry);
+            drop(slot);
+        });
+    }
+}
+
+/// What is known between two questions.
+struct Queue {
+    tasks: VecDeque<Task>,
+    next_poll: Instant,
+    errors: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { tasks: VecDeque::new(), next_poll: Instant::now(), errors: 0 }
+    }
+}
+
+/// 1, 4, 9 ... 60 seconds.
+fn wait_after(errors: u32, error: &RpcError) -> Duration {
+    if error.is_identity_refused() {
+        return IDENTITY_WAIT;
+    }
+    Duration::from_secs(u64::from(errors).pow(2)).min(LONGEST_ERROR_WAIT)
+}
+
+fn report(error: &RpcError, err_count: u32, wait: Duration) {
+    let next_check_after = wait.as_secs_f64();
+    if error.is_permanent() {
+        tracing::error!(error = %error, err_count, next_check_after, "asking for tasks failed");
+    } else {
+        tracing::warn!(error = %error, err_count, next_check_after, "asking for tasks failed");
+    }
+}
+
+/// The ids of the tasks that run.
+#[derive(Clone, Debug, Default)]
+struct InFlight(Arc<Mutex<BTreeSet<String>>>);
+
+impl InFlight {
+    fn enter(&self, id: &str) -> Entry {
+        self.set().insert(id.to_owned());
+        Entry { all: self.clone(), id: id.to_owned() }
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        self.set().contains(id)
+    }
+
+    fn len(&self) -> usize {
+        self.set().len()
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.set().iter().cloned().collect()
+    }
+
+    fn set(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task that runs, until this is dropped.
+#[derive(Debug)]
+struct Entry {
+    all: InFlight,
+    id: String,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.all.set().remove(&self.id);
+    }
+}

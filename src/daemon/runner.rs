@@ -1,0 +1,165 @@
+//! The life of one task, from its arrival to its acknowledged outcome.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use crate::baton::Code;
+use futures::FutureExt as _;
+use tokio::time::{Instant, sleep};
+use tracing::Instrument as _;
+
+use super::lease::Lease;
+use super::stop::Stop;
+use super::supervisor::{self, Supervisor};
+use crate::baton::api::Task;
+use crate::control_plane::{Client, Finish, Unacknowledged, UploadError};
+use crate::tasks::{self, Context, Failure, Kind, Outcome, SyncFile};
+
+/// How long cancelled work may take to say how far it came, before it is dropped.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs tasks.
+#[derive(Clone)]
+pub(super) struct Runner {
+    pub(super) client: Client,
+    pub(super) context: Context,
+    pub(super) supervisor: Supervisor,
+}
+
+impl Runner {
+    /// Runs a task to its end, including the report. Nothing that goes wrong in it leaves this function.
+    pub(super) async fn run(&self, task: Task) {
+        let kind = Kind::of(&task);
+        let span = tracing::info_span!("task", task_id = task.id, task_type = kind.name());
+        self.run_here(task, kind).instrument(span).await;
+    }
+
+    /// Reports a task that was accepted but never begun.
+    pub(super) async fn decline(&self, task: Task) {
+        let span = tracing::info_span!("task", task_id = task.id, task_type = Kind::of(&task).name());
+        let failure = Stop::under(self.supervisor.work()).failure();
+        self.report(&task.id, failed(failure)).instrument(span).await;
+    }
+
+    async fn run_here(&self, task: Task, kind: Kind) {
+        tracing::info!("task begins");
+        let began = Instant::now();
+        let task_id = task.id.clone();
+        let stop = Stop::under(self.supervisor.work());
+        let lease = if kind.needs_heartbeats() {
+            match Lease::begin(&self.client, &self.supervisor, &task_id, &stop).await {
+                Ok(lease) => Some(lease),
+                Err(failure) => {
+                    tracing::warn!(error = failure.status.message, "task is not begun");
+                    return self.report(&task_id, failed(failure)).await;
+                }
+            }
+        } else {
+            None
+        };
+        let outcome = self.execute(task, kind, &stop).await;
+        if let Some(finish) = self.settle(&task_id, outcome, &stop).await {
+            log(&finish, began);
+            self.report(&task_id, finish).await;
+        }
+        // Until here: the task stays leased while its file is uploaded and its outcome reported.
+        drop(lease);
+    }
+
+    /// Carries the task out. A panic becomes its outcome.
+    async fn execute(&self, task: Task, kind: Kind, stop: &Stop) -> Outcome {
+        let work = AssertUnwindSafe(tasks::execute(task, &self.context, stop.token())).catch_unwind();
+        let impatience = async {
+            stop.token().cancelled().await;
+            sleep(PATIENCE).await;
+        };
+        tokio::select! {
+            biased;
+            outcome = work => outcome.unwrap_or_else(|panic| {
+                tracing::error!(error = supervisor::text(&*panic), "task panicked");
+                Outcome::Failed(tasks::panicked(kind))
+            }),
+            () = impatience => Outcome::Failed(stop.failure()),
+        }
+    }
+
+    /// Does what is left between the outcome and its report, and gives the report; `None` if there is none.
+    async fn settle(&self, task_id: &str, outcome: Outcome, stop: &Stop) -> Option<Finish> {
+        match outcome {
+            Outcome::Done { response, annotations } => {
+                Some(Finish::Success { response: Some(response), annotations })
+            }
+            // The work tells that it was cancelled; why is known here alone.
+            Outcome::Failed(failure) if stop.token().is_cancelled() && failure.code() == Code::Cancelled => {
+                Some(failed(stop.failure()))
+            }
+            Outcome::Failed(failure) => Some(failed(failure)),
+            Outcome::Synced(file) => Some(match self.upload(task_id, &file, stop).await {
+                Ok(()) => Finish::Success { response: None, annotations: Vec::new() },
+                Err(failure) => failed(failure),
+            }),
+            Outcome::Announce(metadata) => {
+                let hello = self.client.hello(task_id, *metadata);
+                match stop.token().run_until_cancelled(hello).await {
+                    Some(Ok(())) => tracing::info!("task ends: the connector was announced again"),
+                    Some(Err(error)) => tracing::error!(error = %error, "task stays open: hello failed"),
+                    None => tracing::warn!("task stays open: the connector is stopping"),
+                }
+                None
+            }
+        }
+    }
+
+    async fn upload(&self, task_id: &str, file: &SyncFile, stop: &Stop) -> Result<(), Failure> {
+        let began = Instant::now();
+        let uploaded = stop.token().run_until_cancelled(self.client.upload(task_id, file.path())).await;
+        match uploaded {
+            None => Err(stop.failure()),
+            Some(Ok(())) => {
+                tracing::info!(duration = began.elapsed().as_secs_f64(), "sync uploaded");
+                Ok(())
+            }
+            Some(Err(UploadError::Rpc(error))) => {
+                let status = error.to_status();
+                Err(Failure { status, non_retryable: false, annotations: Vec::new() })
+            }
+            Some(Err(UploadError::Read(error))) => {
+                let message = format!("the sync cannot be read back for its upload: {error}");
+                Err(Failure::retryable(Code::Unknown, message))
+            }
+        }
+    }
+
+    async fn report(&self, task_id: &str, finish: Finish) {
+        match self.client.finish(task_id, &finish, self.supervisor.reports()).await {
+            Ok(()) => tracing::debug!("task outcome reported"),
+            Err(Unacknowledged::Refused(error)) => {
+                tracing::error!(error = %error, "the control plane does not take the outcome of the task");
+            }
+            Err(Unacknowledged::GivenUp(error)) => {
+                let error = error.map(|error| error.to_string()).unwrap_or_default();
+                tracing::error!(error, "the outcome of the task could not be reported before the end");
+                self.supervisor.note_unreported();
+            }
+        }
+    }
+}
+
+fn failed(failure: Failure) -> Finish {
+    let Failure { status, non_retryable, annotations } = failure;
+    Finish::Failure { status, non_retryable, annotations }
+}
+
+fn log(finish: &Finish, began: Instant) {
+    let duration = began.elapsed().as_secs_f64();
+    match finish {
+        Finish::Success { .. } => tracing::info!(duration, "task ends: done"),
+        Finish::Failure { status, non_retryable, .. } => tracing::error!(
+            duration,
+            error = status.message,
+            code = ?Code::from_i32(status.code),
+            non_retryable,
+            "task ends: failed"
+        ),
+    }
+}

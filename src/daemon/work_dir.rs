@@ -1,0 +1,133 @@
+//! The directory where unfinished files are kept: private, of this process alone, gone when it ends.
+
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+const PREFIX: &str = "batond-work-";
+/// Held locked by the process that owns the directory; the lock ends with the process, however it ends.
+const LOCK: &str = ".lock";
+/// How often a directory is made anew because another process swept it before it was locked.
+const ATTEMPTS: usize = 5;
+
+/// A work directory. It and everything in it is deleted when this is dropped.
+#[derive(Debug)]
+pub(super) struct WorkDir {
+    dir: TempDir,
+    _lock: File,
+}
+
+impl WorkDir {
+    /// Makes a directory under `parent` (default: the system's directory for temporary files), mode 0700, after
+    /// deleting those that earlier processes have left there.
+    ///
+    /// Blocks on the file system.
+    pub(super) fn create(parent: Option<&Path>) -> Result<Self, WorkDirError> {
+        let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
+        Self::make(&parent).map_err(|source| WorkDirError { parent, source })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn make(parent: &Path) -> io::Result<Self> {
+        sweep(parent)?;
+        for _ in 0..ATTEMPTS {
+            let dir = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .permissions(Permissions::from_mode(0o700))
+                .tempdir_in(parent)?;
+            let lock = File::create_new(dir.path().join(LOCK))?;
+            if lock.try_lock().is_ok() {
+                return Ok(Self { dir, _lock: lock });
+            }
+        }
+        Err(io::Error::other("other processes keep deleting the directory"))
+    }
+}
+
+/// Deletes the work directories of processes that are gone. What cannot be deleted is left with a warning: it may
+/// belong to another user.
+fn sweep(parent: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(parent)? {
+        let path = entry?.path();
+        let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        if !ours || !is_abandoned(&path) {
+            continue;
+        }
+        match fs::remove_dir_all(&path) {
+            Ok(()) => tracing::info!(path = %path.display(), "deleted what an earlier process left behind"),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error = %error, "cannot delete what an earlier process left");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a directory has a lock that nobody holds. One without a lock is being made or deleted just now. Links and
+/// what belongs to other users are not looked into.
+fn is_abandoned(path: &Path) -> bool {
+    let Ok(meta) = fs::symlink_metadata(path) else { return false };
+    let owner = File::open(path.join(LOCK)).and_then(|lock| Ok((lock.metadata()?.uid(), lock)));
+    let Ok((uid, lock)) = owner else { return false };
+    meta.is_dir() && meta.uid() == uid && !matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+/// Why there is no work directory.
+#[derive(Debug, thiserror::Error)]
+#[error("no work directory can be made in {}: set --c1z-temp-dir (BATON_C1Z_TEMP_DIR) to a writable one", .parent.display())]
+pub(super) struct WorkDirError {
+    parent: PathBuf,
+    source: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_work_directory_is_private_and_ends_with_its_owner() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = WorkDir::create(Some(parent.path())).unwrap();
+        let path = dir.path().to_owned();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::write(path.join("sync-x.c1z"), "x").unwrap();
+        drop(dir);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn leftovers_are_swept_but_not_those_of_a_live_process() {
+        let parent = tempfile::tempdir().unwrap();
+        let live = WorkDir::create(Some(parent.path())).unwrap();
+        let dead = parent.path().join("batond-work-dead");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        fs::write(dead.join("sync-x.c1z"), "x").unwrap();
+        let strange = parent.path().join("batond-work-strange");
+        fs::create_dir(&strange).unwrap();
+        let foreign = parent.path().join("other");
+        fs::create_dir(&foreign).unwrap();
+        fs::write(foreign.join(LOCK), "").unwrap();
+        let link = parent.path().join("batond-work-link");
+        std::os::unix::fs::symlink(&foreign, &link).unwrap();
+
+        let _own = WorkDir::create(Some(parent.path())).unwrap();
+        assert!(!dead.exists());
+        assert!(live.path().join(LOCK).exists() && strange.exists());
+        assert!(foreign.join(LOCK).exists() && link.exists());
+    }
+
+    #[test]
+    fn a_missing_parent_is_named_with_the_setting() {
+        let parent = tempfile::tempdir().unwrap();
+        let missing = parent.path().join("missing");
+        let error = WorkDir::create(Some(&missing)).unwrap_err().to_string();
+        assert!(error.contains(missing.to_str().unwrap()) && error.contains("BATON_C1Z_TEMP_DIR"), "{error}");
+    }
+}
