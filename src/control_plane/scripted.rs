@@ -111,8 +111,8 @@ fn fails(errors: &mut VecDeque<Code>) -> Result<(), Status> {
 }
 
 #[allow(clippy::cast_possible_wrap, reason = "times in tests are short")]
-fn hint(duration: Duration) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds: duration.as_secs() as i64, nanos: duration.subsec_nanos() as i32 })
+fn hint(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration { seconds: duration.as_secs() as i64, nanos: duration.subsec_nanos() as i32 }
 }
 
 /// The same message in the other crate's types.
