@@ -24,6 +24,7 @@ pub fn access_code(error: &AccessError) -> Code {
     match error {
         AccessError::Call(error) => call_code(error),
         error if error.is_retryable() => Code::Unavailable,
+        AccessError::Unreachable { .. } => Code::Unavailable,
         AccessError::NoCredentials { .. }
         | AccessError::BaseUnavailable { .. }
         | AccessError::WebIdentityRefused { .. }
