@@ -1,4 +1,4 @@
-//! The file of a sync: a SQLite database, packed into one zstd frame behind five magic bytes (`.c1z`, version 1).
+//! The file of a sync: a `SQLite` database, packed into one zstd frame behind five magic bytes (`.c1z`, version 1).
 //!
 //! Writing has three steps, so that memory stays bounded and the order in which a crawl finds its rows leaves no
 //! trace in the file: a [`Stage`] takes rows from any thread and keeps them on disk; [`Staged`] reads them back in
@@ -22,7 +22,7 @@ mod writer;
 pub use error::Error;
 pub use pack::Packed;
 pub use reader::{Counts, Reader};
-pub use sort::{Merge, Sorted, Sorter};
+pub use sort::{Merge, Record, Sorted, Sorter};
 pub use stage::{Stage, Traits};
 pub use staged::{
     EntitlementRows, GrantRows, ResourceRows, Rows, Staged, StagedEntitlement, StagedGrant, StagedResource,

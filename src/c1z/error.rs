@@ -20,7 +20,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// SQLite refused: full disk while writing, a damaged database while reading.
+    /// `SQLite` refused: full disk while writing, a damaged database while reading.
     #[error("{action}")]
     Database {
         /// What was attempted.

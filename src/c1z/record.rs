@@ -9,7 +9,7 @@ pub(super) fn put(record: &mut Vec<u8>, field: &[u8]) {
 }
 
 /// Reads fields back in the order in which they were put; `None` when they are used up or damaged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {

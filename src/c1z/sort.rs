@@ -112,6 +112,9 @@ impl Sorted {
     }
 }
 
+/// A key and its value.
+pub type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// Reads sorted runs as one.
 #[derive(Debug)]
 pub struct Merge {
@@ -140,7 +143,7 @@ impl Merge {
         clippy::should_implement_trait,
         reason = "what it returns borrows from it, unlike an iterator's items"
     )]
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, Error> {
+    pub fn next(&mut self) -> Result<Option<Record<'_>>, Error> {
         let Some(mut cursor) = self.heap.peek_mut() else { return Ok(None) };
         std::mem::swap(&mut self.key, &mut cursor.key);
         std::mem::swap(&mut self.value, &mut cursor.value);
@@ -296,9 +299,9 @@ mod tests {
         for (key, value) in records {
             sorter.push(key, value).unwrap();
         }
-        let sorted = sorter.finish().unwrap();
+        let records = sorter.finish().unwrap();
         let read = || {
-            let mut merge = sorted.read().unwrap();
+            let mut merge = records.read().unwrap();
             let mut records = Vec::new();
             while let Some((key, value)) = merge.next().unwrap() {
                 records.push((key.to_vec(), value.to_vec()));
@@ -340,9 +343,9 @@ mod tests {
         let mut sorter = Sorter::new(directory.path(), "rows", 1);
         sorter.push(b"a", b"1").unwrap();
         sorter.push(b"b", b"2").unwrap();
-        let sorted = sorter.finish().unwrap();
+        let records = sorter.finish().unwrap();
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
-        drop(sorted);
+        drop(records);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

@@ -62,7 +62,8 @@ impl Stage {
     /// [`Error::Io`] when the disk refuses, [`Error::InvalidId`] for an id with a null character.
     pub fn resource_type(&self, row: &v2::ResourceType) -> Result<(), Error> {
         if row.id.is_empty() {
-            return self.drop_nameless();
+            self.drop_nameless();
+            return Ok(());
         }
         let key = key("resource type", &[&row.id])?;
         let mut record = Vec::new();
@@ -77,7 +78,10 @@ impl Stage {
     /// # Errors
     /// As [`Stage::resource_type`].
     pub fn resource(&self, row: &v2::Resource) -> Result<(), Error> {
-        let Some(id) = named(row.id.as_ref()) else { return self.drop_nameless() };
+        let Some(id) = named(row.id.as_ref()) else {
+            self.drop_nameless();
+            return Ok(());
+        };
         let key = key("resource", &[&id.resource_type, &id.resource])?;
         let mut record = Vec::new();
         put(&mut record, id.resource_type.as_bytes());
@@ -96,7 +100,10 @@ impl Stage {
     /// As [`Stage::resource_type`].
     pub fn entitlement(&self, row: &v2::Entitlement) -> Result<(), Error> {
         let resource = row.resource.as_ref().and_then(|resource| named(resource.id.as_ref()));
-        let (Some(resource), false) = (resource, row.id.is_empty()) else { return self.drop_nameless() };
+        let (Some(resource), false) = (resource, row.id.is_empty()) else {
+            self.drop_nameless();
+            return Ok(());
+        };
         let key = key("entitlement", &[&resource.resource_type, &row.id])?;
         let mut groups = Vec::new();
         for group in annotation::all::<v2::EntitlementExclusionGroup>(&row.annotations) {
@@ -122,10 +129,12 @@ impl Stage {
                 Some((entitlement, resource, principal, named(principal.id.as_ref())?))
             });
         let Some((entitlement, resource, principal, principal_id)) = parts else {
-            return self.drop_nameless();
+            self.drop_nameless();
+            return Ok(());
         };
         if row.id.is_empty() || entitlement.id.is_empty() {
-            return self.drop_nameless();
+            self.drop_nameless();
+            return Ok(());
         }
         let pair = [&*entitlement.id, &*principal_id.resource_type, &*principal_id.resource];
         let key = key("grant", &pair)?;
@@ -175,9 +184,8 @@ impl Stage {
         })
     }
 
-    fn drop_nameless(&self) -> Result<(), Error> {
+    fn drop_nameless(&self) {
         self.nameless.fetch_add(1, Ordering::Relaxed);
-        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Times as the file keeps them: UTC wall clock as text, which SQLite compares as text.
+//! Times as the file keeps them: UTC wall clock as text, which `SQLite` compares as text.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

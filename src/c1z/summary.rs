@@ -16,6 +16,7 @@ pub struct TypeCounts {
 }
 
 /// Why a sync holds less than the connector listed.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, each a flag of the token")]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Quality {
     /// Entitlements were dropped since the type of their resource is not part of the sync.

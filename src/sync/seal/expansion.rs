@@ -66,13 +66,13 @@ impl Expansion {
                 Narrowed::Part(narrowed) => v2::GrantExpandable::decode(narrowed.as_slice()),
             };
             if let Ok(expandable) = expandable {
-                self.add(&row, expandable);
+                self.add(&row, &expandable);
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, row: &StagedGrant<'_>, expandable: v2::GrantExpandable) {
+    fn add(&mut self, row: &StagedGrant<'_>, expandable: &v2::GrantExpandable) {
         let filter = expandable.resource_type_ids.iter().map(|id| self.principal_types.number(id)).collect();
         let filter = self.plan.filter(filter);
         let destination = self.node(row.entitlement);
@@ -194,8 +194,16 @@ impl Expansion {
             encode(&derived, &mut record);
             sorter.push(key.as_bytes(), &record)
         })?;
-        let sorted = sorter.finish()?;
-        Ok(Additions { merge: sorted.read()?, _sorted: sorted, entitlements, rows, principals, pool, path })
+        let derived = sorter.finish()?;
+        Ok(Additions {
+            merge: derived.read()?,
+            _derived: derived,
+            entitlements,
+            rows,
+            principals,
+            pool,
+            path,
+        })
     }
 }
 
@@ -210,7 +218,7 @@ pub(super) struct Additions {
     /// The encoded principals.
     pool: Pool,
     path: PathBuf,
-    _sorted: Sorted,
+    _derived: Sorted,
 }
 
 /// What expansion derived for one pair of entitlement and principal.

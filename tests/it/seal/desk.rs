@@ -84,6 +84,7 @@ pub(crate) fn nested(group: &str, of: &str) -> v2::Grant {
 }
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "few rows, and each test writes many literals")]
 pub(crate) enum Row {
     Type(v2::ResourceType),
     Resource(v2::Resource),
@@ -140,7 +141,9 @@ impl Desk {
 
     pub(crate) fn stage(&self, rows: &[Row]) -> Stage {
         let stage = Stage::create(self.directory.path()).unwrap();
-        rows.iter().for_each(|row| put(&stage, row));
+        for row in rows {
+            put(&stage, row);
+        }
         stage
     }
 
@@ -198,7 +201,7 @@ impl Desk {
             .into_iter()
             .map(|table| {
                 let mut statement = database.prepare(&format!("select * from {table} order by id")).unwrap();
-                let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+                let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
                 let differs = ["discovered_at", "sync_id", "started_at", "ended_at"];
                 let rows = statement
                     .query_map([], |row| {
