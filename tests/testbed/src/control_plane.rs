@@ -174,6 +174,12 @@ impl Server {
         &self.plane.credential.client_id
     }
 
+    /// Where the server is: the `<host>:<port>` of the client id.
+    pub fn authority(&self) -> String {
+        let credential = &self.plane.credential;
+        format!("{}:{}", credential.audience, credential.port)
+    }
+
     /// The client secret that belongs to it.
     pub fn client_secret(&self) -> &str {
         &self.plane.credential.client_secret

@@ -14,6 +14,7 @@ pub(super) struct Credential {
     pub(super) client_id: String,
     /// The host of the client id without its port: the audience of assertions.
     pub(super) audience: String,
+    pub(super) port: u16,
     /// `secret-token:conductorone.com:v1:<base64url of a private Ed25519 JWK>`.
     pub(super) client_secret: String,
     /// The private scalar as it stands in the key, base64url.
@@ -43,6 +44,7 @@ impl Credential {
         Ok(Self {
             client_id: format!("{name}@{host}:{port}/pcc"),
             audience: host.to_owned(),
+            port,
             client_secret: format!(
                 "secret-token:conductorone.com:v1:{}",
                 URL_SAFE_NO_PAD.encode(key.to_string())
