@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod baton;
 pub mod c1z;
+pub mod cli;
 pub mod config;
 pub mod connector;
 pub mod control_plane;

@@ -8,6 +8,7 @@
 )]
 
 mod aws;
+mod command_line;
 mod daemon_calls;
 mod dump;
 mod layering;

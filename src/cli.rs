@@ -1,0 +1,85 @@
+//! The command line: what is asked for, in which mode, and how it is told.
+
+mod arguments;
+mod capabilities;
+mod display;
+mod exit;
+mod failure;
+mod form;
+mod health_check;
+mod one_shot;
+mod provision;
+pub mod reference;
+mod report;
+mod stop;
+mod work_dir;
+
+pub use exit::{EXIT_CODES, Exit};
+
+use std::ffi::OsString;
+use std::io;
+
+use arguments::{Arguments, Command};
+use display::Display;
+
+use crate::config::{Flags, Note, Operation, Settings};
+use crate::{daemon, telemetry};
+
+/// Runs the program with these arguments, the first of which is its name, to its end.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    match Arguments::parse(arguments) {
+        Ok(Arguments { command: Command::Run, flags }) => operate(flags),
+        Ok(Arguments { command: Command::Config, .. }) => form::print(),
+        Ok(Arguments { command: Command::Capabilities, .. }) => capabilities::print(),
+        Ok(Arguments { command: Command::HealthCheck(probe), flags }) => health_check::run(&probe, flags),
+        Err(error) => {
+            // The stream may be closed; there is nobody left to tell.
+            let _ = error.print();
+            if error.use_stderr() { Exit::FAILURE } else { Exit::SUCCESS }
+        }
+    }
+}
+
+/// Reads the settings, starts the log and the runtime, and hands over to the daemon or to the one operation.
+fn operate(flags: Flags) -> Exit {
+    let (settings, notes) = match Settings::load(flags) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("{error}");
+            return if error.is_unbuilt() { Exit::UNBUILT } else { Exit::FAILURE };
+        }
+    };
+    let is_daemon = settings.control_plane.is_some()
+        || (settings.sync.interval.is_some() && settings.operation == Operation::Sync);
+    let display = if is_daemon { Display::hidden() } else { Display::on_terminal() };
+    if let Err(error) = telemetry::start(&settings.log, display.writer()) {
+        return failure::tell(&error);
+    }
+    tell(notes);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::tell(&error),
+    };
+    let ended = runtime.block_on(async {
+        if is_daemon { Box::pin(serve(settings)).await } else { one_shot::run(&settings, &display).await }
+    });
+    match ended {
+        Ok(exit) => exit,
+        Err(error) => failure::tell(&error),
+    }
+}
+
+async fn serve(settings: Settings) -> io::Result<Exit> {
+    let signals = daemon::Signals::system()?;
+    Ok(Exit::of_daemon(Box::pin(daemon::run(settings, signals)).await))
+}
+
+fn tell(notes: Vec<Note>) {
+    for Note { is_warning, message } in notes {
+        if is_warning {
+            tracing::warn!("{message}");
+        } else {
+            tracing::info!("{message}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `config`: prints the settings as a form for the control plane.
+
+use std::io::Write as _;
+
+use super::Exit;
+use crate::baton::config_v1 as form;
+use crate::baton::protojson;
+use crate::config::{DEPENDENCIES, Export, Field, Kind, Secrecy, Support, fields};
+
+/// Prints `Configuration` as JSON to standard output, without a newline at its end.
+pub(super) fn print() -> Exit {
+    match json() {
+        Ok(json) if std::io::stdout().write_all(json.as_bytes()).is_ok() => Exit::SUCCESS,
+        Ok(_) => Exit::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            Exit::FAILURE
+        }
+    }
+}
+
+fn json() -> Result<String, protojson::JsonError> {
+    Ok(protojson::escape_for_html(&protojson::to_json_pretty(&configuration())?))
+}
+
+/// The settings that this build acts on: those of every connector first, then the connector's own.
+fn configuration() -> form::Configuration {
+    let (common, own): (Vec<&Field>, Vec<&Field>) =
+        fields().filter(|field| is_exported(field)).partition(|field| field.export == Export::Common);
+    let constraints = DEPENDENCIES
+        .iter()
+        .filter(|dependency| {
+            is_exported(dependency.field) && dependency.needs.iter().all(|needed| is_exported(needed))
+        })
+        .map(|dependency| form::Constraint {
+            kind: form::ConstraintKind::DependentOn.into(),
+            field_names: vec![dependency.field.name.to_owned()],
+            secondary_field_names: dependency.needs.iter().map(|needed| needed.name.to_owned()).collect(),
+            ..form::Constraint::default()
+        })
+        .collect();
+    form::Configuration {
+        fields: common.into_iter().chain(own).map(entry).collect(),
+        constraints,
+        display_name: "AWS".to_owned(),
+        help_url: "/docs/baton/aws-v2".to_owned(),
+        icon_url: "/static/app-icons/aws.svg".to_owned(),
+        ..form::Configuration::default()
+    }
+}
+
+fn is_exported(field: &Field) -> bool {
+    field.export != Export::None && field.support == Support::Built
+}
+
+fn entry(field: &Field) -> form::Field {
+    let display_name = match field.export {
+        Export::Operator(name) | Export::Form(name) => name,
+        Export::None | Export::Common => "",
+    };
+    form::Field {
+        name: field.name.to_owned(),
+        display_name: display_name.to_owned(),
+        description: field.help.to_owned(),
+        is_ops: matches!(field.export, Export::Common | Export::Operator(_)),
+        is_secret: field.secrecy == Secrecy::Secret,
+        field: Some(value(field)),
+        ..form::Field::default()
+    }
+}
+
+fn value(field: &Field) -> form::field::Field {
+    use form::field::Field::{BoolField, IntField, StringField, StringSliceField};
+
+    match field.kind {
+        Kind::Switch => BoolField(form::BoolField {
+            default_value: field.default == "true",
+            ..form::BoolField::default()
+        }),
+        Kind::Number => IntField(form::IntField {
+            default_value: field.default.parse().unwrap_or_default(),
+            ..form::IntField::default()
+        }),
+        Kind::List => StringSliceField(form::StringSliceField::default()),
+        Kind::RandomText => StringField(form::StringField {
+            r#type: form::StringFieldType::Random.into(),
+            ..form::StringField::default()
+        }),
+        Kind::Choice(words) => StringField(form::StringField {
+            default_value: field.default.to_owned(),
+            rules: Some(form::StringRules {
+                r#in: words.iter().map(|word| (*word).to_owned()).collect(),
+                ..form::StringRules::default()
+            }),
+            ..form::StringField::default()
+        }),
+        Kind::Text | Kind::Path | Kind::Duration => StringField(form::StringField {
+            default_value: field.default.to_owned(),
+            ..form::StringField::default()
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_form_offers_what_is_built_and_nothing_else() {
+        let text = json().unwrap();
+        assert!(!text.ends_with('\n') && !text.contains('&') && !text.contains('<'), "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let entries = value["fields"].as_array().unwrap();
+        let names: Vec<&str> = entries.iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+        for absent in ["client-id", "sync-secrets", "otel-tracing-disabled", "aws-quotas"] {
+            assert!(!names.contains(&absent), "{absent}");
+        }
+        for entry in entries {
+            let kinds = ["stringField", "intField", "boolField", "stringSliceField"];
+            assert_eq!(kinds.iter().filter(|kind| entry[**kind].is_object()).count(), 1, "{entry}");
+        }
+        let of = |name: &str| entries.iter().find(|entry| entry["name"] == name).unwrap();
+        assert_eq!(of("external-id")["stringField"], json!({"type": "STRING_FIELD_TYPE_RANDOM"}));
+        assert_eq!(of("global-aws-orgs-enabled")["boolField"], json!({}));
+        assert_eq!(of("health-check-port")["intField"], json!({"defaultValue": "8081"}));
+        assert_eq!(of("global-secret-access-key")["isSecret"], json!(true));
+        assert_eq!(of("role-arn")["isOps"], Value::Null);
+        let secrets = entries.iter().filter(|entry| entry["isSecret"] == true).count();
+        assert_eq!(secrets, 1);
+    }
+
+    #[test]
+    fn a_constraint_on_a_setting_that_is_not_offered_is_left_out() {
+        let value: Value = serde_json::from_str(&json().unwrap()).unwrap();
+        let expected = json!([{
+            "kind": "CONSTRAINT_KIND_DEPENDENT_ON",
+            "fieldNames": ["use-assume"],
+            "secondaryFieldNames": ["role-arn"],
+        }]);
+        assert_eq!(value["constraints"], expected);
+    }
+}

@@ -1,0 +1,55 @@
+//! Runs that do one thing and end: a sync, a grant or a revoke.
+
+use std::io;
+
+use super::display::Display;
+use super::{Exit, failure, provision, report, stop, work_dir};
+use crate::config::{Operation, Settings};
+use crate::connector::Connector;
+use crate::sync::{self, Progress, SyncOptions};
+use crate::telemetry;
+
+/// Carries out the operation of the settings.
+///
+/// An error means that the process itself lacks something: a signal handler, a directory.
+pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Exit> {
+    let cancel = stop::on_signals()?;
+    telemetry::summarize(settings);
+    let work_dir = work_dir::create(settings.sync.work_dir.as_deref())?;
+    let connector = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Ok(Exit::INTERRUPTED),
+        opened = Connector::open(&settings.aws) => match opened {
+            Ok(connector) => connector,
+            Err(error) => return Ok(failure::no_access(&error)),
+        },
+    };
+    let change = match &settings.operation {
+        Operation::Sync => {
+            let options = SyncOptions {
+                types: settings.sync.types.clone(),
+                expand: true,
+                entitlements_and_grants: !settings.sync.skip_entitlements_and_grants,
+                grants: !settings.sync.skip_grants,
+            };
+            let progress = Progress::default();
+            let work = sync::run(&connector, &options, &settings.file, work_dir.path(), &progress, cancel);
+            return Ok(match display.follow(&progress, connector.aws(), work).await {
+                Ok(done) => {
+                    if display.is_live() {
+                        eprint!("{}", report::table(&done));
+                    } else {
+                        report::log(&done);
+                    }
+                    Exit::SUCCESS
+                }
+                Err(error) => failure::of_operation("sync", error),
+            });
+        }
+        Operation::Grant { entitlement, principal, principal_type } => {
+            provision::Change::Grant { entitlement, principal, principal_type }
+        }
+        Operation::Revoke { grant } => provision::Change::Revoke { grant },
+    };
+    Ok(provision::run(&connector, &change, &settings.file, work_dir.path(), cancel).await)
+}

@@ -1,0 +1,173 @@
+//! What a finished sync says: a table on a terminal, log lines elsewhere.
+
+use std::fmt::Write as _;
+
+use crate::sync::Report;
+
+/// Logs the report.
+pub(super) fn log(report: &Report) {
+    for (kind, counts) in &report.types {
+        tracing::info!(
+            resource_type = kind,
+            resources = counts.resources,
+            entitlements = counts.entitlements,
+            grants = counts.grants,
+            "synced"
+        );
+    }
+    for incomplete in &report.incomplete {
+        tracing::warn!(
+            scope = incomplete.scope,
+            reason = incomplete.reason,
+            "a part of the sync is incomplete"
+        );
+    }
+    let (rows, calls) = (report.total(), report.calls.total());
+    tracing::info!(
+        sync_id = report.sync_id,
+        file = %report.file.display(),
+        bytes = report.bytes,
+        resources = rows.resources,
+        entitlements = rows.entitlements,
+        grants = rows.grants,
+        grants_expanded = report.expanded,
+        calls = calls.calls,
+        throttled = calls.throttled,
+        errors = calls.errors,
+        incomplete = report.incomplete.len(),
+        duration = report.elapsed.as_secs_f64(),
+        "sync complete"
+    );
+}
+
+/// The closing table.
+pub(super) fn table(report: &Report) -> String {
+    let total = report.total();
+    let mut rows = vec![["", "resources", "entitlements", "grants"].map(str::to_owned)];
+    for (kind, counts) in &report.types {
+        rows.push([kind.clone(), count(counts.resources), count(counts.entitlements), count(counts.grants)]);
+    }
+    rows.push(["total".to_owned(), count(total.resources), count(total.entitlements), count(total.grants)]);
+
+    let mut text = aligned(&rows);
+    let _ =
+        writeln!(text, "Of these grants, {} come through membership in groups.\n", count(report.expanded));
+    let mut rows = vec![["", "calls", "throttled", "errors"].map(str::to_owned)];
+    for (service, counts) in by_service(report) {
+        rows.push([service, count(counts.0), count(counts.1), count(counts.2)]);
+    }
+    text.push_str(&aligned(&rows));
+
+    let _ = write!(
+        text,
+        "\n{} ({}) in {:.1} s, sync {}\n",
+        report.file.display(),
+        indicatif::HumanBytes(report.bytes),
+        report.elapsed.as_secs_f64(),
+        report.sync_id
+    );
+    if report.incomplete.is_empty() {
+        text.push_str("Nothing is missing.\n");
+    } else {
+        let _ = writeln!(text, "Incomplete, {} parts could not be read:", report.incomplete.len());
+        for incomplete in &report.incomplete {
+            let _ = writeln!(text, "  {}: {}", incomplete.scope, incomplete.reason);
+        }
+    }
+    text
+}
+
+/// Calls, throttled replies and errors of each service.
+fn by_service(report: &Report) -> Vec<(String, (u64, u64, u64))> {
+    let mut services = std::collections::BTreeMap::<_, (u64, u64, u64)>::new();
+    for ((service, _), counts) in &report.calls.operations {
+        let sum = services.entry(*service).or_default();
+        *sum = (sum.0 + counts.calls, sum.1 + counts.throttled, sum.2 + counts.errors);
+    }
+    services.into_iter().map(|(service, sum)| (service.to_string(), sum)).collect()
+}
+
+fn count(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+/// Columns of equal width; the first reads from the left, numbers from the right.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    });
+    let mut text = String::new();
+    for row in rows {
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let _ = match column {
+                0 => write!(text, "{cell:<width$}"),
+                _ => write!(text, "  {cell:>width$}"),
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::aws::{Counts, Service, Stats};
+    use crate::sync::seal::Dropped;
+    use crate::sync::{Incomplete, TypeCounts};
+
+    fn report() -> Report {
+        let counts = |calls| Counts { calls, throttled: 1, errors: 0 };
+        let operations = [
+            ((Service::SsoAdmin, "ListAccountAssignments"), counts(1200)),
+            ((Service::SsoAdmin, "ListPermissionSets"), counts(2)),
+            ((Service::IdentityStore, "ListUsers"), counts(5)),
+        ];
+        Report {
+            sync_id: "2abc".to_owned(),
+            file: "sync.c1z".into(),
+            bytes: 2048,
+            sha256: [0; 32],
+            types: BTreeMap::from([
+                ("account".to_owned(), TypeCounts { resources: 50, entitlements: 1000, grants: 20_145 }),
+                ("sso_user".to_owned(), TypeCounts { resources: 500, entitlements: 0, grants: 0 }),
+            ]),
+            expanded: 19_000,
+            dropped: Dropped::default(),
+            calls: Stats { operations: BTreeMap::from(operations), in_flight: 0 },
+            incomplete: Vec::new(),
+            elapsed: Duration::from_millis(2340),
+        }
+    }
+
+    #[test]
+    fn the_table_counts_rows_by_type_and_calls_by_service() {
+        let table = table(&report());
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines[0], "          resources  entitlements  grants");
+        assert_eq!(lines[1], "account          50         1,000  20,145");
+        assert_eq!(lines[3], "total           550         1,000  20,145");
+        let calls = lines.iter().find(|line| line.starts_with(&Service::SsoAdmin.to_string())).unwrap();
+        assert_eq!(calls.split_whitespace().skip(1).collect::<Vec<_>>(), ["1,202", "2", "0"]);
+        assert!(table.contains("sync.c1z (2.00 KiB) in 2.3 s, sync 2abc"), "{table}");
+        assert!(table.ends_with("Nothing is missing.\n"), "{table}");
+    }
+
+    #[test]
+    fn what_is_incomplete_is_told_with_its_reason() {
+        let missing =
+            Incomplete { scope: "organizational units".to_owned(), reason: "access denied".to_owned() };
+        let table = table(&Report { incomplete: vec![missing], ..report() });
+        assert!(
+            table
+                .ends_with("Incomplete, 1 parts could not be read:\n  organizational units: access denied\n")
+        );
+    }
+}

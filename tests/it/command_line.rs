@@ -1,0 +1,223 @@
+//! The binary as an operator meets it: arguments, exit codes, streams, files, signals.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use batond::baton::id::{Directory, entitlement_id};
+use serde_json::Value;
+use testbed::aws::{Effect, Fault, Fixture, Server};
+
+const CANARY: &str = "canary-0123456789012345678901234567";
+
+/// The binary with nothing of this environment, in a directory of its own.
+fn batond(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_batond"));
+    command.args(arguments).env_clear().current_dir(directory).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    batond(directory.path(), arguments).envs(variables.iter().copied()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// An AWS to sync from, and a directory to sync into.
+struct Organization {
+    server: Server,
+    directory: tempfile::TempDir,
+}
+
+impl Organization {
+    async fn example() -> Self {
+        let server = Server::start(Fixture::example().unwrap()).await.unwrap();
+        Self { server, directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn batond(&self, arguments: &[&str]) -> Command {
+        let keys = self.server.credentials();
+        let mut command = batond(self.directory.path(), arguments);
+        command
+            .env("AWS_ENDPOINT_URL", self.server.url())
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", keys.access_key_id)
+            .env("AWS_SECRET_ACCESS_KEY", keys.secret_access_key)
+            .env("BATON_EXTERNAL_ID", "CANARY-SECRET-0b5c7d-external-id-of-the-customer")
+            .env("BATON_ROLE_ARN", self.server.connector_role_arn().unwrap())
+            .env("BATON_AWS_QUOTAS", "off")
+            .env("BATON_GLOBAL_AWS_ORGS_ENABLED", "true")
+            .env("BATON_GLOBAL_AWS_SSO_ENABLED", "true");
+        command
+    }
+
+    /// Runs to the end without holding up the server, which lives in this process.
+    async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.batond(arguments);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    /// What is in the directory.
+    fn left(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.directory.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+}
+
+fn log(output: &Output) -> Vec<Value> {
+    text(&output.stderr)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect()
+}
+
+#[test]
+fn version_and_help_need_no_settings() {
+    let version = run(&["--version"], &[]);
+    assert_eq!((version.status.code(), text(&version.stdout).starts_with("batond ")), (Some(0), true));
+    let help = run(&["--help"], &[("BATON_CLIENT_ID", CANARY)]);
+    assert_eq!((help.status.code(), help.stderr.len()), (Some(0), 0));
+    assert!(text(&help.stdout).contains("($BATON_CLIENT_ID)"));
+}
+
+#[test]
+fn config_and_capabilities_print_json_without_settings() {
+    for (command, key) in [("config", "fields"), ("capabilities", "resourceTypeCapabilities")] {
+        let output = run(&[command], &[("BATON_ROLE_ARN", "not an ARN")]);
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(output.status.success() && value[key].is_array() && !output.stdout.ends_with(b"\n"));
+    }
+}
+
+#[test]
+fn wrong_arguments_and_settings_end_with_2_and_settings_not_built_with_12() {
+    let on = [("BATON_GLOBAL_AWS_ORGS_ENABLED", "true"), ("BATON_GLOBAL_AWS_SSO_ENABLED", "true")];
+    let with = |name, value| [on[0], on[1], (name, value)];
+    for (arguments, variables, code, told) in [
+        (&["--no-such-flag"][..], &on[..], 2, "--no-such-flag"),
+        (&["--workers=x"], &on, 2, "BATON_WORKERS (--workers): must be"),
+        (&[], &with("BATON_TASK_CONCURRENCY", "0"), 2, "BATON_TASK_CONCURRENCY: must be 1 to 100 tasks"),
+        (&[], &with("BATON_CONFIG_PATH", "x.json"), 2, "BATON_CONFIG_PATH: must end in .yaml or .yml"),
+        (&["--sync-secrets"], &on, 12, "BATON_SYNC_SECRETS (--sync-secrets): sync-secrets is not built yet"),
+        (&[], &with("BATON_DELETE_RESOURCE", "r"), 12, "delete-resource is not built yet"),
+        (&[], &[], 12, "IAM types are not built yet"),
+        (&[], &with("BATON_LOG_PATH", "/no/such/directory/x"), 2, "BATON_LOG_PATH: cannot open"),
+    ] {
+        let output = run(arguments, variables);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {variables:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_secret_never_reaches_a_stream() {
+    for variables in [
+        [("BATON_CLIENT_ID", "n@h/x"), ("BATON_CLIENT_SECRET", CANARY)],
+        [("BATON_EXTERNAL_ID", CANARY), ("BATON_WORKERS", "x")],
+        [("BATON_GLOBAL_SECRET_ACCESS_KEY", CANARY), ("BATON_SCIM_TOKEN", CANARY)],
+    ] {
+        let output = run(&["--client-secrt=canary-on-the-line"], &variables);
+        let more = run(&[], &variables);
+        for bytes in [output.stdout, output.stderr, more.stdout, more.stderr] {
+            assert!(!text(&bytes).contains("canary"), "{}", text(&bytes));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_one_shot_sync_leaves_the_file_and_json_lines() {
+    let organization = Organization::example().await;
+    let output = organization.run(&[]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(output.stdout.is_empty());
+    assert_eq!(organization.left(), ["sync.c1z"]);
+    let lines = log(&output);
+    let done = lines.iter().find(|line| line["msg"] == "sync complete").unwrap();
+    assert!(done["grants"].as_u64().unwrap() > 0 && done["incomplete"] == 0, "{done}");
+    for line in &lines {
+        assert!(["level", "ts", "caller", "msg"].iter().all(|key| !line[key].is_null()), "{line}");
+    }
+    assert!(!text(&output.stderr).contains(testbed::CANARY));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_sync_names_the_permission_and_leaves_no_file() {
+    let organization = Organization::example().await;
+    assert!(organization.server.deny("BatonConnector", &["identitystore:ListUsers"]));
+    let output = organization.run(&[]).await;
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("identitystore:ListUsers"), "{}", text(&output.stderr));
+    assert_eq!(organization.left(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_a_sync_without_a_partial_file() {
+    let organization = Organization::example().await;
+    organization.server.arm(Fault::new("identitystore:ListUsers", Effect::Delay(Duration::from_mins(1))));
+    for signal in ["-INT", "-TERM"] {
+        organization.server.reset_counters();
+        let mut child = organization.batond(&[]).stderr(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while organization.server.counters().calls("identitystore:ListGroups") == 0 {
+            assert!(Instant::now() < deadline, "the sync never began to read");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+        assert_eq!(status.code(), Some(1));
+        assert_eq!(organization.left(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_what_is_not_in_the_file_is_not_found() {
+    let organization = Organization::example().await;
+    assert!(organization.run(&[]).await.status.success());
+    let calls = organization.server.counters().calls("identitystore:CreateGroupMembership");
+    for arguments in [
+        &["--revoke-grant", "nobody"][..],
+        &["--grant-entitlement", "none", "--grant-principal", "x", "--grant-principal-type", "sso_user"],
+    ] {
+        let output = organization.run(arguments).await;
+        assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("is not in the file"), "{}", text(&output.stderr));
+    }
+    assert_eq!(organization.server.counters().calls("identitystore:CreateGroupMembership"), calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_from_the_file_changes_aws_once_and_a_revoke_undoes_it() {
+    let organization = Organization::example().await;
+    assert!(organization.run(&[]).await.status.success());
+    let server = &organization.server;
+    let directory = Directory { region: "us-east-1".to_owned(), store: server.identity_store_id() };
+    let (group_id, user_id) = (server.group_id("Empty group").unwrap(), server.user_id("bob").unwrap());
+    let entitlement = entitlement_id("sso_group", &directory.group(&group_id), "member");
+    let user = directory.user(&user_id);
+    let membership =
+        || server.memberships().into_iter().find(|member| member.group == group_id && member.user == user_id);
+    let grant = [
+        "--grant-entitlement",
+        &entitlement,
+        "--grant-principal",
+        &user,
+        "--grant-principal-type",
+        "sso_user",
+    ];
+    for already in [false, true] {
+        let output = organization.run(&grant).await;
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let line = log(&output).into_iter().find(|line| line["msg"] == "granted").unwrap();
+        assert_eq!(line["already"], already, "{line}");
+    }
+    let granted = membership().unwrap();
+    assert!(organization.run(&[]).await.status.success());
+    let output = organization.run(&["--revoke-grant", &granted.id]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(log(&output).iter().any(|line| line["logger"] == "audit"), "{}", text(&output.stderr));
+    assert_eq!(membership(), None);
+}
