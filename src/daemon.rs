@@ -21,13 +21,13 @@ mod work_dir;
 pub use signal::Signals;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use crate::config::{ControlPlaneSettings, Settings};
 use crate::control_plane::{Client, Network, NetworkError, SetupError, chain};
 use crate::tasks::{Context, Engine};
+use crate::telemetry;
 use health::Health;
 use poller::Poller;
 use runner::Runner;
@@ -68,7 +68,7 @@ pub async fn run(settings: Settings, signals: Signals) -> Ended {
 
 /// Runs until asked to stop, with `network` between it and the control plane.
 pub async fn run_on(settings: Settings, network: &Network, mut signals: Signals) -> Ended {
-    summarise(&settings);
+    telemetry::summarize(&settings);
     let supervisor = Supervisor::default();
     let _to_the_end = supervisor.until_dropped();
     let health = Health::default();
@@ -204,26 +204,4 @@ fn refuse(refusal: &Refusal) -> Ended {
         Refusal::Start(error) => u8::try_from(i32::from(error.code())).unwrap_or(2),
         _ => 2,
     })
-}
-
-/// What the process is about to do, without secrets: the settings redact themselves, and only these are named.
-fn summarise(settings: &Settings) {
-    let control_plane = settings.control_plane.as_ref();
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        host_id = settings.host_id,
-        client_id = control_plane.map(|it| it.client_id.as_str()),
-        control_plane = control_plane.map(|it| it.authority().to_string()),
-        role_arn = settings.aws.role.as_ref().map(ToString::to_string),
-        organizations = settings.aws.organizations,
-        identity_center = settings.aws.identity_center,
-        provisioning = settings.provisioning,
-        sync_resource_types = ?settings.sync.types,
-        sync_interval = settings.sync.interval.as_ref().map(Duration::as_secs_f64),
-        sync_max_age = settings.sync.max_age.as_secs_f64(),
-        skip_full_sync = settings.sync.skip_full_sync,
-        task_concurrency = settings.daemon.task_concurrency,
-        shutdown_grace = settings.daemon.shutdown_grace.as_secs_f64(),
-        "starting"
-    );
 }

@@ -73,6 +73,7 @@ impl Poller {
         let wait = match self.question(queue).await {
             Ok((tasks, next_poll)) => {
                 queue.errors = 0;
+                tracing::debug!(tasks = tasks.len(), next_poll = next_poll.as_secs_f64(), "asked for tasks");
                 let accepted = self.accept(queue, tasks);
                 if accepted { next_poll } else { next_poll.max(FLOOR) }
             }

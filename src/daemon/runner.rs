@@ -58,9 +58,9 @@ impl Runner {
             None
         };
         let outcome = self.execute(task, kind, &stop).await;
-        if let Some(finish) = self.settle(&task_id, outcome, &stop).await {
-            log(&finish, began);
-            self.report(&task_id, finish).await;
+        if let Some(settled) = self.settle(&task_id, outcome, &stop).await {
+            log(&settled, began);
+            self.report(&task_id, settled.unwrap_or_else(failed)).await;
         }
         // Until here: the task stays leased while its file is uploaded and its outcome reported.
         drop(lease);
@@ -83,21 +83,22 @@ impl Runner {
         }
     }
 
-    /// Does what is left between the outcome and its report, and gives the report; `None` if there is none.
-    async fn settle(&self, task_id: &str, outcome: Outcome, stop: &Stop) -> Option<Finish> {
+    /// Does what is left between the outcome and its report, and gives what is to be reported; `None` if nothing is.
+    async fn settle(&self, task_id: &str, outcome: Outcome, stop: &Stop) -> Option<Result<Finish, Failure>> {
         match outcome {
             Outcome::Done { response, annotations } => {
-                Some(Finish::Success { response: Some(response), annotations })
+                Some(Ok(Finish::Success { response: Some(response), annotations }))
             }
             // The work tells that it was cancelled; why is known here alone.
             Outcome::Failed(failure) if stop.token().is_cancelled() && failure.code() == Code::Cancelled => {
-                Some(failed(stop.failure()))
+                Some(Err(stop.failure()))
             }
-            Outcome::Failed(failure) => Some(failed(failure)),
-            Outcome::Synced(file) => Some(match self.upload(task_id, &file, stop).await {
-                Ok(()) => Finish::Success { response: None, annotations: Vec::new() },
-                Err(failure) => failed(failure),
-            }),
+            Outcome::Failed(failure) => Some(Err(failure)),
+            Outcome::Synced(file) => Some(
+                self.upload(task_id, &file, stop)
+                    .await
+                    .map(|()| Finish::Success { response: None, annotations: Vec::new() }),
+            ),
             Outcome::Announce(metadata) => {
                 let hello = self.client.hello(task_id, *metadata);
                 match stop.token().run_until_cancelled(hello).await {
@@ -150,15 +151,22 @@ fn failed(failure: Failure) -> Finish {
     Finish::Failure { status, non_retryable, annotations }
 }
 
-fn log(finish: &Finish, began: Instant) {
+fn log(outcome: &Result<Finish, Failure>, began: Instant) {
     let duration = began.elapsed().as_secs_f64();
-    match finish {
-        Finish::Success { .. } => tracing::info!(duration, "task ends: done"),
-        Finish::Failure { status, non_retryable, .. } => tracing::error!(
+    match outcome {
+        Ok(_) => tracing::info!(duration, "task ends: done"),
+        Err(failure) if failure.passes_with_time() => tracing::warn!(
             duration,
-            error = status.message,
-            code = ?Code::from_i32(status.code),
-            non_retryable,
+            error = failure.status.message,
+            code = ?failure.code(),
+            non_retryable = failure.non_retryable,
+            "task ends: not done this time"
+        ),
+        Err(failure) => tracing::error!(
+            duration,
+            error = failure.status.message,
+            code = ?failure.code(),
+            non_retryable = failure.non_retryable,
             "task ends: failed"
         ),
     }

@@ -66,6 +66,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is trouble of the moment, which nobody needs to look at.
+    pub fn passes_with_time(&self) -> bool {
+        passes_with_time(self.code())
+    }
+
     /// The code of the status.
     pub fn code(&self) -> Code {
         Code::from_i32(self.status.code)

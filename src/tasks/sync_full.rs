@@ -104,7 +104,7 @@ fn note_engine(wanted: &str) {
     static SAID: Once = Once::new();
     if !matches!(wanted, "" | "sqlite") {
         SAID.call_once(|| {
-            tracing::info!(storage_engine = wanted, "syncs are written with the engine sqlite")
+            tracing::info!(storage_engine = wanted, "syncs are written with the engine sqlite");
         });
     }
 }

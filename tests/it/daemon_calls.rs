@@ -11,7 +11,7 @@ use testbed::control_plane::{Fault, Options, Rpc, Server, task};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) async fn server() -> Server {
-    Server::start(Options { patience: Duration::from_secs(60), ..Options::default() }).await.unwrap()
+    Server::start(Options { patience: Duration::from_mins(1), ..Options::default() }).await.unwrap()
 }
 
 pub(crate) fn settings(server: &Server) -> ControlPlaneSettings {
