@@ -77,24 +77,23 @@ fn command() -> clap::Command {
             plain("capabilities", "Print what this connector can do (JSON)"),
             plain("health-check", "Ask a running daemon how it is; silent and 0 if well")
                 .help_template(
-                    "{about}\n\n{usage-heading} {usage}\n\n{options}\n\
-                    The address is that of --health-check-bind-address and --health-check-port.",
+                    "{about}\n\n{usage-heading} {usage}\n\n      --endpoint <NAME>    health (default), ready or live\n      \
+                     --timeout <SECONDS>  Longest time to wait for the answer, 5 by default\n\nThe address is that of \
+                     --health-check-bind-address and --health-check-port.",
                 )
                 .arg(
                     Arg::new("endpoint")
                         .long("endpoint")
                         .value_name("NAME")
                         .value_parser(["health", "ready", "live"])
-                        .default_value("health")
-                        .help("What to ask"),
+                        .default_value("health"),
                 )
                 .arg(
                     Arg::new("timeout")
                         .long("timeout")
                         .value_name("SECONDS")
                         .value_parser(clap::value_parser!(u64).range(1..=3600))
-                        .default_value("5")
-                        .help("Longest time to wait for the answer"),
+                        .default_value("5"),
                 ),
         ]);
     for section in SECTIONS {

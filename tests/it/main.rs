@@ -13,6 +13,7 @@ mod daemon_calls;
 mod daemon_tasks;
 mod dump;
 mod layering;
+mod readme;
 mod seal;
 mod support;
 mod sync;

@@ -1,6 +1,6 @@
 //! Settings of the control plane.
 
-use super::{Export, Kind, Mode, Support, duration, number, section, switch, text};
+use super::{Export, Mode, Support, duration, number, section, switch, text};
 
 section! { "Control plane";
     CLIENT_ID = text("client-id", "Client id of this connector; setting it makes the process a daemon")
@@ -35,8 +35,6 @@ section! { "Control plane";
         .support(Support::Accepted("this connector has no ticket system"));
     KEEP_PREVIOUS_SYNC_C1Z = switch("keep-previous-sync-c1z", "Keep the file of the previous sync")
         .support(Support::Accepted("nothing reads such a file"));
-    STORAGE_ENGINE = super::Field::new("storage-engine", Kind::Choice(&["sqlite", "pebble"]),
-        "Engine of the .c1z file; this build writes sqlite");
     USERNAME = text("username", "Named in the vendor's example manifests")
         .variable_only().hidden().support(Support::Accepted("no part of this connector reads it"));
     SCIM_ENABLED = text("scim-enabled", "Reading of user status over SCIM")

@@ -38,6 +38,8 @@ section! { "What to sync";
         "Import only principals that hold this entitlement").support(Support::NotYet);
     EXTERNAL_RESOURCE_TRAITS = list("external-resource-traits", "Import only principals with these traits")
         .support(Support::NotYet);
+    STORAGE_ENGINE = Field::new("storage-engine", Kind::Choice(&["sqlite", "pebble"]),
+        "Engine of the .c1z file; this build writes sqlite");
     PARALLEL_SYNC = switch("parallel-sync", "Old spelling of --workers=-1")
         .support(Support::Accepted("syncs are concurrent already"));
 }

@@ -71,7 +71,7 @@ pub(super) fn operation(reader: &mut Reader, serves: bool) -> Operation {
 }
 
 fn storage_engine(reader: &mut Reader) {
-    let field = &control_plane::STORAGE_ENGINE;
+    let field = &fields::STORAGE_ENGINE;
     if reader.choice(field) == Some("pebble") {
         reader
             .unbuilt(field, "storage-engine pebble is not built in this version of batond; it writes sqlite");
