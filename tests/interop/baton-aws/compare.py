@@ -120,15 +120,14 @@ def _messages(value: Any) -> Iterator[Row]:
             yield from _messages(inner)
 
 
-def _without_permissions(message: Row) -> None:
-    annotations = message.get("annotations", [])
-    kept = [each for each in annotations if each.get("@type") != f"{ANNOTATION}CapabilityPermissions"]
-    if len(kept) != len(annotations):
-        message["annotations"] = kept
+def _without_the_filter_s_mark(message: Row) -> None:
+    if message.get("id") == "permission_set":
+        mark = f"{ANNOTATION}SkipEntitlementsAndGrants"
+        message["annotations"] = [each for each in message["annotations"] if each.get("@type") != mark]
 
 
 def _without_trait_status_of_disabled(message: Row) -> None:
-    if message.get("status", {}).get("status") != "RESOURCE_STATUS_DISABLED":
+    if message.get("status") != {"status": "RESOURCE_STATUS_DISABLED"}:
         return
     for annotation in message.get("annotations", []):
         if annotation.get("@type") == f"{ANNOTATION}UserTrait":
@@ -149,7 +148,7 @@ def _with_each_address_once(message: Row) -> None:
 
 
 DEVIATIONS = (
-    Deviation("parents of accounts are listed per parent: other permissions are declared", _without_permissions),
+    Deviation("the type permission_set says nothing of a filter that lacks iam_policy", _without_the_filter_s_mark),
     Deviation("a disabled user is disabled in the trait too", _without_trait_status_of_disabled),
     Deviation("an e-mail address appears once per user, compared without case", _with_each_address_once),
 )
