@@ -1,5 +1,6 @@
 """A sync and a grant against moto: an AWS that nobody of this project wrote."""
 
+import logging
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,12 +21,14 @@ REGION = "us-east-1"
 
 def main() -> None:
     """Print one line per thing that held, or the first that did not and exit code 1."""
+    # a line per request otherwise
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     _, port = moto.get_host_and_port()
-    clients = Clients(f"http://127.0.0.1:{port}", REGION)
+    proxy = RepairingProxy(port, Clients(f"http://127.0.0.1:{port}", REGION))
+    clients = Clients(proxy.endpoint, REGION)
     organization = populate(clients)
-    proxy = RepairingProxy(port, clients)
     try:
         with tempfile.TemporaryDirectory(prefix="batond-moto-") as directory:
             for line in _sync_and_grant(clients, organization, proxy, Path(directory)):
@@ -43,6 +46,7 @@ def _sync_and_grant(
     file = directory / "sync.c1z"
     environment = batond.settings(proxy.endpoint, REGION)
 
+    proxy.calls.clear()
     batond.once(environment, "--file", file)
     yield f"sync: {sum(proxy.calls.values())} calls"
     yield from judge(file, organization.expected())

@@ -72,7 +72,10 @@ def _directory(clients: Clients, organization: Organization) -> None:
 
 def _permissions(clients: Clients, organization: Organization, instance: str) -> None:
     for name in ("Administrator", "ReadOnly", "Unused"):
-        made = clients.sso_admin.create_permission_set(InstanceArn=instance, Name=name, Description=f"{name} access")
+        # moto's own default for the duration is a number, where AWS has a text
+        made = clients.sso_admin.create_permission_set(
+            InstanceArn=instance, Name=name, Description=f"{name} access", SessionDuration="PT1H"
+        )
         organization.permission_sets.append(made["PermissionSet"]["PermissionSetArn"])
     administrator, read_only, _ = organization.permission_sets
     engineers, auditors, _ = organization.groups

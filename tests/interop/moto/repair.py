@@ -4,10 +4,13 @@ Only what the connector meets is repaired:
 
 - ListPermissionSetsProvisionedToAccount ignores the account, and ListAccountsForProvisionedPermissionSet knows the
   management account alone; AWS calls a permission set provisioned to an account as soon as it is assigned there;
-- ListAccountAssignmentsForPrincipal leaves out what a user has through groups.
+- ListAccountAssignmentsForPrincipal leaves out what a user has through groups;
+- the ARN of a permission set begins with that of its instance.
 """
 
 import json
+import re
+import sys
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -24,7 +27,7 @@ class RepairingProxy:
         handler = type(
             "Handler", (_Handler,), {"moto_port": moto_port, "repairs": _Repairs(clients), "calls": self.calls}
         )
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         Thread(target=self._server.serve_forever, daemon=True).start()
@@ -92,6 +95,13 @@ class _Repairs:
         return [account["Id"] for page in pages for account in page["Accounts"]]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that leaves before its answer is no news; everything else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     moto_port: int
@@ -99,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
     calls: dict[str, int]
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = _arns_as_in_moto(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         operation = self.headers.get("X-Amz-Target", "")
         self.calls[operation] = self.calls.get(operation, 0) + 1
         repaired = self.repairs.answer(operation, json.loads(body or b"{}")) if operation else None
@@ -108,7 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         upstream = HTTPConnection("127.0.0.1", self.moto_port, timeout=30)
         try:
-            upstream.request("POST", self.path, body, dict(self.headers))
+            kept = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+            upstream.request("POST", self.path, body, kept)
             answer = upstream.getresponse()
             kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
             self._reply(answer.status, kept, answer.read())
@@ -116,6 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             upstream.close()
 
     def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        body = _arns_as_in_aws(body)
         self.send_response_only(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -125,6 +137,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing: the checks report."""
+
+
+def _arns_as_in_aws(body: bytes) -> bytes:
+    return re.sub(rb":sso:::instance/(ssoins-\w+/ps-)", rb":sso:::permissionSet/\1", body)
+
+
+def _arns_as_in_moto(body: bytes) -> bytes:
+    return re.sub(rb":sso:::permissionSet/(ssoins-\w+/ps-)", rb":sso:::instance/\1", body)
 
 
 _HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "keep-alive"}
