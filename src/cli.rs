@@ -18,12 +18,16 @@ pub use exit::{EXIT_CODES, Exit};
 
 use std::ffi::OsString;
 use std::io;
+use std::time::Duration;
 
 use arguments::{Arguments, Command};
 use display::Display;
 
 use crate::config::{Flags, Note, Operation, Settings};
 use crate::{daemon, telemetry};
+
+/// How long threads that block may go on once everything else has ended.
+const LAST_BREATH: Duration = Duration::from_secs(1);
 
 /// Runs the program with these arguments, the first of which is its name, to its end.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -63,6 +67,8 @@ fn operate(flags: Flags) -> Exit {
     let ended = runtime.block_on(async {
         if is_daemon { Box::pin(serve(settings)).await } else { one_shot::run(&settings, &display).await }
     });
+    // A thread that waits for name resolution, say, must not hold up the end.
+    runtime.shutdown_timeout(LAST_BREATH);
     match ended {
         Ok(exit) => exit,
         Err(error) => failure::tell(&error),

@@ -10,6 +10,7 @@
 mod aws;
 mod command_line;
 mod daemon_calls;
+mod daemon_process;
 mod daemon_tasks;
 mod dump;
 mod layering;

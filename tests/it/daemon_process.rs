@@ -1,0 +1,90 @@
+//! The binary as a pod runs it: environment in, JSON lines and an exit code out, SIGTERM in between.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use testbed::aws::{Fixture, Server as Aws};
+use testbed::control_plane::{Fault, Rpc, Server, task};
+
+use crate::daemon_calls::server;
+
+/// The binary with nothing of this environment but what reaches both halves of the testbed.
+fn batond(aws: &Aws, plane: &Server, directory: &Path) -> Command {
+    let keys = aws.credentials();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_batond"));
+    command
+        .env_clear()
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env("TMPDIR", directory)
+        .env("SSL_CERT_FILE", plane.ca_pem_path())
+        .env("BATON_CLIENT_ID", plane.client_id())
+        .env("BATON_CLIENT_SECRET", plane.client_secret())
+        .env("BATON_HOST_ID", "pod-0")
+        .env("BATON_GLOBAL_REGION", "us-east-1")
+        .env("BATON_GLOBAL_ACCESS_KEY_ID", keys.access_key_id)
+        .env("BATON_GLOBAL_SECRET_ACCESS_KEY", keys.secret_access_key)
+        .env("BATON_GLOBAL_AWS_ORGS_ENABLED", "true")
+        .env("BATON_GLOBAL_AWS_SSO_ENABLED", "true")
+        .env("BATON_AWS_QUOTAS", "off")
+        .env("BATON_LOG_LEVEL", "debug")
+        .env("AWS_ENDPOINT_URL", aws.url());
+    command
+}
+
+fn terminate(child: &Child) {
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Waits for the end without holding up the servers, which live in this process.
+async fn end(child: Child) -> Output {
+    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap()
+}
+
+fn assert_lines_without_secrets(output: &Output, plane: &Server, aws: &Aws) -> Vec<Value> {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    let mut secrets = plane.secrets();
+    secrets.push(aws.credentials().secret_access_key);
+    for secret in secrets {
+        assert!(!text.contains(&secret), "a secret is in the log");
+    }
+    assert!(output.stdout.is_empty());
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+}
+
+#[tokio::test]
+async fn a_pod_serves_and_ends_with_0_on_sigterm() {
+    let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
+    let directory = tempfile::tempdir().unwrap();
+    let child = batond(&aws, &plane, directory.path()).spawn().unwrap();
+    let sync = plane.push(task::sync_full());
+    let finish = plane.finished(&sync).await.unwrap();
+    assert!(finish.success, "{finish:?}");
+    let began = Instant::now();
+    terminate(&child);
+    let output = end(child).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let lines = assert_lines_without_secrets(&output, &plane, &aws);
+    assert_eq!(output.status.code(), Some(0), "{lines:#?}");
+    assert!(lines.iter().any(|line| line["task_id"] == *sync), "{lines:#?}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert!(plane.violations().is_empty(), "{:#?}", plane.violations());
+}
+
+#[tokio::test]
+async fn a_pod_whose_identity_is_refused_ends_with_16_and_says_what_to_check() {
+    let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
+    let directory = tempfile::tempdir().unwrap();
+    plane.fault(Rpc::Token, &Fault::Http(401), 9);
+    let output = end(batond(&aws, &plane, directory.path()).spawn().unwrap()).await;
+    let lines = assert_lines_without_secrets(&output, &plane, &aws);
+    assert_eq!(output.status.code(), Some(16), "{lines:#?}");
+    let last = lines.last().unwrap();
+    assert_eq!(last["level"], "error");
+    assert!(last["error"].as_str().unwrap().contains("BATON_CLIENT_SECRET"), "{last:#?}");
+}
