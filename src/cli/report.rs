@@ -154,7 +154,8 @@ mod tests {
         assert_eq!(lines[0], "          resources  entitlements  grants");
         assert_eq!(lines[1], "account          50         1,000  20,145");
         assert_eq!(lines[3], "total           550         1,000  20,145");
-        let calls = lines.iter().find(|line| line.starts_with(&Service::SsoAdmin.to_string())).unwrap();
+        let service = format!("{} ", Service::SsoAdmin);
+        let calls = lines.iter().find(|line| line.starts_with(&service)).unwrap();
         assert_eq!(calls.split_whitespace().skip(1).collect::<Vec<_>>(), ["1,202", "2", "0"]);
         assert!(table.contains("sync.c1z (2.00 KiB) in 2.3 s, sync 2abc"), "{table}");
         assert!(table.ends_with("Nothing is missing.\n"), "{table}");
