@@ -430,20 +430,21 @@ async fn a_sync_made_ahead_answers_until_access_changes() {
     world.settings.sync.max_age = Duration::from_hours(1);
     let daemon = world.start();
     world.aws_answered("identitystore:ListUsers").await;
-    // The first task may still come too early; the one after it cannot.
-    let first = world.plane.push(task::sync_full());
-    assert!(world.plane.finished(&first).await.unwrap().success);
-    let before = world.aws.counters().calls("identitystore:ListUsers");
-    let second = world.plane.push(task::sync_full());
-    assert!(world.plane.finished(&second).await.unwrap().success);
-    assert_eq!(world.aws.counters().calls("identitystore:ListUsers"), before);
-    assert_eq!(world.plane.uploads(&second).len(), 1);
+    let read = || world.aws.counters().calls("identitystore:ListUsers");
+    let sync = async || {
+        let before = read();
+        let sync = world.plane.push(task::sync_full());
+        assert!(world.plane.finished(&sync).await.unwrap().success);
+        assert_eq!(world.plane.uploads(&sync).len(), 1);
+        read() - before
+    };
+    // The first tasks may come before the sync is ready.
+    let ready = async { while sync().await != 0 {} };
+    timeout(PATIENCE, ready).await.unwrap();
 
     let (entitlement, principal) = world.membership(GROUP, USER);
     let grant = world.plane.push(task::grant(entitlement, principal));
     assert!(world.plane.finished(&grant).await.unwrap().success);
-    let third = world.plane.push(task::sync_full());
-    assert!(world.plane.finished(&third).await.unwrap().success);
-    assert_eq!(world.aws.counters().calls("identitystore:ListUsers"), before + 1);
+    assert_eq!(sync().await, 1, "a sync from before the grant was an answer after it");
     assert_eq!(daemon.stop().await, Ended::Cleanly);
 }
