@@ -115,7 +115,7 @@ impl Lane {
                 biased;
                 () = self.cancel.cancelled() => {
                     let under_way = under_way.load(Ordering::Relaxed);
-                    return Err(self.cancelled(operation, course.attempts, under_way));
+                    return Err(self.cancelled(&course, under_way));
                 }
                 sent = sending => sent,
             };
@@ -127,11 +127,13 @@ impl Lane {
                 Next::Wait(pause) => tokio::select! {
                     biased;
                     () = self.cancel.cancelled() => {
-                        return Err(self.cancelled(operation, course.attempts, false));
+                        return Err(self.cancelled(&course, false));
                     }
                     () = tokio::time::sleep(pause) => {}
                 },
                 Next::GiveUp => {
+                    // A later refusal does not undo what an earlier, unanswered attempt did.
+                    let failure = Failure { may_have_happened: course.may_have_happened, ..failure };
                     return Err(CallError::new(operation, self.account.clone(), failure, course.attempts));
                 }
             }
@@ -193,9 +195,10 @@ impl Lane {
         }
     }
 
-    fn cancelled(&self, operation: Operation, answered: u32, under_way: bool) -> CallError {
-        let failure = classify::cancelled(under_way);
-        CallError::new(operation, self.account.clone(), failure, answered + u32::from(under_way))
+    fn cancelled(&self, course: &Course, under_way: bool) -> CallError {
+        let failure = classify::cancelled(under_way || course.may_have_happened);
+        let attempts = course.attempts + u32::from(under_way);
+        CallError::new(course.operation, self.account.clone(), failure, attempts)
     }
 }
 
@@ -216,6 +219,7 @@ struct Course {
     transient: u32,
     throttled: u32,
     renewed: bool,
+    may_have_happened: bool,
     throttle_budget: Duration,
     first_throttled: Option<Instant>,
 }
@@ -233,6 +237,7 @@ impl Course {
             transient: 0,
             throttled: 0,
             renewed: false,
+            may_have_happened: false,
             throttle_budget,
             first_throttled: None,
         }
@@ -240,6 +245,7 @@ impl Course {
 
     fn after(&mut self, failure: &Failure, now: Instant) -> Next {
         self.attempts += 1;
+        self.may_have_happened |= failure.may_have_happened;
         if failure.may_have_happened && self.operation.repeat == Repeat::IfNotCarriedOut {
             return Next::GiveUp;
         }

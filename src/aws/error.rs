@@ -171,7 +171,8 @@ impl CallError {
         self.class().is_retryable()
     }
 
-    /// Whether AWS may have carried the request out although the call failed: its answer was lost or is unusable.
+    /// Whether AWS may have carried the request out although the call failed: the answer to one of its attempts was
+    /// lost or is unusable.
     pub fn may_have_happened(&self) -> bool {
         self.0.failure.may_have_happened
     }

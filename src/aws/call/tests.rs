@@ -177,6 +177,16 @@ async fn expired_credentials_are_fetched_anew_once() {
     assert!(matches!(error.class(), Class::Credentials(_)) && error.is_retryable(), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_refusal_does_not_undo_an_earlier_attempt_that_had_no_answer() {
+    let cancel = CancellationToken::new();
+    let denied = || Err(answered(400, "AccessDeniedException", "{}"));
+    let late = send(&lane(&cancel), READ, vec![Err(reset()), denied()]).await.unwrap_err();
+    assert!(matches!(late.class(), Class::Denied) && late.may_have_happened() && late.attempts() == 2);
+    let at_once = send(&lane(&cancel), READ, vec![denied()]).await.unwrap_err();
+    assert!(!at_once.may_have_happened());
+}
+
 #[tokio::test]
 async fn cancellation_ends_a_call_at_once() {
     let cancel = CancellationToken::new();
