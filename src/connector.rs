@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::identity_store::ExternalId;
-use crate::aws::{AccessError, Aws, CallError};
+use crate::aws::{AccessError, Aws, CallError, Class};
 use crate::baton::id::{Directory, IdError};
 use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
@@ -164,7 +164,7 @@ pub enum ProvisionError {
     Unsupported(String),
     /// A call to AWS failed.
     #[error(transparent)]
-    Call(#[from] CallError),
+    Call(CallError),
     /// AWS tried and gave a reason.
     #[error("AWS reports that the account assignment failed: {reason}")]
     Failed {
@@ -192,6 +192,13 @@ impl ProvisionError {
     }
 }
 
+/// A call that the task's own cancellation ended is the end of the task, not an error of AWS.
+impl From<CallError> for ProvisionError {
+    fn from(error: CallError) -> Self {
+        if matches!(error.class(), Class::Cancelled) { Self::Cancelled } else { Self::Call(error) }
+    }
+}
+
 impl From<IdError> for ProvisionError {
     fn from(error: IdError) -> Self {
         Self::Invalid(error.to_string())
@@ -203,7 +210,8 @@ fn marker<M: Name>(annotation: &M) -> Any {
 }
 
 fn resource_of(entitlement: &Entitlement) -> Result<&Resource, ProvisionError> {
-    entitlement.resource.as_ref().ok_or_else(|| ProvisionError::invalid("the entitlement names no resource"))
+    let resource = entitlement.resource.as_ref().filter(|resource| !resource.type_id().is_empty());
+    resource.ok_or_else(|| ProvisionError::invalid("the entitlement names no resource"))
 }
 
 fn principal_of(grant: &Grant) -> Result<(&Entitlement, &Resource), ProvisionError> {

@@ -167,7 +167,7 @@ pub(super) async fn assign(
 ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
     let target = Target::parse(entitlement, principal)?;
     let change = target.change(connector, provision, Direction::Create);
-    let audit = Audit::begin(provision, target.write("sso:CreateAccountAssignment"));
+    let mut audit = Audit::begin(provision, target.write("sso:CreateAccountAssignment"));
     let grant = grant(entitlement, &target.principal);
     match change.exists().await {
         Ok(false) => {}
@@ -177,10 +177,14 @@ pub(super) async fn assign(
         }
         Err(error) => return Err(audit.failed(error).into()),
     }
-    match change.settle().await {
-        Ok(request_id) => {
+    match change.carry_out(&mut audit).await {
+        Ok(End::Changed(request_id)) => {
             audit.changed(request_id.as_deref());
             Ok(granted(vec![grant], vec![], request_id))
+        }
+        Ok(End::AlreadySo) => {
+            audit.unchanged(None);
+            Ok(granted(vec![grant], vec![any::pack(&GrantAlreadyExists {})], None))
         }
         Err(error) => Err(audit.failed(error)),
     }
@@ -197,7 +201,7 @@ pub(super) async fn unassign(
     let (entitlement, principal) = principal_of(grant)?;
     let target = Target::parse(entitlement, principal)?;
     let change = target.change(connector, provision, Direction::Delete);
-    let audit = Audit::begin(provision, target.write("sso:DeleteAccountAssignment"));
+    let mut audit = Audit::begin(provision, target.write("sso:DeleteAccountAssignment"));
     let already = || revoked(vec![any::pack(&GrantAlreadyRevoked {})], None);
     match change.exists().await {
         Ok(true) => {}
@@ -207,10 +211,14 @@ pub(super) async fn unassign(
         }
         Err(error) => return Err(audit.failed(error).into()),
     }
-    match change.settle().await {
-        Ok(request_id) => {
+    match change.carry_out(&mut audit).await {
+        Ok(End::Changed(request_id)) => {
             audit.changed(request_id.as_deref());
             Ok(revoked(vec![], request_id))
+        }
+        Ok(End::AlreadySo) => {
+            audit.unchanged(None);
+            Ok(already())
         }
         // AWS's texts do not tell a vanished assignment from a vanished principal: the assignment list does.
         Err(ProvisionError::Failed { reason, request_id }) => match change.exists().await {
@@ -238,6 +246,14 @@ enum Direction {
     Delete,
 }
 
+/// How a change ended well.
+enum End {
+    /// AWS carried it out; AWS's id of the request that asked for it.
+    Changed(Option<String>),
+    /// Another change had the same end.
+    AlreadySo,
+}
+
 impl Change<'_> {
     /// Whether the assignment exists, by AWS's own list.
     async fn exists(&self) -> Result<bool, CallError> {
@@ -253,10 +269,25 @@ impl Change<'_> {
         Ok(false)
     }
 
-    /// Submits the change and follows it to its end; gives AWS's id of the accepted request.
-    async fn settle(&self) -> Result<Option<String>, ProvisionError> {
-        let mut request = self.submit().await?;
+    /// Whether AWS's list shows the state that the change leads to.
+    async fn is_so(&self) -> Result<bool, CallError> {
+        Ok(self.exists().await? == (self.direction == Direction::Create))
+    }
+
+    /// Submits the change and follows it to its end.
+    async fn carry_out(&self, audit: &mut Audit<'_>) -> Result<End, ProvisionError> {
+        let Some(mut request) = self.submit(audit).await? else { return Ok(End::AlreadySo) };
         let request_id = request.aws_request_id.take();
+        audit.accepted(request_id.as_deref());
+        self.settle(request, request_id).await.map(End::Changed)
+    }
+
+    /// Follows an accepted request to its end; gives AWS's id of it.
+    async fn settle(
+        &self,
+        mut request: AssignmentRequest,
+        request_id: Option<String>,
+    ) -> Result<Option<String>, ProvisionError> {
         let deadline = Instant::now() + SETTLE_LIMIT;
         let mut wait = FIRST_POLL;
         loop {
@@ -278,27 +309,29 @@ impl Change<'_> {
             wait = (wait * 3 / 2).min(SLOWEST_POLL);
             request = match self.status(&id).await {
                 Ok(next) => AssignmentRequest { request_id: Some(id), ..next },
-                // Without the permission to read the status, the list of assignments is the proof.
-                Err(error) if matches!(error.class(), Class::Denied) => {
-                    warn!(error = %error, "assignment status may not be read; watching the assignment list");
-                    return self.watch(deadline, request_id).await;
-                }
                 // The change goes on at AWS: trouble with looking at it is no reason to report a failure.
                 Err(error) if error.is_retryable() => {
                     debug!(error = %error, "assignment status not readable yet");
                     let status = AssignmentStatus::InProgress;
                     AssignmentRequest { request_id: Some(id), status, aws_request_id: None }
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) if matches!(error.class(), Class::Cancelled) => return Err(error.into()),
+                // Where the status cannot be read, most often for want of the permission, the list is the proof.
+                Err(error) => {
+                    warn!(error = %error, "assignment status cannot be read; watching the assignment list");
+                    return self.watch(deadline, request_id).await;
+                }
             };
         }
     }
 
-    /// Submits, and repeats while AWS reports a conflict: an earlier change of the account has not settled.
-    async fn submit(&self) -> Result<AssignmentRequest, ProvisionError> {
+    /// Submits, and repeats while AWS reports a conflict: an earlier change of the account has not settled. `None`
+    /// when that change, perhaps asked for by an earlier execution of this very task, led to the same state.
+    async fn submit(&self, audit: &mut Audit<'_>) -> Result<Option<AssignmentRequest>, ProvisionError> {
         let deadline = Instant::now() + CONFLICT_LIMIT;
         let mut wait = FIRST_CONFLICT_WAIT;
         loop {
+            audit.sending();
             let submitted = match self.direction {
                 Direction::Create => self.sso_admin.create_assignment(self.target).await,
                 Direction::Delete => self.sso_admin.delete_assignment(self.target).await,
@@ -308,12 +341,16 @@ impl Change<'_> {
                     if matches!(error.class(), Class::Conflict { .. })
                         && Instant::now() + wait < deadline =>
                 {
+                    audit.refused();
                     let account = self.target.account.as_str();
                     debug!(account.id = account, error = %error, "conflicting change on the account; retrying");
                     self.pause(wait).await?;
                     wait = (wait * 2).min(SLOWEST_CONFLICT_WAIT);
+                    if self.is_so().await? {
+                        return Ok(None);
+                    }
                 }
-                submitted => return Ok(submitted?),
+                submitted => return Ok(Some(submitted?)),
             }
         }
     }
@@ -330,10 +367,14 @@ impl Change<'_> {
         deadline: Instant,
         request_id: Option<String>,
     ) -> Result<Option<String>, ProvisionError> {
-        let wanted = self.direction == Direction::Create;
         while Instant::now() < deadline {
-            if self.exists().await? == wanted {
-                return Ok(request_id);
+            match self.is_so().await {
+                Ok(true) => return Ok(request_id),
+                Ok(false) => {}
+                Err(error) if error.is_retryable() => {
+                    debug!(error = %error, "assignment list not readable yet");
+                }
+                Err(error) => return Err(error.into()),
             }
             self.pause(SLOWEST_POLL).await?;
         }
@@ -357,11 +398,15 @@ impl WriteError for ProvisionError {
         }
     }
 
-    fn outcome(&self) -> &'static str {
+    fn may_have_happened(&self) -> bool {
         match self {
-            Self::Unconfirmed { .. } | Self::Cancelled => "unconfirmed",
-            Self::Call(error) => error.outcome(),
-            Self::Failed { .. } | Self::Invalid(_) | Self::Unsupported(_) => "failed",
+            Self::Unconfirmed { .. } | Self::Cancelled => true,
+            Self::Call(error) => error.may_have_happened(),
+            Self::Failed { .. } | Self::Invalid(_) | Self::Unsupported(_) => false,
         }
+    }
+
+    fn is_verdict(&self) -> bool {
+        matches!(self, Self::Failed { .. })
     }
 }

@@ -5,6 +5,15 @@ use tracing::info;
 use super::Provision;
 use crate::aws::CallError;
 
+/// AWS changed its state as asked.
+const CHANGED: &str = "changed";
+/// AWS was in the wanted state already.
+const UNCHANGED: &str = "unchanged";
+/// AWS did not change its state.
+const FAILED: &str = "failed";
+/// Nobody knows.
+const UNCONFIRMED: &str = "unconfirmed";
+
 /// What a write changes, in ids only.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Write<'a> {
@@ -20,38 +29,82 @@ pub(super) struct Write<'a> {
     pub principal: &'a str,
 }
 
-/// A write under way. It is logged once: by the call that names its end, or as `unconfirmed` when it is dropped
-/// before one was known (a cancelled task, a panic), since AWS may have carried it out.
+/// A write under way. It is logged once: by the call that names its end, or when it is dropped before one was known
+/// (a cancelled task, a panic). What is dropped after a request went out is `unconfirmed`, since AWS may have carried
+/// it out.
 pub(super) struct Audit<'a> {
     task: &'a str,
     write: Write<'a>,
-    open: bool,
+    stage: Stage,
+    request_id: Option<String>,
+}
+
+/// How far a write is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// No request that writes has gone out, or AWS refused each one.
+    Nothing,
+    /// A request went out; its answer is not known.
+    Sent,
+    /// AWS accepted the request and carries it out by itself.
+    Accepted,
+    /// The end is logged.
+    Logged,
 }
 
 impl<'a> Audit<'a> {
-    /// Opens the record; to be called right before the first request that may write.
+    /// Opens the record, before the reads that lead to the write.
     pub(super) fn begin(provision: &'a Provision, write: Write<'a>) -> Self {
-        Self { task: &provision.task_id, write, open: true }
+        Self { task: &provision.task_id, write, stage: Stage::Nothing, request_id: None }
+    }
+
+    /// The next request may write.
+    pub(super) fn sending(&mut self) {
+        self.stage = Stage::Sent;
+    }
+
+    /// AWS refused the request; nothing was written by it or by an earlier attempt of it.
+    pub(super) fn refused(&mut self) {
+        self.stage = Stage::Nothing;
+    }
+
+    /// AWS accepted the request, whose id stands for the write from now on.
+    pub(super) fn accepted(&mut self, request_id: Option<&str>) {
+        self.stage = Stage::Accepted;
+        self.request_id = request_id.map(str::to_owned);
     }
 
     /// AWS changed its state as asked.
     pub(super) fn changed(mut self, request_id: Option<&str>) {
-        self.line("changed", request_id);
+        self.line(CHANGED, request_id);
     }
 
     /// AWS was in the wanted state already.
     pub(super) fn unchanged(mut self, request_id: Option<&str>) {
-        self.line("unchanged", request_id);
+        self.line(UNCHANGED, request_id);
     }
 
-    /// AWS did not carry it out; hands the error on.
+    /// AWS answered that its state is as asked already. Where an earlier attempt had no answer, nobody knows which
+    /// of them found it so.
+    pub(super) fn already(mut self, answer: &CallError) {
+        let outcome = if answer.may_have_happened() { UNCONFIRMED } else { UNCHANGED };
+        self.line(outcome, answer.request_id());
+    }
+
+    /// AWS did not carry it out, or nobody knows whether it did; hands the error on.
     pub(super) fn failed<E: WriteError>(mut self, error: E) -> E {
-        self.line(error.outcome(), error.aws_request_id());
+        let unknown = match self.stage {
+            Stage::Nothing | Stage::Logged => false,
+            Stage::Sent => error.may_have_happened(),
+            Stage::Accepted => !error.is_verdict(),
+        };
+        self.line(if unknown { UNCONFIRMED } else { FAILED }, error.aws_request_id());
         error
     }
 
     fn line(&mut self, outcome: &'static str, request_id: Option<&str>) {
-        self.open = false;
+        self.stage = Stage::Logged;
+        let request_id = self.request_id.as_deref().or(request_id);
         let Write { operation, target_type, target, principal_type, principal } = self.write;
         info!(
             target: "audit",
@@ -70,8 +123,10 @@ impl<'a> Audit<'a> {
 
 impl Drop for Audit<'_> {
     fn drop(&mut self) {
-        if self.open {
-            self.line("unconfirmed", None);
+        match self.stage {
+            Stage::Nothing => self.line(FAILED, None),
+            Stage::Sent | Stage::Accepted => self.line(UNCONFIRMED, None),
+            Stage::Logged => {}
         }
     }
 }
@@ -80,8 +135,10 @@ impl Drop for Audit<'_> {
 pub(super) trait WriteError {
     /// The AWS request id, when AWS answered.
     fn aws_request_id(&self) -> Option<&str>;
-    /// `failed` when AWS refused, `unconfirmed` when nobody knows whether it wrote.
-    fn outcome(&self) -> &'static str;
+    /// Whether AWS may have written although there is an error.
+    fn may_have_happened(&self) -> bool;
+    /// Whether AWS itself says that it ended an accepted change without carrying it out.
+    fn is_verdict(&self) -> bool;
 }
 
 impl WriteError for CallError {
@@ -89,7 +146,11 @@ impl WriteError for CallError {
         self.request_id()
     }
 
-    fn outcome(&self) -> &'static str {
-        if self.may_have_happened() { "unconfirmed" } else { "failed" }
+    fn may_have_happened(&self) -> bool {
+        self.may_have_happened()
+    }
+
+    fn is_verdict(&self) -> bool {
+        false
     }
 }

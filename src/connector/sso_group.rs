@@ -1,13 +1,14 @@
 //! Identity Center groups: rows, membership, and its grant and revoke.
 
+use futures::TryStreamExt;
 use tracing::debug;
 
 use super::audit::{Audit, Write};
 use super::{
     Connector, Kind, Provision, ProvisionError, granted, marker, principal_of, resource_of, revoked,
 };
-use crate::aws::Class;
-use crate::aws::identity_store::{Group, Membership};
+use crate::aws::identity_store::{Group, IdentityStore, Membership};
+use crate::aws::{CallError, Class};
 use crate::baton::id::{self, Directory};
 use crate::baton::profile::Profile;
 use crate::baton::resource::{self, ResourceExt};
@@ -134,7 +135,8 @@ impl<'a> Target<'a> {
 
 /// Adds a user to a group. Already a member is success, with the protocol's annotation and the existing membership.
 ///
-/// Source: `identitystore:CreateGroupMembership`, `GetGroupMembershipId`. Cancel-safe: the write is idempotent at AWS.
+/// Source: `identitystore:CreateGroupMembership`, `GetGroupMembershipId`, `ListGroupMemberships`. Cancel-safe: the
+/// write is idempotent at AWS.
 pub(super) async fn add_member(
     connector: &Connector,
     entitlement: &Entitlement,
@@ -143,7 +145,8 @@ pub(super) async fn add_member(
 ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
     let target = Target::parse(entitlement, principal)?;
     let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
-    let audit = Audit::begin(provision, target.write("identitystore:CreateGroupMembership"));
+    let mut audit = Audit::begin(provision, target.write("identitystore:CreateGroupMembership"));
+    audit.sending();
     match store.create_membership(target.group_id, target.user_id).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
@@ -151,17 +154,23 @@ pub(super) async fn add_member(
             Ok(granted(vec![grant], vec![], written.request_id))
         }
         Err(error) if matches!(error.class(), Class::Conflict { .. }) => {
-            audit.unchanged(error.request_id());
+            if !error.may_have_happened() {
+                audit.refused();
+            }
             // A conflict is also the answer to a concurrent change: only the membership itself proves that it exists.
-            let grants = match store.membership_id(target.group_id, target.user_id).await {
+            let grants = match find_membership(&store, &target).await {
                 Ok(Some(membership)) => vec![membership_grant(target.group, target.user, Some(&membership))],
-                Ok(None) => return Err(error.into()),
-                Err(denied) if matches!(denied.class(), Class::Denied) => {
+                Ok(None) => return Err(audit.failed(error).into()),
+                Err(denied)
+                    if matches!(denied.class(), Class::Denied)
+                        && matches!(error.class(), Class::Conflict { passing: false }) =>
+                {
                     debug!(group.id = target.group_id, "membership exists; its id may not be read");
                     Vec::new()
                 }
-                Err(other) => return Err(other.into()),
+                Err(other) => return Err(audit.failed(other).into()),
             };
+            audit.already(&error);
             Ok(granted(
                 grants,
                 vec![any::pack(&GrantAlreadyExists {})],
@@ -175,7 +184,8 @@ pub(super) async fn add_member(
 /// Removes a user from a group. Not a member (any more) is success, with the protocol's annotation.
 ///
 /// The membership is looked up by group and user: the id of a grant may be stale, and must never remove another
-/// user's membership. Source: `identitystore:GetGroupMembershipId`, `DeleteGroupMembership`. Cancel-safe.
+/// user's membership. Source: `identitystore:GetGroupMembershipId`, `ListGroupMemberships`, `DeleteGroupMembership`.
+/// Cancel-safe.
 pub(super) async fn remove_member(
     connector: &Connector,
     grant: &Grant,
@@ -184,45 +194,50 @@ pub(super) async fn remove_member(
     let (entitlement, principal) = principal_of(grant)?;
     let target = Target::parse(entitlement, principal)?;
     let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
-    let audit = Audit::begin(provision, target.write("identitystore:DeleteGroupMembership"));
-    let membership = match store.membership_id(target.group_id, target.user_id).await {
+    let mut audit = Audit::begin(provision, target.write("identitystore:DeleteGroupMembership"));
+    let membership = match find_membership(&store, &target).await {
         Ok(None) => {
             audit.unchanged(None);
             return Ok(revoked(vec![any::pack(&GrantAlreadyRevoked {})], None));
         }
         Ok(Some(membership)) => membership,
-        Err(denied) if matches!(denied.class(), Class::Denied) && is_membership_id(&grant.id) => {
-            grant.id.clone()
-        }
         Err(error) => return Err(audit.failed(error).into()),
     };
+    audit.sending();
     match store.delete_membership(&membership).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             Ok(revoked(vec![], written.request_id))
         }
         Err(gone) if matches!(gone.class(), Class::NotFound) => {
-            audit.unchanged(gone.request_id());
+            audit.already(&gone);
             Ok(revoked(vec![any::pack(&GrantAlreadyRevoked {})], gone.request_id().map(str::to_owned)))
         }
         Err(error) => Err(audit.failed(error).into()),
     }
 }
 
-/// Whether a grant id is a bare membership id of AWS: neither composed nor a placeholder.
-fn is_membership_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_composed_or_placeholder_grant_id_is_no_membership_id() {
-        assert!(is_membership_id("90677d7f1c-5b4b4a3e-52f6-4f3c"));
-        for id in ["", "sso_group:arn:member:sso_user:u", "🧸_UNKNOWN_GRANT_ID", "a b"] {
-            assert!(!is_membership_id(id), "{id}");
+/// The id of the membership; `None` when the user is not in the group. Without the permission to ask for one
+/// membership, the list of the group's members tells, which every sync reads.
+async fn find_membership(store: &IdentityStore, target: &Target<'_>) -> Result<Option<String>, CallError> {
+    let denied = match store.membership_id(target.group_id, target.user_id).await {
+        Err(error) if matches!(error.class(), Class::Denied) => error,
+        known => return known,
+    };
+    let mut pages = store.memberships(target.group_id);
+    loop {
+        match pages.try_next().await {
+            Ok(Some(page)) => {
+                if let Some(found) =
+                    page.into_iter().find(|one| one.user_id.as_deref() == Some(target.user_id))
+                {
+                    return found.id.map(Some).ok_or(denied);
+                }
+            }
+            Ok(None) => return Ok(None),
+            Err(gone) if matches!(gone.class(), Class::NotFound) => return Ok(None),
+            Err(both) if matches!(both.class(), Class::Denied) => return Err(denied),
+            Err(error) => return Err(error),
         }
     }
 }

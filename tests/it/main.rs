@@ -15,6 +15,7 @@ mod daemon_tasks;
 mod dump;
 mod layering;
 mod readme;
+mod provision;
 mod seal;
 mod support;
 mod sync;

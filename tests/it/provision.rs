@@ -1,0 +1,9 @@
+//! Grants and revokes, carried out on a testbed's AWS: what changed there, what was answered, what the audit says.
+
+mod assignment;
+mod bench;
+mod faults;
+mod log;
+mod membership;
+mod refused;
+mod settling;
