@@ -246,3 +246,6 @@ fn with_external_ids(profile: Profile, ids: &[ExternalId]) -> Profile {
     let ids = ids.iter().map(|id| Profile::new().string("id", &id.id).string("issuer", &id.issuer));
     profile.list("external_ids", ids)
 }
+
+#[cfg(test)]
+mod tests;
