@@ -81,7 +81,7 @@ pub fn grant(entitlement: &Entitlement, principal: &Principal) -> Grant {
 /// What an assignment task is about.
 struct Target {
     resource_type: &'static str,
-    target_id: String,
+    id: String,
     principal: Principal,
     aws: AssignmentTarget,
 }
@@ -114,7 +114,7 @@ impl Target {
             principal_id: principal_id.to_owned(),
         };
         let principal = Principal { resource_type: resource_type_of_principal, id: object.to_owned() };
-        Ok(Self { resource_type, target_id: binding.account_entitlement(), principal, aws })
+        Ok(Self { resource_type, id: binding.account_entitlement(), principal, aws })
     }
 
     fn change<'a>(
@@ -131,7 +131,7 @@ impl Target {
         Write {
             operation,
             target_type: self.resource_type,
-            target: &self.target_id,
+            target: &self.id,
             principal_type: self.principal.resource_type,
             principal: &self.principal.id,
         }

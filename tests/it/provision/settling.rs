@@ -18,7 +18,7 @@ fn first_and_last(bench: &Bench, action: &str) -> (Duration, Duration) {
     let calls = bench.aws.transcript();
     let mut starts = calls.iter().filter(|call| call.action == action).map(|call| call.start);
     let first = starts.next().unwrap_or_else(|| panic!("no {action}"));
-    (first, starts.last().unwrap_or(first))
+    (first, starts.next_back().unwrap_or(first))
 }
 
 #[tokio::test]
