@@ -11,7 +11,7 @@ from typing import Any
 from interop import places, testbed
 from interop.aws import Clients, read_organization
 from interop.baton_cli import judge
-from interop.content import Assignment, Organization
+from interop.content import Assignment
 from interop.processes import Background, Failure, background, wait_for
 from interop.rows import blob
 
@@ -109,7 +109,7 @@ def _tasks(control_plane: Any, clients: Clients, daemon: Background) -> Iterator
     yield f"sync_full: uploaded, {transcript.heartbeats.count(task)} heartbeats"
     yield from judge(file, organization.expected())
 
-    granted = _free_assignment(organization)
+    granted = organization.free_assignment()
     entitlement = entitlement_pb2.Entitlement.FromString(
         blob(file, "entitlements", f"{granted.account}|{granted.permission_set}")
     )
@@ -162,16 +162,6 @@ def _judge_hello(hello: Any, task_id: str) -> None:
     types = {each.resource_type.id for each in metadata.capabilities.resource_type_capabilities}
     if not types >= {"sso_user", "sso_group", "account", "permission_set", "permission_set_assignment"}:
         raise Failure(f"hello: capabilities of {sorted(types)}")
-
-
-def _free_assignment(organization: Organization) -> Assignment:
-    """A user, an account and a permission set that have nothing to do with each other yet, neither through a group."""
-    holders = {(each.account, each.permission_set) for each in organization.assignments}
-    for account in organization.accounts:
-        for permission_set in organization.permission_sets:
-            if (account, permission_set) not in holders:
-                return Assignment(account, permission_set, "USER", organization.users[0])
-    raise Failure("the organization has no free pair of account and permission set")
 
 
 def _held_once(clients: Clients, granted: Assignment) -> None:

@@ -45,6 +45,15 @@ class Organization:
         kind = {"USER": "user", "GROUP": "group"}[principal_type]
         return f"arn:aws:identitystore:{self.region}::{self.identity_store}/{kind}/{principal}"
 
+    def free_assignment(self) -> Assignment:
+        """A user, an account and a permission set that have nothing to do with each other yet, also not by a group."""
+        held = {(each.account, each.permission_set) for each in self.assignments}
+        for account in self.accounts:
+            for permission_set in self.permission_sets:
+                if (account, permission_set) not in held:
+                    return Assignment(account, permission_set, "USER", self.users[0])
+        raise LookupError("every permission set is held on every account")
+
     def expected(self) -> "Content":
         """The rows that a full sync of the seven Identity Center and Organizations types holds."""
         content = Content()
