@@ -1,6 +1,6 @@
 //! What AWS means in Baton: one file per resource type, each with the whole story of that type.
 //!
-//! To add a type: write its file (rows, entitlements, grants, provisioning, permissions) and name its kind in [`KINDS`].
+//! To add a type: write its file (rows, entitlements, grants, provisioning, permissions) and name its kind in `KINDS`.
 
 use prost::Name;
 use prost_types::Any;

@@ -1,6 +1,6 @@
 //! The sync: reads AWS by a plan, stages rows on disk, and seals them into a `.c1z` file.
 //!
-//! Flow: [`crawl`] streams facts from AWS through `connector` into staged rows; [`seal`] filters, expands, loads in
+//! Flow: `crawl` streams facts from AWS through `connector` into staged rows; `seal` filters, expands, loads in
 //! order, packs and renames. Nothing holds the organization in memory, and the file does not depend on which call
 //! answered first.
 
