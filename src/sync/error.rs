@@ -27,6 +27,12 @@ pub enum SyncError {
     /// A call to AWS failed for good; without its answer the sync would be a lie.
     #[error(transparent)]
     Call(CallError),
+    /// The organization changed under the crawl in a way that would leave a hole in the file.
+    #[error("the organization changed while it was read: {what}; a later sync sees it whole")]
+    Shifted {
+        /// What changed.
+        what: String,
+    },
     /// Rows could not be staged on disk.
     #[error("staging rows failed")]
     Stage(#[from] c1z::Error),
@@ -42,7 +48,7 @@ impl SyncError {
     /// Whether the same sync may succeed later without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Cancelled | Self::Writer => true,
+            Self::Cancelled | Self::Shifted { .. } | Self::Writer => true,
             Self::Call(error) => error.is_retryable(),
             Self::Stage(error) => error.is_retryable(),
             Self::File(error) => error.is_retryable(),

@@ -189,6 +189,7 @@ impl From<SyncError> for EngineError {
             SyncError::Cancelled => Self::new(Code::Cancelled, message),
             SyncError::UnknownType { .. } => Self::new(Code::InvalidArgument, message),
             SyncError::NothingToSync => Self::new(Code::FailedPrecondition, message),
+            SyncError::Shifted { .. } => Self::new(Code::Aborted, message),
             SyncError::Call(error) => Self::of_call(&error),
             SyncError::File(ref cause) => {
                 let integrity = matches!(

@@ -167,7 +167,14 @@ async fn a_denied_tree_leaves_accounts_flat_and_is_reported_unless_the_sync_name
         let report = full_sync(&aws, &work).await.unwrap();
         assert_eq!(report.incomplete.len(), 1, "{:?}", report.incomplete);
         assert!(report.incomplete[0].reason.contains(action), "{:?}", report.incomplete);
-        assert_eq!(Dump::read(&work.file()).of_type("account").len(), 6);
+        let dump = Dump::read(&work.file());
+        assert_eq!(dump.of_type("account").len(), 6);
+        let placed = dump.resources.values().filter(|r| r.id.as_ref().unwrap().resource_type == "account");
+        assert!(
+            placed.into_iter().all(|account| account.parent_resource_id.is_none()),
+            "no parent without a row"
+        );
+        assert!(dump.of_type("organization").is_empty(), "all of the tree or nothing");
 
         let named =
             SyncOptions { types: vec!["account".into(), "organization".into()], ..SyncOptions::default() };
@@ -260,4 +267,53 @@ async fn options_leave_out_grants_or_expansion() {
     assert_eq!(without_grants, (full.0, full.1, 0));
     let resources = sync(SyncOptions { entitlements_and_grants: false, ..SyncOptions::default() }).await;
     assert_eq!(resources, (full.0, 0, 0));
+}
+
+fn not_found() -> Effect {
+    let message = "it is gone".to_owned();
+    Effect::Error { code: "ResourceNotFoundException".to_owned(), message, status: 400 }
+}
+
+#[tokio::test]
+async fn what_vanishes_in_mid_crawl_leaves_no_row() {
+    let aws = example().await;
+    let work = Work::new();
+    full_sync(&aws, &work).await.unwrap();
+    let whole = Dump::read(&work.file());
+    for (action, resource_type) in [
+        ("identitystore:ListGroupMemberships", "sso_group"),
+        ("sso:ListAccountAssignments", "permission_set_assignment"),
+        ("sso:DescribePermissionSet", "permission_set"),
+    ] {
+        aws.arm(Fault::once(action, not_found()));
+        let report = full_sync(&aws, &work).await.unwrap();
+        assert!(!report.incomplete.is_empty(), "{action} is reported");
+        let dump = Dump::read(&work.file());
+        assert_eq!(dump.of_type(resource_type).len() + 1, whole.of_type(resource_type).len(), "{action}");
+        let dangling = dump.entitlements.values().filter(|entitlement| {
+            let id = entitlement.resource.as_ref().unwrap().id.as_ref().unwrap();
+            !dump.resources.contains_key(&format!("{}:{}", id.resource_type, id.resource))
+        });
+        assert_eq!(dangling.count(), 0, "{action} leaves no entitlement of what is gone");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_found_fails_the_sync_for_now() {
+    let aws = example().await;
+    let work = Work::new();
+    aws.arm(Fault::once("sso:ListPermissionSetsProvisionedToAccount", not_found()));
+    let error = full_sync(&aws, &work).await.unwrap_err();
+    assert!(error.is_retryable() && matches!(error, SyncError::Shifted { .. }), "{error}");
+    assert!(work.left().is_empty(), "{:?}", work.left());
+}
+
+#[tokio::test]
+async fn a_crawl_from_which_much_vanishes_is_not_believed() {
+    let aws = Server::start(Fixture::generate(testbed::aws::Shape::SMALL).unwrap()).await.unwrap();
+    let work = Work::new();
+    aws.arm(Fault::new("sso:ListAccountAssignments", not_found()));
+    let error = full_sync(&aws, &work).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("vanished"), "{error}");
+    assert!(work.left().is_empty(), "{:?}", work.left());
 }

@@ -1,0 +1,126 @@
+//! The tree of the organization: roots and units, and which of them an account hangs from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::{Crawl, FAN_OUT};
+use crate::aws::organizations::{OrganizationalUnit, Root};
+use crate::aws::{CallError, Class};
+use crate::baton::v2::ResourceId;
+use crate::connector::{organization, organizational_unit};
+use crate::sync::SyncError;
+
+/// The ids of all roots and units; empty when the tree is not part of the sync or may not be read.
+pub(super) type Tree = BTreeSet<String>;
+
+/// What the walk found, before anything is staged.
+#[derive(Default)]
+struct Walk {
+    roots: Vec<Root>,
+    /// Units with the id of their parent.
+    units: Vec<(String, OrganizationalUnit)>,
+}
+
+impl Crawl<'_> {
+    /// Walks from the roots down (names and empty units are nowhere else), stages all of it or nothing, and
+    /// publishes what is there.
+    pub(super) async fn tree(&self, known: watch::Sender<Option<Arc<Tree>>>) -> Result<(), SyncError> {
+        let mut tree = Tree::new();
+        if self.scope.has(organization::ID) {
+            let walk = match self.walk().await {
+                Ok(walk) => walk,
+                Err(error) => self.without_tree(error).map(|()| Walk::default())?,
+            };
+            for root in &walk.roots {
+                self.resource(&organization::resource(root))?;
+                tree.insert(root.id.clone());
+            }
+            for (parent, unit) in &walk.units {
+                if self.scope.has(organizational_unit::ID) {
+                    self.resource(&organizational_unit::resource(unit, parent))?;
+                }
+                tree.insert(unit.id.clone());
+            }
+        }
+        known.send_replace(Some(Arc::new(tree)));
+        Ok(())
+    }
+
+    async fn walk(&self) -> Result<Walk, CallError> {
+        let roots: Vec<Root> = self.api.organizations().roots().try_concat().await?;
+        let mut level: Vec<String> = roots.iter().map(|root| root.id.clone()).collect();
+        let mut walk = Walk { roots, units: Vec::new() };
+        while !level.is_empty() {
+            self.progress.found(level.len());
+            let below = stream::iter(level).map(async |parent: String| {
+                let units = self.api.organizations().organizational_units(&parent).try_concat().await;
+                self.progress.finished();
+                match units {
+                    // A unit that was deleted after its listing has nothing below it, and no row of its own.
+                    Err(error) if matches!(error.class(), Class::NotFound) => Ok((parent, None)),
+                    units => Ok::<_, CallError>((parent, Some(units?))),
+                }
+            });
+            let below: Vec<(String, Option<Vec<OrganizationalUnit>>)> =
+                below.buffer_unordered(FAN_OUT).try_collect().await?;
+            level = Vec::new();
+            for (parent, units) in below {
+                let Some(units) = units else {
+                    warn!(organizational_unit = parent, "vanished during the sync");
+                    walk.units.retain(|(_, unit)| unit.id != parent);
+                    continue;
+                };
+                level.extend(units.iter().map(|unit| unit.id.clone()));
+                walk.units.extend(units.into_iter().map(|unit| (parent.clone(), unit)));
+            }
+        }
+        Ok(walk)
+    }
+
+    /// The tree is optional context of the accounts, unless the sync names it: then it must be readable.
+    fn without_tree(&self, error: CallError) -> Result<(), SyncError> {
+        if !matches!(error.class(), Class::Denied) || self.scope.named {
+            return Err(error.into());
+        }
+        warn!(
+            operation = error.operation(),
+            missing_permission = error.missing_action(),
+            "accounts are synced without their place in the organization: {error}"
+        );
+        let missing = error.missing_action().unwrap_or_else(|| error.operation().to_owned());
+        self.incomplete("place of accounts in the organization".to_owned(), format!("{missing} is denied"));
+        Ok(())
+    }
+
+    /// The parents of accounts that AWS sent without a path: one listing per parent, never a call per account.
+    pub(super) async fn parents(&self, tree: &Tree) -> Result<BTreeMap<String, String>, SyncError> {
+        self.progress.found(tree.len());
+        let listed = stream::iter(tree.iter().cloned()).map(async |parent: String| {
+            let accounts: Vec<_> = self.api.organizations().accounts_for_parent(&parent).try_concat().await?;
+            self.progress.finished();
+            Ok::<_, CallError>((parent, accounts))
+        });
+        let listed: Vec<_> = match listed.buffer_unordered(FAN_OUT).try_collect().await {
+            Ok(listed) => listed,
+            Err(error) => {
+                self.without_tree(error)?;
+                Vec::new()
+            }
+        };
+        let parents = listed.into_iter().flat_map(|(parent, accounts)| {
+            accounts.into_iter().map(move |account| (account.id.to_string(), parent.clone()))
+        });
+        Ok(parents.collect())
+    }
+
+    /// An account hangs from its parent only if that parent has a row: it was found in the tree, and its type is
+    /// synced.
+    pub(super) fn parent_in_scope(&self, parent: &str, tree: &Tree) -> Option<ResourceId> {
+        let reference = organizational_unit::parent_reference(parent)?;
+        (tree.contains(parent) && self.scope.has(&reference.resource_type)).then_some(reference)
+    }
+}
