@@ -233,7 +233,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
     use tonic::Code;
 
-    use super::super::scripted::{Call, Scripted, Upload};
+    use super::super::scripted::{Call, Scripted, Upload, gateway};
     use super::super::{Unacknowledged, UploadError};
     use super::*;
     use crate::baton::api::Task;
@@ -314,6 +314,54 @@ mod tests {
             give_up.cancel();
         });
         assert!(matches!(answer, Err(Unacknowledged::GivenUp(Some(_)))), "{answer:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_by_somebody_in_between_is_trouble_on_the_way() {
+        for status in [400, 403, 404, 502] {
+            let client = gateway(status);
+            let errors = [
+                client.hello("", v2::ConnectorMetadata::default()).await.unwrap_err(),
+                client.get_task().await.unwrap_err(),
+                client.heartbeat("task").await.unwrap_err(),
+                client.finish_once("task", done()).await.unwrap_err(),
+            ];
+            for error in errors {
+                assert!(!error.is_permanent(), "{error}");
+                assert!(!error.refuses_the_outcome() && !error.refuses_the_caller(), "{error}");
+                assert_eq!(error.code(), Code::Unavailable, "{error}");
+                assert!(error.to_string().contains(&format!("HTTP status {status}")), "{error}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outcome_survives_a_service_that_is_replaced() {
+        let (service, client) = Scripted::start();
+        service.script().finish_errors =
+            [Code::Unimplemented, Code::PermissionDenied, Code::FailedPrecondition, Code::Unimplemented]
+                .into();
+        client.finish("task", &done(), &CancellationToken::new()).await.unwrap();
+        assert_eq!(service.finishes().len(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outcome_is_given_up_after_minutes_of_refusal_and_an_hour_of_trouble() {
+        for (code, least, most) in [
+            (Code::PermissionDenied, 5, 7),
+            (Code::FailedPrecondition, 5, 7),
+            (Code::Unimplemented, 60, 62),
+            (Code::Internal, 60, 62),
+        ] {
+            let (service, client) = Scripted::start();
+            service.script().finish_errors = vec![code; 1000].into();
+            let began = tokio::time::Instant::now();
+            let answer = client.finish("task", &done(), &CancellationToken::new()).await;
+            assert!(matches!(answer, Err(Unacknowledged::GivenUp(Some(_)))), "{code:?}: {answer:?}");
+            let took = began.elapsed();
+            let expected = Duration::from_mins(least)..Duration::from_mins(most);
+            assert!(expected.contains(&took), "{code:?}: {took:?}");
+        }
     }
 
     fn file(bytes: usize) -> tempfile::NamedTempFile {

@@ -11,6 +11,9 @@ use tonic::{Code, Status};
 use super::token::TokenError;
 use crate::baton::rpc;
 
+/// How the gRPC library begins the message of a status that it made from the HTTP status alone.
+const BARE_HTTP: &str = "grpc-status header missing, mapped from HTTP status code ";
+
 /// The calls of the Baton service that a connector makes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rpc {
@@ -70,7 +73,8 @@ pub struct RpcError {
 enum Origin {
     /// The service answered with a status.
     Service,
-    /// No answer arrived: connection, deadline, or an answer that no client can read.
+    /// No answer of the service arrived: connection, deadline, an answer that no client can read, or one by
+    /// somebody in between.
     Way,
     /// The token endpoint does not accept our identity.
     TokenRefused,
@@ -114,16 +118,26 @@ impl RpcError {
         self.origin == Origin::TokenRefused
     }
 
-    /// Whether the service does not take an outcome, now or ever (unknown task, wrong request).
-    pub(super) fn refuses_the_request(&self) -> bool {
+    /// Whether the service will never take this outcome: it does not know the task, or not any more, or cannot read
+    /// the request.
+    pub(super) fn refuses_the_outcome(&self) -> bool {
         self.origin == Origin::Service
-            && (matches!(self.code, Code::AlreadyExists | Code::OutOfRange)
-                || (self.is_permanent() && self.code != Code::Unauthenticated))
+            && matches!(
+                self.code,
+                Code::NotFound | Code::InvalidArgument | Code::AlreadyExists | Code::OutOfRange
+            )
     }
 
-    /// Whether the service itself rejects the token that it was shown.
+    /// Whether the service refuses us rather than the outcome. A deployment or a rotation of keys on its side looks
+    /// like this for some minutes.
+    pub(super) fn refuses_the_caller(&self) -> bool {
+        self.origin == Origin::Service
+            && matches!(self.code, Code::PermissionDenied | Code::FailedPrecondition | Code::Unauthenticated)
+    }
+
+    /// Whether the token is rejected that was shown: by the service, or by a gateway before it.
     pub(super) fn rejects_the_token(&self) -> bool {
-        self.origin == Origin::Service && self.code == Code::Unauthenticated
+        matches!(self.origin, Origin::Service | Origin::Way) && self.code == Code::Unauthenticated
     }
 
     /// This error as the status of a task that failed because of it.
@@ -136,6 +150,15 @@ impl RpcError {
         if let Some(cause) = status.source() {
             let message = format!("cannot reach the control plane: {}", chain(cause));
             return Self::on_the_way(rpc, Code::Unavailable, message);
+        }
+        // Nobody who speaks gRPC has answered: a proxy, a load balancer, a gateway whose backend is away.
+        if let Some(http) = status.message().strip_prefix(BARE_HTTP) {
+            let code = match status.code() {
+                Code::Unauthenticated => Code::Unauthenticated,
+                _ => Code::Unavailable,
+            };
+            let message = format!("HTTP status {http} without a gRPC status: no answer of the control plane");
+            return Self::on_the_way(rpc, code, message);
         }
         let details = rpc::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
         let message = match status.message() {
@@ -232,18 +255,22 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_is_given_up_only_when_the_service_refuses_it() {
-        for (code, refused) in [
-            (Code::NotFound, true),
-            (Code::InvalidArgument, true),
-            (Code::AlreadyExists, true),
-            (Code::Unauthenticated, false),
-            (Code::Unavailable, false),
-            (Code::Unknown, false),
-            (Code::Internal, false),
+    fn an_outcome_is_given_up_at_once_only_when_the_service_refuses_it() {
+        for (code, outcome, caller) in [
+            (Code::NotFound, true, false),
+            (Code::InvalidArgument, true, false),
+            (Code::AlreadyExists, true, false),
+            (Code::PermissionDenied, false, true),
+            (Code::FailedPrecondition, false, true),
+            (Code::Unauthenticated, false, true),
+            (Code::Unimplemented, false, false),
+            (Code::Unavailable, false, false),
+            (Code::Unknown, false, false),
+            (Code::Internal, false, false),
         ] {
             let error = RpcError::from_status(Rpc::FinishTask, &Status::new(code, ""));
-            assert_eq!(error.refuses_the_request(), refused, "{code:?}");
+            assert_eq!(error.refuses_the_outcome(), outcome, "{code:?}");
+            assert_eq!(error.refuses_the_caller(), caller, "{code:?}");
         }
     }
 }

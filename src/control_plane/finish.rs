@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prost_types::Any;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -17,6 +17,10 @@ const MOST_ANNOTATIONS: usize = 16;
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// An identity that is refused is repaired by people.
 const IDENTITY_WAIT: Duration = Duration::from_mins(5);
+/// How long a report is repeated. A task whose outcome is unknown for longer has been handed out again.
+const PATIENCE: Duration = Duration::from_hours(1);
+/// How long in a row the service may refuse the caller.
+const PATIENCE_WITH_REFUSAL: Duration = Duration::from_mins(5);
 
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,14 +66,15 @@ pub enum Unacknowledged {
     /// The service does not take the report: it does not know the task, or not as ours, or not any more.
     #[error("the control plane does not take the outcome")]
     Refused(#[source] RpcError),
-    /// There was no time left to go on trying.
+    /// It did not get through in an hour, the service refused us for minutes, or there was no time left to go on.
     #[error("the outcome could not be reported in time")]
     GivenUp(#[source] Option<RpcError>),
 }
 
 impl Client {
-    /// Reports how a task ended (`FinishTask`), again and again with growing waits until the service has taken it,
-    /// refuses it, or `give_up` is cancelled.
+    /// Reports how a task ended (`FinishTask`), again and again with growing waits until the service has taken it or
+    /// refuses it, until `give_up` is cancelled, or for an hour; for five minutes while the service answers that it
+    /// does not accept the caller.
     ///
     /// Reporting twice is harmless: the task is over for the service after the first report that arrives.
     pub async fn finish(
@@ -78,6 +83,8 @@ impl Client {
         finish: &Finish,
         give_up: &CancellationToken,
     ) -> Result<(), Unacknowledged> {
+        let began = Instant::now();
+        let mut refused_since = None;
         let mut last = None;
         let mut backoff = Backoff::up_to(LONGEST_WAIT);
         for attempts in 1_u32.. {
@@ -88,9 +95,16 @@ impl Client {
             };
             let error = match answer {
                 Ok(()) => return Ok(()),
-                Err(error) if error.refuses_the_request() => return Err(Unacknowledged::Refused(error)),
+                Err(error) if error.refuses_the_outcome() => return Err(Unacknowledged::Refused(error)),
                 Err(error) => error,
             };
+            let now = Instant::now();
+            refused_since = error.refuses_the_caller().then(|| refused_since.unwrap_or(now));
+            let refused_too_long = refused_since.is_some_and(|since| now - since >= PATIENCE_WITH_REFUSAL);
+            if refused_too_long || now - began >= PATIENCE {
+                last = Some(error);
+                break;
+            }
             let wait = if error.is_identity_refused() { IDENTITY_WAIT } else { backoff.wait() };
             tracing::warn!(
                 error = %error,

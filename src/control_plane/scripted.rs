@@ -11,6 +11,7 @@ use ring::digest::{SHA256, digest};
 use testbed::proto::api;
 use testbed::proto::api::baton_service_server::{BatonService, BatonServiceServer};
 use tokio::time::Instant;
+use tonic::service::Routes;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -69,18 +70,8 @@ impl Scripted {
     /// The service, and a client that is connected to it and has a token.
     pub(crate) fn start() -> (Self, Client) {
         let scripted = Self::default();
-        let (ours, theirs) = tokio::io::duplex(1024 * 1024);
-        let service = BatonServiceServer::new(scripted.clone());
-        let incoming = stream::iter([Ok::<_, std::io::Error>(theirs)]).chain(stream::pending());
-        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
-        let mut ours = Some(ours);
-        let channel = Endpoint::from_static("http://scripted.test").connect_with_connector_lazy(
-            tower::service_fn(move |_| {
-                let pipe = ours.take().map(TokioIo::new);
-                async move { pipe.ok_or_else(|| std::io::Error::other("the pipe is used up")) }
-            }),
-        );
-        (scripted, Client::over(channel, filled(), "test-host"))
+        let client = connected(Routes::new(BatonServiceServer::new(scripted.clone())));
+        (scripted, client)
     }
 
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
@@ -104,6 +95,27 @@ impl Scripted {
     fn note(&self, call: Call) {
         self.script().calls.push((Instant::now(), call));
     }
+}
+
+/// A client that speaks to a gateway which answers every call with a bare HTTP status.
+pub(crate) fn gateway(status: u16) -> Client {
+    let status = http::StatusCode::from_u16(status).unwrap();
+    connected(Routes::from(axum::Router::new().fallback(async move || status)))
+}
+
+/// A client over a pipe that has a token.
+fn connected(routes: Routes) -> Client {
+    let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+    let incoming = stream::iter([Ok::<_, std::io::Error>(theirs)]).chain(stream::pending());
+    tokio::spawn(Server::builder().add_routes(routes).serve_with_incoming(incoming));
+    let mut ours = Some(ours);
+    let channel = Endpoint::from_static("http://scripted.test").connect_with_connector_lazy(
+        tower::service_fn(move |_| {
+            let pipe = ours.take().map(TokioIo::new);
+            async move { pipe.ok_or_else(|| std::io::Error::other("the pipe is used up")) }
+        }),
+    );
+    Client::over(channel, filled(), "test-host")
 }
 
 fn fails(errors: &mut VecDeque<Code>) -> Result<(), Status> {

@@ -139,7 +139,7 @@ impl Runner {
             }
             Err(Unacknowledged::GivenUp(error)) => {
                 let error = error.map(|error| error.to_string()).unwrap_or_default();
-                tracing::error!(error, "the outcome of the task could not be reported before the end");
+                tracing::error!(error, "the outcome of the task is lost: it could not be reported in time");
                 self.supervisor.note_unreported();
             }
         }

@@ -534,6 +534,24 @@ async fn an_outcome_that_cannot_be_reported_is_no_clean_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_report_that_never_gets_through_frees_its_slot_and_is_no_clean_end() {
+    let bench = Bench::new();
+    bench.service.script().tasks = [grant("a"), grant("b")].into();
+    bench.service.script().finish_errors = vec![Code::Unavailable; 1000].into();
+    let supervisor = bench.poll(&DaemonSettings { task_concurrency: 1, ..Default::default() });
+    let next = async {
+        while bench.engine.began.lock().unwrap().len() < 2 {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    timeout(Duration::from_mins(62), next).await.unwrap();
+    bench.service.script().finish_errors.clear();
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!(bench.service.finishes().last().unwrap().task_id, "b");
+    assert_eq!(supervisor.drain(GRACE).await, Drained::Abandoned);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hello_is_repeated_until_it_is_accepted_or_refused_for_good() {
     let bench = Bench::new();
     bench.service.script().hello_errors = [Code::Unavailable, Code::Internal, Code::DeadlineExceeded].into();
