@@ -29,6 +29,8 @@ pub(crate) struct Script {
     /// Tasks to hand out, in this order.
     pub(crate) tasks: VecDeque<Task>,
     pub(crate) next_poll: Duration,
+    /// How long a poll is held before it is answered.
+    pub(crate) poll_takes: Duration,
     /// Answers to heartbeats: cancelled or not, or an error; "not cancelled" once these are used up.
     pub(crate) heartbeats: VecDeque<Result<bool, Code>>,
     pub(crate) next_heartbeat: Duration,
@@ -150,6 +152,8 @@ impl BatonService for Scripted {
         assert_eq!(request.get_ref().host_id, "test-host");
         assert_eq!(request.metadata().get("authorization").unwrap(), "Bearer canary-token");
         self.note(Call::Poll { known: Vec::new(), page_size: 1 });
+        let takes = self.script().poll_takes;
+        tokio::time::sleep(takes).await;
         let mut script = self.script();
         fails(&mut script.poll_errors)?;
         Ok(Response::new(api::BatonServiceGetTaskResponse {

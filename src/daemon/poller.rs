@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::runner::Runner;
 use crate::baton::api::Task;
@@ -18,6 +18,10 @@ const FLOOR: Duration = Duration::from_millis(250);
 const LONGEST_ERROR_WAIT: Duration = Duration::from_mins(1);
 /// The time to the next question while our identity is refused: people have to repair that.
 const IDENTITY_WAIT: Duration = Duration::from_mins(5);
+
+/// How long a question that is under way at the stop may still be answered: a task in an answer that nobody reads
+/// would wait for the end of its lease.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
 
 /// The loop that asks for tasks and hands them to the runner.
 pub(super) struct Poller {
@@ -43,7 +47,7 @@ impl Poller {
     /// Polls until nothing new is to be begun; tasks that were accepted but not begun by then are declined.
     pub(super) async fn run(&self) {
         let mut queue = Queue::default();
-        self.runner.supervisor.intake().run_until_cancelled(self.poll(&mut queue)).await;
+        self.poll(&mut queue).await;
         for task in queue.tasks {
             let runner = self.runner.clone();
             self.runner.supervisor.spawn("task", async move { runner.decline(task).await });
@@ -51,16 +55,21 @@ impl Poller {
     }
 
     async fn poll(&self, queue: &mut Queue) {
+        let intake = self.runner.supervisor.intake();
         loop {
             // A slot before the question: a task is never asked for that could not begin.
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+            let slot = intake.run_until_cancelled(Arc::clone(&self.slots).acquire_owned()).await;
+            let Some(Ok(slot)) = slot else { return };
             if queue.tasks.len() + self.in_flight.len() < self.size {
                 if queue.tasks.is_empty() {
-                    sleep_until(queue.next_poll).await;
+                    intake.run_until_cancelled(sleep_until(queue.next_poll)).await;
                 }
-                if queue.next_poll <= Instant::now() {
+                if queue.next_poll <= Instant::now() && !intake.is_cancelled() {
                     self.ask(queue).await;
                 }
+            }
+            if intake.is_cancelled() {
+                return;
             }
             if let Some(task) = queue.tasks.pop_front() {
                 self.begin(task, slot);
@@ -68,9 +77,18 @@ impl Poller {
         }
     }
 
-    /// Asks once, and notes what came and when to ask again.
+    /// Asks once, and notes what came and when to ask again. After the stop it waits a moment longer for the answer.
     async fn ask(&self, queue: &mut Queue) {
-        let wait = match self.question(queue).await {
+        let too_late = async {
+            self.runner.supervisor.intake().cancelled().await;
+            sleep(LAST_ANSWER).await;
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = self.question(queue) => answer,
+            () = too_late => return,
+        };
+        let wait = match answer {
             Ok((tasks, next_poll)) => {
                 queue.errors = 0;
                 tracing::debug!(tasks = tasks.len(), next_poll = next_poll.as_secs_f64(), "asked for tasks");

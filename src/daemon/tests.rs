@@ -524,6 +524,32 @@ async fn tasks_that_were_accepted_but_not_begun_are_handed_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_that_arrives_just_after_the_stop_is_handed_back() {
+    let bench = Bench::new();
+    bench.service.script().tasks = [grant("a")].into();
+    bench.service.script().poll_takes = Duration::from_secs(10);
+    let supervisor = bench.poll(&DaemonSettings::default());
+    sleep(Duration::from_millis(8500)).await;
+    assert_eq!(supervisor.drain(GRACE).await, Drained::Finished);
+    let finishes = bench.service.finishes();
+    assert_eq!(finishes.len(), 1, "{finishes:?}");
+    assert_eq!(failure(&finishes[0]), (Code::Aborted, false));
+    assert!(bench.engine.began.lock().unwrap().is_empty());
+    assert_eq!(bench.service.times(is_poll).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_stays_unanswered_does_not_hold_up_the_stop() {
+    let bench = Bench::new();
+    bench.service.script().poll_takes = Duration::from_mins(1);
+    let supervisor = bench.poll(&DaemonSettings::default());
+    sleep(Duration::from_secs(1)).await;
+    let began = Instant::now();
+    assert_eq!(supervisor.drain(GRACE).await, Drained::Finished);
+    assert_eq!(began.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outcome_that_cannot_be_reported_is_no_clean_end() {
     let bench = Bench::new();
     bench.service.script().tasks = [grant("a")].into();
