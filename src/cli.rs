@@ -12,7 +12,6 @@ mod provision;
 pub mod reference;
 mod report;
 mod stop;
-mod work_dir;
 
 pub use exit::{EXIT_CODES, Exit};
 

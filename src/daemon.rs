@@ -14,11 +14,14 @@ mod signal;
 mod start;
 mod stop;
 mod supervisor;
+mod target;
 #[cfg(test)]
 mod tests;
 mod work_dir;
 
 pub use signal::Signals;
+pub use target::{TargetError, prepare_target};
+pub use work_dir::{WorkDir, WorkDirError};
 
 use std::sync::Arc;
 
@@ -33,7 +36,6 @@ use poller::Poller;
 use runner::Runner;
 use start::StartError;
 use supervisor::{Drained, Supervisor};
-use work_dir::{WorkDir, WorkDirError};
 
 /// How the process ended; decides its exit code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -116,6 +118,9 @@ async fn start(
     let client =
         settings.control_plane.as_ref().map(|control_plane| client(settings, control_plane, network));
     let client = client.transpose().map_err(Refusal::Setup)?;
+    if client.is_none() {
+        prepare_target(&settings.file).map_err(Refusal::Target)?;
+    }
 
     let engine: Arc<dyn Engine> = Arc::new(start::connect(settings).await?);
     tracing::info!("AWS is accessible");
@@ -188,6 +193,8 @@ enum Refusal {
     Setup(SetupError),
     #[error(transparent)]
     WorkDir(WorkDirError),
+    #[error(transparent)]
+    Target(TargetError),
     #[error("health probes cannot be answered on {address}")]
     Health { address: std::net::SocketAddr, source: std::io::Error },
     #[error(transparent)]

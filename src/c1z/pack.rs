@@ -39,6 +39,8 @@ pub(super) fn pack(database: &Path, target: &Path, cancel: &CancellationToken) -
         .permissions(PermissionsExt::from_mode(0o600))
         .tempfile_in(directory)
         .map_err(Error::io("create a file in", directory))?;
+    // Tells whoever sweeps leftovers that somebody is at work. Where files cannot be locked, it goes without.
+    _ = temporary.as_file().try_lock();
 
     let written = |source| Error::Io { action: "write", path: temporary.path().to_owned(), source };
     let mut database_file = File::open(database).map_err(Error::io("open", database))?;

@@ -12,6 +12,12 @@ pub(super) fn tell(error: &dyn Error) -> Exit {
     Exit::FAILURE
 }
 
+/// Logs what this host lacks.
+pub(super) fn at_start(error: &dyn Error) -> Exit {
+    tracing::error!(error = chain(error), "cannot start");
+    Exit::FAILURE
+}
+
 /// Logs why AWS is not accessible.
 pub(super) fn no_access(error: &AccessError) -> Exit {
     tracing::error!(error = chain(error), "AWS is not accessible");

@@ -3,19 +3,28 @@
 use std::io;
 
 use super::display::Display;
-use super::{Exit, failure, provision, report, stop, work_dir};
+use super::{Exit, failure, provision, report, stop};
 use crate::config::{Operation, Settings};
 use crate::connector::Connector;
+use crate::daemon::{WorkDir, prepare_target};
 use crate::sync::{self, Progress, SyncOptions};
 use crate::telemetry;
 
 /// Carries out the operation of the settings.
 ///
-/// An error means that the process itself lacks something: a signal handler, a directory.
+/// An error means that the process itself lacks something: a signal handler.
 pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Exit> {
     let cancel = stop::on_signals()?;
     telemetry::summarize(settings);
-    let work_dir = work_dir::create(settings.sync.work_dir.as_deref())?;
+    let work_dir = match WorkDir::create(settings.sync.work_dir.as_deref()) {
+        Ok(work_dir) => work_dir,
+        Err(error) => return Ok(failure::at_start(&error)),
+    };
+    if settings.operation == Operation::Sync
+        && let Err(error) = prepare_target(&settings.file)
+    {
+        return Ok(failure::at_start(&error));
+    }
     let connector = tokio::select! {
         biased;
         () = cancel.cancelled() => return Ok(Exit::INTERRUPTED),

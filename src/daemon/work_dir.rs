@@ -1,6 +1,6 @@
 //! The directory where unfinished files are kept: private, of this process alone, gone when it ends.
 
-use std::fs::{self, File, Permissions, TryLockError};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const ATTEMPTS: usize = 5;
 
 /// A work directory. It and everything in it is deleted when this is dropped.
 #[derive(Debug)]
-pub(super) struct WorkDir {
+pub struct WorkDir {
     dir: TempDir,
     _lock: File,
 }
@@ -25,17 +25,17 @@ impl WorkDir {
     /// deleting those that earlier processes have left there.
     ///
     /// Blocks on the file system.
-    pub(super) fn create(parent: Option<&Path>) -> Result<Self, WorkDirError> {
+    pub fn create(parent: Option<&Path>) -> Result<Self, WorkDirError> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
         Self::make(&parent).map_err(|source| WorkDirError { parent, source })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
     fn make(parent: &Path) -> io::Result<Self> {
-        sweep(parent)?;
         for _ in 0..ATTEMPTS {
             let dir = tempfile::Builder::new()
                 .prefix(PREFIX)
@@ -43,6 +43,7 @@ impl WorkDir {
                 .tempdir_in(parent)?;
             let lock = File::create_new(dir.path().join(LOCK))?;
             if lock.try_lock().is_ok() {
+                sweep(parent, dir.path(), lock.metadata()?.uid())?;
                 return Ok(Self { dir, _lock: lock });
             }
         }
@@ -51,12 +52,12 @@ impl WorkDir {
 }
 
 /// Deletes the work directories of processes that are gone. What cannot be deleted is left with a warning: it may
-/// belong to another user.
-fn sweep(parent: &Path) -> io::Result<()> {
+/// be broken in a way that only people can judge.
+fn sweep(parent: &Path, own: &Path, uid: u32) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
         let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        if !ours || !is_abandoned(&path) {
+        if !ours || path == own || !is_abandoned(&path, uid) {
             continue;
         }
         match fs::remove_dir_all(&path) {
@@ -69,19 +70,22 @@ fn sweep(parent: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a directory has a lock that nobody holds. One without a lock is being made or deleted just now. Links and
-/// what belongs to other users are not looked into.
-fn is_abandoned(path: &Path) -> bool {
-    let Ok(meta) = fs::symlink_metadata(path) else { return false };
-    let owner = File::open(path.join(LOCK)).and_then(|lock| Ok((lock.metadata()?.uid(), lock)));
-    let Ok((uid, lock)) = owner else { return false };
-    meta.is_dir() && meta.uid() == uid && !matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+/// Whether a directory of this user has a lock that nobody holds. One without a lock is being made or deleted just
+/// now. Nothing is opened before it is known to be a file of ours: to open a pipe of somebody else would block.
+fn is_abandoned(path: &Path, uid: u32) -> bool {
+    let lock = path.join(LOCK);
+    let is_ours = |path: &Path, is_kind: fn(&Metadata) -> bool| {
+        fs::symlink_metadata(path).is_ok_and(|meta| is_kind(&meta) && meta.uid() == uid)
+    };
+    is_ours(path, Metadata::is_dir)
+        && is_ours(&lock, Metadata::is_file)
+        && File::open(&lock).is_ok_and(|lock| !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Why there is no work directory.
 #[derive(Debug, thiserror::Error)]
 #[error("no work directory can be made in {}: set --c1z-temp-dir (BATON_C1Z_TEMP_DIR) to a writable one", .parent.display())]
-pub(super) struct WorkDirError {
+pub struct WorkDirError {
     parent: PathBuf,
     source: io::Error,
 }
@@ -117,10 +121,16 @@ mod tests {
         let link = parent.path().join("batond-work-link");
         std::os::unix::fs::symlink(&foreign, &link).unwrap();
 
+        let pipe = parent.path().join("batond-work-pipe");
+        fs::create_dir(&pipe).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(pipe.join(LOCK)).status().unwrap();
+        assert!(made.success());
+
         let _own = WorkDir::create(Some(parent.path())).unwrap();
         assert!(!dead.exists());
         assert!(live.path().join(LOCK).exists() && strange.exists());
         assert!(foreign.join(LOCK).exists() && link.exists());
+        assert!(pipe.exists(), "what is no lock says nothing");
     }
 
     #[test]

@@ -88,3 +88,41 @@ async fn a_pod_whose_identity_is_refused_ends_with_16_and_says_what_to_check() {
     assert_eq!(last["level"], "error");
     assert!(last["error"].as_str().unwrap().contains("BATON_CLIENT_SECRET"), "{last:#?}");
 }
+
+#[tokio::test]
+async fn a_one_shot_run_sweeps_what_killed_runs_left_and_leaves_its_file_alone() {
+    let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
+    let directory = tempfile::tempdir().unwrap();
+    let leftovers = directory.path().join("batond-work-dead");
+    std::fs::create_dir(&leftovers).unwrap();
+    std::fs::write(leftovers.join(".lock"), "").unwrap();
+    std::fs::write(directory.path().join(".sync.c1zA1b2C3.tmp"), "half").unwrap();
+    let mut command = batond(&aws, &plane, directory.path());
+    command.env_remove("BATON_CLIENT_ID").env_remove("BATON_CLIENT_SECRET").args(["--file", "sync.c1z"]);
+    let output = end(command.spawn().unwrap()).await;
+    let lines = assert_lines_without_secrets(&output, &plane, &aws);
+    assert_eq!(output.status.code(), Some(0), "{lines:#?}");
+    let left = std::fs::read_dir(directory.path()).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["sync.c1z"]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_told_before_aws_is_asked() {
+    let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
+    for interval in [None, Some("1h")] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = batond(&aws, &plane, directory.path());
+        command.env_remove("BATON_CLIENT_ID").env_remove("BATON_CLIENT_SECRET");
+        command.args(["--file", "missing/sync.c1z"]);
+        if let Some(interval) = interval {
+            command.env("BATON_SYNC_INTERVAL", interval);
+        }
+        let output = end(command.spawn().unwrap()).await;
+        let lines = assert_lines_without_secrets(&output, &plane, &aws);
+        assert_eq!(output.status.code(), Some(2), "{lines:#?}");
+        let last = lines.last().unwrap();
+        assert!(last["error"].as_str().unwrap().contains("missing/sync.c1z"), "{last:#?}");
+        assert_eq!(aws.counters().calls("sts:GetCallerIdentity"), 0);
+    }
+}
