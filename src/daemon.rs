@@ -127,6 +127,7 @@ async fn start(
     let context = Context::new(settings, Arc::clone(&engine), work_dir.path().to_owned());
     match client {
         Some(client) => {
+            health.set_greeting();
             start::hello(&client, &*engine).await?;
             tracing::info!("the control plane has accepted the hello");
             prepare_syncs(settings, supervisor, &context);

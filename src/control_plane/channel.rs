@@ -52,7 +52,7 @@ pub(super) fn open(settings: &ControlPlaneSettings, network: &Network) -> Result
 }
 
 /// Host and port, always with the port: it is part of the `:authority` of every call.
-fn authority(settings: &ControlPlaneSettings) -> String {
+pub(super) fn authority(settings: &ControlPlaneSettings) -> String {
     let authority = settings.authority();
     match authority.port() {
         Some(_) => authority.to_string(),

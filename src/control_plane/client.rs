@@ -181,7 +181,7 @@ impl Client {
                 let mut request = Request::new(message.clone());
                 request.metadata_mut().insert("authorization", authorization.value());
                 request.set_timeout(rpc.deadline());
-                match answered(rpc, send(self.service(), request)).await {
+                match self.answered(rpc, send(self.service(), request)).await {
                     Err(error) if error.rejects_the_token() && !renewed => {
                         renewed = true;
                         self.tokens.discard(&authorization).await;
@@ -190,19 +190,26 @@ impl Client {
                 }
             }
         };
-        timeout(rpc.deadline(), call).await.unwrap_or_else(|_| Err(RpcError::deadline_passed(rpc)))
+        timeout(rpc.deadline(), call).await.unwrap_or_else(|_| Err(self.deadline_passed(rpc)))
     }
-}
 
-/// Awaits a call. The library panics on some malformed answers (details of a status that are no base64), and an
-/// answer must not end more than its call.
-pub(super) async fn answered<Answer>(
-    rpc: Rpc,
-    call: impl Future<Output = Result<Answer, Status>>,
-) -> Result<Answer, RpcError> {
-    match AssertUnwindSafe(call).catch_unwind().await {
-        Ok(answer) => answer.map_err(|status| RpcError::from_status(rpc, &status)),
-        Err(_panic) => Err(RpcError::unreadable(rpc)),
+    /// Awaits a call. The library panics on some malformed answers (details of a status that are no base64), and an
+    /// answer must not end more than its call.
+    pub(super) async fn answered<Answer>(
+        &self,
+        rpc: Rpc,
+        call: impl Future<Output = Result<Answer, Status>>,
+    ) -> Result<Answer, RpcError> {
+        match AssertUnwindSafe(call).catch_unwind().await {
+            Ok(answer) => {
+                answer.map_err(|status| RpcError::from_status(rpc, &status, self.tokens.authority()))
+            }
+            Err(_panic) => Err(RpcError::unreadable(rpc)),
+        }
+    }
+
+    pub(super) fn deadline_passed(&self, rpc: Rpc) -> RpcError {
+        RpcError::deadline_passed(rpc, self.tokens.authority())
     }
 }
 

@@ -145,10 +145,11 @@ impl RpcError {
         rpc::Status { code: self.code.into(), message: self.to_string(), details: self.details.clone() }
     }
 
-    pub(super) fn from_status(rpc: Rpc, status: &Status) -> Self {
+    /// `service` is host and port of the service.
+    pub(super) fn from_status(rpc: Rpc, status: &Status, service: &str) -> Self {
         // A status with a cause was made on our side: the connection broke, or could not be made.
         if let Some(cause) = status.source() {
-            let message = format!("cannot reach the control plane: {}", chain(cause));
+            let message = format!("cannot reach the control plane at {service}: {}", way(cause));
             return Self::on_the_way(rpc, Code::Unavailable, message);
         }
         // Nobody who speaks gRPC has answered: a proxy, a load balancer, a gateway whose backend is away.
@@ -177,8 +178,9 @@ impl RpcError {
         Self { rpc, code, message: chain(error), details: Vec::new(), origin }
     }
 
-    pub(super) fn deadline_passed(rpc: Rpc) -> Self {
-        let message = format!("no answer from the control plane within {} s", rpc.deadline().as_secs());
+    pub(super) fn deadline_passed(rpc: Rpc, service: &str) -> Self {
+        let seconds = rpc.deadline().as_secs();
+        let message = format!("no answer from the control plane at {service} within {seconds} s");
         Self::on_the_way(rpc, Code::DeadlineExceeded, message)
     }
 
@@ -194,6 +196,16 @@ impl RpcError {
     fn on_the_way(rpc: Rpc, code: Code, message: String) -> Self {
         Self { rpc, code, message, details: Vec::new(), origin: Origin::Way }
     }
+}
+
+/// The causes of an error of a connection, with the remedy where there is one.
+pub(super) fn way(error: &(dyn Error + 'static)) -> String {
+    let mut text = chain(error);
+    // The second: a known authority's name, but another key. It was made anew, and the old one is still trusted.
+    if ["UnknownIssuer", "BadSignature"].iter().any(|fault| text.contains(fault)) {
+        text.push_str(" (name the CA with SSL_CERT_FILE)");
+    }
+    text
 }
 
 /// An error and its causes on one line, without the repetitions that wrappers are fond of.
@@ -228,7 +240,7 @@ mod tests {
         ];
         for number in 0..=16 {
             let code = Code::from_i32(number);
-            let error = RpcError::from_status(Rpc::Hello, &Status::new(code, "no"));
+            let error = RpcError::from_status(Rpc::Hello, &Status::new(code, "no"), "");
             assert_eq!(error.is_permanent(), permanent.contains(&code), "{code:?}");
             assert_eq!(error.code(), code);
         }
@@ -237,10 +249,17 @@ mod tests {
     #[test]
     fn a_broken_connection_is_transient_and_tells_its_cause() {
         let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
-        let error = RpcError::from_status(Rpc::GetTask, &Status::from_error(Box::new(broken)));
+        let error = RpcError::from_status(Rpc::GetTask, &Status::from_error(Box::new(broken)), "x.test:443");
         assert!(!error.is_permanent());
         assert_eq!(error.code(), Code::Unavailable);
-        assert_eq!(error.to_string(), "GetTask: cannot reach the control plane: reset by peer");
+        assert_eq!(error.to_string(), "GetTask: cannot reach the control plane at x.test:443: reset by peer");
+    }
+
+    #[test]
+    fn an_unknown_authority_is_told_with_the_remedy() {
+        let fault = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        assert_eq!(way(&fault), "invalid peer certificate: UnknownIssuer (name the CA with SSL_CERT_FILE)");
+        assert_eq!(way(&std::io::Error::other("reset")), "reset");
     }
 
     #[test]
@@ -249,7 +268,7 @@ mod tests {
         let inner =
             rpc::Status { code: 9, message: String::new(), details: vec![detail.clone()] }.encode_to_vec();
         let status = Status::with_details(Code::FailedPrecondition, "declined", inner.into());
-        let error = RpcError::from_status(Rpc::FinishTask, &status).to_status();
+        let error = RpcError::from_status(Rpc::FinishTask, &status, "").to_status();
         assert_eq!(error.details, vec![detail]);
         assert_eq!(error.code, 9);
     }
@@ -268,7 +287,7 @@ mod tests {
             (Code::Unknown, false, false),
             (Code::Internal, false, false),
         ] {
-            let error = RpcError::from_status(Rpc::FinishTask, &Status::new(code, ""));
+            let error = RpcError::from_status(Rpc::FinishTask, &Status::new(code, ""), "");
             assert_eq!(error.refuses_the_outcome(), outcome, "{code:?}");
             assert_eq!(error.refuses_the_caller(), caller, "{code:?}");
         }

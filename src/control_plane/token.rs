@@ -13,7 +13,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use zeroize::Zeroizing;
 
 use super::assertion::{self, AssertionError};
-use super::error::chain;
+use super::channel;
+use super::error::{chain, way};
 use super::network::{Network, NetworkError, Proxies};
 use crate::config::ControlPlaneSettings;
 
@@ -39,6 +40,8 @@ pub(super) struct Tokens {
 struct Shared {
     settings: ControlPlaneSettings,
     url: String,
+    /// Host and port.
+    authority: String,
     http: reqwest::Client,
     cached: Mutex<Option<Cached>>,
 }
@@ -85,10 +88,16 @@ impl Tokens {
         let shared = Shared {
             settings: settings.clone(),
             url,
+            authority: channel::authority(settings),
             http: http.build().map_err(|error| TokenSetupError::Http(chain(&error)))?,
             cached: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Host and port of the endpoint, which are those of the service.
+    pub(super) fn authority(&self) -> &str {
+        &self.shared.authority
     }
 
     /// The authorization for a call that starts now, fetched if there is none or it is about to expire.
@@ -144,8 +153,10 @@ impl Shared {
             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
             ("client_assertion", assertion.expose_secret()),
         ];
-        let unreachable =
-            |error: reqwest::Error| TokenError::Unreachable { reason: chain(&error.without_url()) };
+        let unreachable = |error: reqwest::Error| TokenError::Unreachable {
+            endpoint: self.authority.clone(),
+            reason: way(&error.without_url()),
+        };
         let mut response = self.http.post(&self.url).form(&form).send().await.map_err(unreachable)?;
         classify(response.status())?;
         let mut body = Zeroizing::new(Vec::new());
@@ -230,8 +241,10 @@ pub enum TokenError {
         status: u16,
     },
     /// No answer arrived: name resolution, connection, TLS or a timeout.
-    #[error("the token endpoint cannot be reached: {reason}")]
+    #[error("the token endpoint at {endpoint} cannot be reached: {reason}")]
     Unreachable {
+        /// Its host and port.
+        endpoint: String,
         /// The causes, outermost first.
         reason: String,
     },

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Request;
 
-use super::client::{Client, answered};
+use super::client::Client;
 use super::error::{Rpc, RpcError};
 use crate::baton::api::BatonServiceUploadAssetRequest;
 use crate::baton::api::baton_service_upload_asset_request::{Msg, UploadData, UploadEof, UploadMetadata};
@@ -59,7 +59,7 @@ impl Client {
         let file = File::open(path).await.map_err(UploadError::Read)?;
         let authorization = timeout(Rpc::UploadAsset.deadline(), self.tokens().authorization())
             .await
-            .map_err(|_| UploadError::Rpc(RpcError::deadline_passed(Rpc::UploadAsset)))?
+            .map_err(|_| UploadError::Rpc(self.deadline_passed(Rpc::UploadAsset)))?
             .map_err(|error| UploadError::Rpc(RpcError::from_token(Rpc::UploadAsset, &error)))?;
 
         // The channel holds one message, so that memory stays at a few chunks however large the file is.
@@ -72,7 +72,7 @@ impl Client {
         let mut request = Request::new(ReceiverStream::new(stream));
         request.metadata_mut().insert("authorization", authorization.value());
         let mut service = self.service();
-        let call = answered(Rpc::UploadAsset, service.upload_asset(request));
+        let call = self.answered(Rpc::UploadAsset, service.upload_asset(request));
         tokio::pin!(call);
 
         let answer = tokio::select! {
@@ -80,9 +80,9 @@ impl Client {
             sent = send_file(file, metadata, messages) => match sent {
                 Ok(()) => timeout(Rpc::UploadAsset.deadline(), call)
                     .await
-                    .unwrap_or_else(|_| Err(RpcError::deadline_passed(Rpc::UploadAsset))),
+                    .unwrap_or_else(|_| Err(self.deadline_passed(Rpc::UploadAsset))),
                 Err(SendError::Read(error)) => return Err(UploadError::Read(error)),
-                Err(SendError::Stalled) => Err(RpcError::deadline_passed(Rpc::UploadAsset)),
+                Err(SendError::Stalled) => Err(self.deadline_passed(Rpc::UploadAsset)),
                 Err(SendError::Closed) => match call.await {
                     Ok(_) => Err(RpcError::cut_short(Rpc::UploadAsset)),
                     error => error,

@@ -17,10 +17,16 @@ use tokio::net::TcpListener;
 pub(super) struct Health(Arc<AtomicU8>);
 
 const STARTING: u8 = 0;
-const READY: u8 = 1;
-const DRAINING: u8 = 2;
+const GREETING: u8 = 1;
+const READY: u8 = 2;
+const DRAINING: u8 = 3;
 
 impl Health {
+    /// AWS is accessible; the control plane does not know us yet.
+    pub(super) fn set_greeting(&self) {
+        self.0.store(GREETING, Ordering::Relaxed);
+    }
+
     /// The control plane knows us; tasks are taken.
     pub(super) fn set_ready(&self) {
         self.0.store(READY, Ordering::Relaxed);
@@ -61,19 +67,27 @@ async fn ready(State(health): State<Health>) -> Response {
     match health.phase() {
         READY => answer(StatusCode::OK, "ready", None),
         DRAINING => answer(StatusCode::SERVICE_UNAVAILABLE, "not_ready", Some("the connector is stopping")),
-        _ => answer(StatusCode::SERVICE_UNAVAILABLE, "not_ready", Some(STARTING_UP)),
+        phase => answer(StatusCode::SERVICE_UNAVAILABLE, "not_ready", Some(awaited(phase))),
     }
 }
 
 /// The process has started; one that is finishing its tasks is still healthy.
 async fn healthy(State(health): State<Health>) -> Response {
     match health.phase() {
-        STARTING => answer(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", Some(STARTING_UP)),
+        phase @ (STARTING | GREETING) => {
+            answer(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", Some(awaited(phase)))
+        }
         _ => answer(StatusCode::OK, "healthy", None),
     }
 }
 
-const STARTING_UP: &str = "the connector is starting: the control plane has not accepted its hello yet";
+/// What the start waits for.
+fn awaited(phase: u8) -> &'static str {
+    match phase {
+        GREETING => "the connector is starting: the control plane has not accepted its hello yet",
+        _ => "the connector is starting: it has no access to AWS yet",
+    }
+}
 
 fn answer(code: StatusCode, status: &'static str, error: Option<&'static str>) -> Response {
     #[derive(Serialize)]
@@ -132,9 +146,14 @@ mod tests {
         let health = Health::default();
         let (_, body) = probe(&health, Method::POST, "/ready").await;
         assert_eq!(body["status"], "not_ready");
-        assert!(body["details"]["error"].as_str().unwrap().contains("starting"));
+        assert!(body["details"]["error"].as_str().unwrap().contains("no access to AWS"));
         let timestamp = body["timestamp"].as_str().unwrap();
         assert_eq!((timestamp.len(), timestamp.ends_with('Z')), (20, true), "{timestamp}");
+
+        health.set_greeting();
+        let (code, body) = probe(&health, Method::GET, "/ready").await;
+        assert_eq!(code, 503);
+        assert!(body["details"]["error"].as_str().unwrap().contains("hello"));
 
         let (_, body) = probe(&health, Method::HEAD, "/live").await;
         assert_eq!(body, Value::Null);

@@ -45,7 +45,7 @@ pub(super) async fn connect(settings: &Settings) -> Result<Connector, StartError
             Err(error) => return Err(StartError::Access(error)),
         };
         let wait = backoff.wait();
-        tracing::warn!(error = %error, next_check_after = wait.as_secs_f64(), "AWS cannot be reached yet");
+        tracing::warn!(error = %error, next_check_after = wait.as_secs_f64(), "no access to AWS yet");
         sleep(wait).await;
     }
 }

@@ -163,6 +163,7 @@ async fn an_unreachable_control_plane_is_transient_and_the_next_call_connects_ag
     let error = client.get_task().await.unwrap_err();
     assert!(!error.is_permanent(), "{error}");
     assert_eq!(error.code(), Code::Unavailable, "{error}");
+    assert!(error.to_string().contains(&settings(&server).authority().to_string()), "{error}");
     assert_told(&server, &error);
     server.resume().await.unwrap();
     client.get_task().await.unwrap();
@@ -184,7 +185,9 @@ async fn an_untrusted_server_is_told_by_its_certificate() {
     let other = self::server().await;
     let client = Client::new(&settings(&server), "host-1", &network(&other), Duration::from_secs(5)).unwrap();
     let error = client.hello("", metadata()).await.unwrap_err();
-    assert!(error.to_string().contains("certificate"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("certificate") && text.contains("SSL_CERT_FILE"), "{text}");
+    assert!(text.contains(&settings(&server).authority().to_string()), "{text}");
     assert!(!error.is_permanent());
 }
 
