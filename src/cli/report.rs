@@ -23,21 +23,30 @@ pub(super) fn log(report: &Report) {
         );
     }
     let (rows, calls) = (report.total(), report.calls.total());
-    tracing::info!(
-        sync_id = report.sync_id,
-        file = %report.file.display(),
-        bytes = report.bytes,
-        resources = rows.resources,
-        entitlements = rows.entitlements,
-        grants = rows.grants,
-        grants_expanded = report.expanded,
-        calls = calls.calls,
-        throttled = calls.throttled,
-        errors = calls.errors,
-        incomplete = report.incomplete.len(),
-        duration = report.elapsed.as_secs_f64(),
-        "sync complete"
-    );
+    let missing = report.incomplete.len();
+    macro_rules! tell {
+        ($level:ident, $($message:tt)+) => {
+            tracing::$level!(
+                sync_id = report.sync_id,
+                file = %report.file.display(),
+                bytes = report.bytes,
+                resources = rows.resources,
+                entitlements = rows.entitlements,
+                grants = rows.grants,
+                grants_expanded = report.expanded,
+                calls = calls.calls,
+                throttled = calls.throttled,
+                errors = calls.errors,
+                incomplete = missing,
+                duration = report.elapsed.as_secs_f64(),
+                $($message)+
+            )
+        };
+    }
+    match missing {
+        0 => tell!(info, "sync complete"),
+        _ => tell!(warn, "sync incomplete: {missing} parts could not be read"),
+    }
 }
 
 /// The closing table.

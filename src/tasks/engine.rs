@@ -155,16 +155,25 @@ fn log(report: &Report) {
         );
     }
     let total = report.total();
-    tracing::info!(
-        sync.id = report.sync_id,
-        resources = total.resources,
-        entitlements = total.entitlements,
-        grants = total.grants,
-        incomplete = report.incomplete.len(),
-        bytes = report.bytes,
-        duration = report.elapsed.as_secs_f64(),
-        "sync done"
-    );
+    let missing = report.incomplete.len();
+    macro_rules! tell {
+        ($level:ident, $($message:tt)+) => {
+            tracing::$level!(
+                sync_id = report.sync_id,
+                resources = total.resources,
+                entitlements = total.entitlements,
+                grants = total.grants,
+                incomplete = missing,
+                bytes = report.bytes,
+                duration = report.elapsed.as_secs_f64(),
+                $($message)+
+            )
+        };
+    }
+    match missing {
+        0 => tell!(info, "sync complete"),
+        _ => tell!(warn, "sync incomplete: {missing} parts could not be read"),
+    }
 }
 
 impl From<ProvisionError> for EngineError {

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testbed::aws::{Fixture, Server as Aws};
+use testbed::aws::{Effect, Fault as AwsFault, Fixture, Server as Aws};
 use testbed::control_plane::{Fault, Rpc, Server, task};
 
 use crate::daemon_calls::server;
@@ -125,4 +125,22 @@ async fn a_file_that_cannot_be_written_is_told_before_aws_is_asked() {
         assert!(last["error"].as_str().unwrap().contains("missing/sync.c1z"), "{last:#?}");
         assert_eq!(aws.counters().calls("sts:GetCallerIdentity"), 0);
     }
+}
+
+#[tokio::test]
+async fn a_sync_that_ends_incomplete_is_a_warning_with_its_count() {
+    let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
+    aws.arm(AwsFault::new("organizations:ListRoots", Effect::Deny));
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = batond(&aws, &plane, directory.path());
+    command.env_remove("BATON_CLIENT_ID").env_remove("BATON_CLIENT_SECRET").args(["--file", "sync.c1z"]);
+    let output = end(command.spawn().unwrap()).await;
+    let lines = assert_lines_without_secrets(&output, &plane, &aws);
+    assert_eq!(output.status.code(), Some(0), "{lines:#?}");
+    let is_end = |line: &&Value| line["msg"].as_str().unwrap().starts_with("sync incomplete");
+    let last = lines.iter().find(is_end).unwrap_or_else(|| panic!("{lines:#?}"));
+    assert_eq!(last["level"], "warn");
+    let expected = format!("sync incomplete: {} parts could not be read", last["incomplete"]);
+    assert_eq!(last["msg"], expected.as_str());
+    assert!(last["sync_id"].is_string(), "{last:#?}");
 }
