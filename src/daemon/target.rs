@@ -40,7 +40,7 @@ fn prepare(file: &Path) -> io::Result<()> {
         if is_unfinished && is_abandoned(&path, uid) {
             match fs::remove_file(&path) {
                 Ok(()) => {
-                    tracing::info!(path = %path.display(), "deleted what an earlier process left behind")
+                    tracing::info!(path = %path.display(), "deleted what an earlier process left behind");
                 }
                 Err(error) => {
                     tracing::warn!(path = %path.display(), error = %error, "cannot delete what an earlier process left");

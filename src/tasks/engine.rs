@@ -170,9 +170,10 @@ fn log(report: &Report) {
             )
         };
     }
-    match missing {
-        0 => tell!(info, "sync complete"),
-        _ => tell!(warn, "sync incomplete: {missing} parts could not be read"),
+    if missing == 0 {
+        tell!(info, "sync complete");
+    } else {
+        tell!(warn, "sync incomplete: {missing} parts could not be read");
     }
 }
 
