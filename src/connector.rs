@@ -22,12 +22,14 @@ use crate::config::AwsSettings;
 pub mod account;
 pub mod assignment;
 mod audit;
+mod conflict;
 pub mod organization;
 pub mod organizational_unit;
 pub mod permission_set;
 pub mod permission_set_assignment;
 pub mod sso_group;
 pub mod sso_user;
+mod turns;
 
 /// Every resource type of this build.
 const KINDS: [Kind; 7] = [
@@ -51,12 +53,14 @@ struct Kind {
 pub struct Connector {
     aws: Aws,
     settings: AwsSettings,
+    turns: turns::Turns,
 }
 
 impl Connector {
     /// Resolves credentials, assumes the configured roles, and finds the Identity Center instance.
     pub async fn open(settings: &AwsSettings) -> Result<Self, AccessError> {
-        Ok(Self { aws: Aws::connect(settings).await?, settings: settings.clone() })
+        let aws = Aws::connect(settings).await?;
+        Ok(Self { aws, settings: settings.clone(), turns: turns::Turns::default() })
     }
 
     /// The way to AWS.
@@ -153,6 +157,16 @@ pub struct Provision {
     pub cancel: CancellationToken,
 }
 
+impl Provision {
+    /// Waits; cancelled, it ends at once.
+    async fn pause(&self, wait: Duration) -> Result<(), ProvisionError> {
+        tokio::select! {
+            () = self.cancel.cancelled() => Err(ProvisionError::Cancelled),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+}
+
 /// Why a change was not carried out, or not known to be.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
@@ -165,6 +179,12 @@ pub enum ProvisionError {
     /// A call to AWS failed.
     #[error(transparent)]
     Call(CallError),
+    /// AWS reports a conflict with a membership that does not exist.
+    #[error(
+        "{0}; yet the user is not in the group: the directory may be managed by an external identity provider, where \
+         its memberships have to be changed"
+    )]
+    NotOurs(CallError),
     /// AWS tried and gave a reason.
     #[error("AWS reports that the account assignment failed: {reason}")]
     Failed {

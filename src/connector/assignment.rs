@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::audit::{Audit, Write, WriteError};
+use super::conflict::Patience;
+use super::turns::Key;
 use super::{
     Connector, Provision, ProvisionError, account, granted, marker, permission_set_assignment, principal_of,
     resource_of, revoked, sso_group, sso_user,
@@ -33,9 +34,13 @@ const SETTLE_LIMIT: Duration = Duration::from_mins(5);
 const FIRST_POLL: Duration = Duration::from_millis(300);
 const SLOWEST_POLL: Duration = Duration::from_secs(1);
 /// How long a conflict with another change of the same account is retried.
-const CONFLICT_LIMIT: Duration = Duration::from_mins(3);
-const FIRST_CONFLICT_WAIT: Duration = Duration::from_millis(500);
-const SLOWEST_CONFLICT_WAIT: Duration = Duration::from_secs(15);
+const CONFLICT: Patience = Patience {
+    limit: Duration::from_mins(3),
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(15),
+};
+/// How long the list may go on showing what is gone.
+const LIST_LAG: Duration = Duration::from_secs(10);
 
 /// Who holds an assignment, as ids of our resources.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -90,7 +95,7 @@ impl Target {
     fn parse(entitlement: &Entitlement, principal: &Resource) -> Result<Self, ProvisionError> {
         let resource = resource_of(entitlement)?;
         let (resource_type, binding) = match resource.type_id() {
-            account::ID => (account::ID, Binding::from_account_entitlement(&entitlement.id)?),
+            account::ID => (account::ID, binding_on(resource, &entitlement.id)?),
             permission_set_assignment::ID => (permission_set_assignment::ID, binding_of(resource)?),
             other => return Err(ProvisionError::invalid(format!("{other} has no account assignments"))),
         };
@@ -124,7 +129,11 @@ impl Target {
         direction: Direction,
     ) -> Change<'a> {
         let sso_admin = connector.aws.provisioning(provision.cancel.clone()).sso_admin();
-        Change { sso_admin, cancel: &provision.cancel, target: &self.aws, direction }
+        Change { sso_admin, provision, target: &self.aws, direction }
+    }
+
+    fn key(&self) -> Key {
+        (self.id.clone(), self.principal.resource_type, self.aws.principal_id.clone())
     }
 
     fn write(&self, operation: &'static str) -> Write<'_> {
@@ -136,6 +145,18 @@ impl Target {
             principal: &self.principal.id,
         }
     }
+}
+
+/// The id of an account's entitlement names the account once more.
+fn binding_on(account: &Resource, entitlement: &str) -> Result<Binding, ProvisionError> {
+    let binding = Binding::from_account_entitlement(entitlement)?;
+    if binding.account == account.object_id() {
+        return Ok(binding);
+    }
+    Err(ProvisionError::invalid(format!(
+        "the entitlement is about account {}, but its resource is another account",
+        binding.account
+    )))
 }
 
 /// A binding's account and set come from its trait; a control plane that provisions just in time fabricates the
@@ -158,7 +179,7 @@ fn binding_of(resource: &Resource) -> Result<Binding, ProvisionError> {
 /// Assigns; an assignment that exists is success with the protocol's annotation.
 ///
 /// Source: `sso:ListAccountAssignments`, `CreateAccountAssignment`, `DescribeAccountAssignmentCreationStatus`.
-/// Cancelled in between, the outcome is unconfirmed: a repetition finds the assignment and says that it exists.
+/// Cancelled in between, the outcome is unconfirmed: a repetition assigns again, which AWS does not mind.
 pub(super) async fn assign(
     connector: &Connector,
     entitlement: &Entitlement,
@@ -169,22 +190,20 @@ pub(super) async fn assign(
     let change = target.change(connector, provision, Direction::Create);
     let mut audit = Audit::begin(provision, target.write("sso:CreateAccountAssignment"));
     let grant = grant(entitlement, &target.principal);
-    match change.exists().await {
-        Ok(false) => {}
-        Ok(true) => {
-            audit.unchanged(None);
-            return Ok(granted(vec![grant], vec![any::pack(&GrantAlreadyExists {})], None));
+    let outcome = async {
+        let _turn = connector.turns.wait(target.key(), provision).await?;
+        // What the list shows may be out of date, or about to change: it chooses the annotation and nothing else.
+        let existed = change.exists().await?;
+        Ok((existed, change.carry_out(&mut audit).await?))
+    };
+    match outcome.await {
+        Ok((true, request_id)) => {
+            audit.unchanged(request_id.as_deref());
+            Ok(granted(vec![grant], vec![any::pack(&GrantAlreadyExists {})], request_id))
         }
-        Err(error) => return Err(audit.failed(error).into()),
-    }
-    match change.carry_out(&mut audit).await {
-        Ok(End::Changed(request_id)) => {
+        Ok((false, request_id)) => {
             audit.changed(request_id.as_deref());
             Ok(granted(vec![grant], vec![], request_id))
-        }
-        Ok(End::AlreadySo) => {
-            audit.unchanged(None);
-            Ok(granted(vec![grant], vec![any::pack(&GrantAlreadyExists {})], None))
         }
         Err(error) => Err(audit.failed(error)),
     }
@@ -192,7 +211,8 @@ pub(super) async fn assign(
 
 /// Unassigns; an assignment that is gone already is success with the protocol's annotation.
 ///
-/// Source: `sso:ListAccountAssignments`, `DeleteAccountAssignment`, `DescribeAccountAssignmentDeletionStatus`.
+/// Source: `sso:DeleteAccountAssignment`, `DescribeAccountAssignmentDeletionStatus`, `ListAccountAssignments`.
+/// Cancelled in between, the outcome is unconfirmed: a repetition deletes again and finds out.
 pub(super) async fn unassign(
     connector: &Connector,
     grant: &Grant,
@@ -202,40 +222,41 @@ pub(super) async fn unassign(
     let target = Target::parse(entitlement, principal)?;
     let change = target.change(connector, provision, Direction::Delete);
     let mut audit = Audit::begin(provision, target.write("sso:DeleteAccountAssignment"));
-    let already = || revoked(vec![any::pack(&GrantAlreadyRevoked {})], None);
-    match change.exists().await {
-        Ok(true) => {}
-        Ok(false) => {
-            audit.unchanged(None);
-            return Ok(already());
-        }
-        Err(error) => return Err(audit.failed(error).into()),
-    }
+    let _turn = match connector.turns.wait(target.key(), provision).await {
+        Ok(turn) => turn,
+        Err(error) => return Err(audit.failed(error)),
+    };
     match change.carry_out(&mut audit).await {
-        Ok(End::Changed(request_id)) => {
+        Ok(request_id) => {
             audit.changed(request_id.as_deref());
             Ok(revoked(vec![], request_id))
         }
-        Ok(End::AlreadySo) => {
-            audit.unchanged(None);
-            Ok(already())
-        }
         // AWS's texts do not tell a vanished assignment from a vanished principal: the assignment list does.
-        Err(ProvisionError::Failed { reason, request_id }) => match change.exists().await {
-            Ok(false) => {
+        Err(error) if is_refusal(&error) => match change.is_gone().await {
+            Ok(true) => {
+                let request_id = error.aws_request_id().map(str::to_owned);
                 audit.unchanged(request_id.as_deref());
-                Ok(already())
+                Ok(revoked(vec![any::pack(&GrantAlreadyRevoked {})], request_id))
             }
-            _ => Err(audit.failed(ProvisionError::Failed { reason, request_id })),
+            Ok(false) | Err(_) => Err(audit.failed(error)),
         },
         Err(error) => Err(audit.failed(error)),
+    }
+}
+
+/// Whether AWS ended a deletion, or did not begin it, in a way that may mean that there is nothing to delete.
+fn is_refusal(error: &ProvisionError) -> bool {
+    match error {
+        ProvisionError::Failed { .. } => true,
+        ProvisionError::Call(error) => matches!(error.class(), Class::NotFound) && !error.may_have_happened(),
+        _ => false,
     }
 }
 
 /// A change of one assignment under way at AWS.
 struct Change<'a> {
     sso_admin: SsoAdmin,
-    cancel: &'a CancellationToken,
+    provision: &'a Provision,
     target: &'a AssignmentTarget,
     direction: Direction,
 }
@@ -244,14 +265,6 @@ struct Change<'a> {
 enum Direction {
     Create,
     Delete,
-}
-
-/// How a change ended well.
-enum End {
-    /// AWS carried it out; AWS's id of the request that asked for it.
-    Changed(Option<String>),
-    /// Another change had the same end.
-    AlreadySo,
 }
 
 impl Change<'_> {
@@ -274,12 +287,24 @@ impl Change<'_> {
         Ok(self.exists().await? == (self.direction == Direction::Create))
     }
 
-    /// Submits the change and follows it to its end.
-    async fn carry_out(&self, audit: &mut Audit<'_>) -> Result<End, ProvisionError> {
-        let Some(mut request) = self.submit(audit).await? else { return Ok(End::AlreadySo) };
+    /// Whether the list comes to show, within the time that it lags behind, that the assignment is gone.
+    async fn is_gone(&self) -> Result<bool, ProvisionError> {
+        let deadline = Instant::now() + LIST_LAG;
+        while self.exists().await? {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            self.provision.pause(SLOWEST_POLL).await?;
+        }
+        Ok(true)
+    }
+
+    /// Submits the change and follows it to its end; gives AWS's id of the request that asked for it.
+    async fn carry_out(&self, audit: &mut Audit<'_>) -> Result<Option<String>, ProvisionError> {
+        let mut request = self.submit(audit).await?;
         let request_id = request.aws_request_id.take();
         audit.accepted(request_id.as_deref());
-        self.settle(request, request_id).await.map(End::Changed)
+        self.settle(request, request_id).await
     }
 
     /// Follows an accepted request to its end; gives AWS's id of it.
@@ -305,7 +330,7 @@ impl Change<'_> {
             if Instant::now() >= deadline {
                 return Err(ProvisionError::Unconfirmed { waited: SETTLE_LIMIT, request_id });
             }
-            self.pause(wait).await?;
+            self.provision.pause(wait).await?;
             wait = (wait * 3 / 2).min(SLOWEST_POLL);
             request = match self.status(&id).await {
                 Ok(next) => AssignmentRequest { request_id: Some(id), ..next },
@@ -325,34 +350,14 @@ impl Change<'_> {
         }
     }
 
-    /// Submits, and repeats while AWS reports a conflict: an earlier change of the account has not settled. `None`
-    /// when that change, perhaps asked for by an earlier execution of this very task, led to the same state.
-    async fn submit(&self, audit: &mut Audit<'_>) -> Result<Option<AssignmentRequest>, ProvisionError> {
-        let deadline = Instant::now() + CONFLICT_LIMIT;
-        let mut wait = FIRST_CONFLICT_WAIT;
-        loop {
-            audit.sending();
-            let submitted = match self.direction {
-                Direction::Create => self.sso_admin.create_assignment(self.target).await,
-                Direction::Delete => self.sso_admin.delete_assignment(self.target).await,
-            };
-            match submitted {
-                Err(error)
-                    if matches!(error.class(), Class::Conflict { .. })
-                        && Instant::now() + wait < deadline =>
-                {
-                    audit.refused();
-                    let account = self.target.account.as_str();
-                    debug!(account.id = account, error = %error, "conflicting change on the account; retrying");
-                    self.pause(wait).await?;
-                    wait = (wait * 2).min(SLOWEST_CONFLICT_WAIT);
-                    if self.is_so().await? {
-                        return Ok(None);
-                    }
-                }
-                submitted => return Ok(Some(submitted?)),
-            }
-        }
+    /// Submits, and repeats while AWS reports a conflict: an earlier change of the account has not settled. What
+    /// that change leads to does not matter; a change to what is so already is none at AWS.
+    async fn submit(&self, audit: &mut Audit<'_>) -> Result<AssignmentRequest, ProvisionError> {
+        let send = async || match self.direction {
+            Direction::Create => self.sso_admin.create_assignment(self.target).await,
+            Direction::Delete => self.sso_admin.delete_assignment(self.target).await,
+        };
+        CONFLICT.send(audit, self.provision, send).await
     }
 
     async fn status(&self, request: &str) -> Result<AssignmentRequest, CallError> {
@@ -376,16 +381,9 @@ impl Change<'_> {
                 }
                 Err(error) => return Err(error.into()),
             }
-            self.pause(SLOWEST_POLL).await?;
+            self.provision.pause(SLOWEST_POLL).await?;
         }
         Err(ProvisionError::Unconfirmed { waited: SETTLE_LIMIT, request_id })
-    }
-
-    async fn pause(&self, wait: Duration) -> Result<(), ProvisionError> {
-        tokio::select! {
-            () = self.cancel.cancelled() => Err(ProvisionError::Cancelled),
-            () = sleep(wait) => Ok(()),
-        }
     }
 }
 
@@ -393,7 +391,7 @@ impl WriteError for ProvisionError {
     fn aws_request_id(&self) -> Option<&str> {
         match self {
             Self::Failed { request_id, .. } | Self::Unconfirmed { request_id, .. } => request_id.as_deref(),
-            Self::Call(error) => error.request_id(),
+            Self::Call(error) | Self::NotOurs(error) => error.request_id(),
             Self::Invalid(_) | Self::Unsupported(_) | Self::Cancelled => None,
         }
     }
@@ -401,7 +399,7 @@ impl WriteError for ProvisionError {
     fn may_have_happened(&self) -> bool {
         match self {
             Self::Unconfirmed { .. } | Self::Cancelled => true,
-            Self::Call(error) => error.may_have_happened(),
+            Self::Call(error) | Self::NotOurs(error) => error.may_have_happened(),
             Self::Failed { .. } | Self::Invalid(_) | Self::Unsupported(_) => false,
         }
     }

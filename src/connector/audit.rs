@@ -36,6 +36,8 @@ pub(super) struct Audit<'a> {
     task: &'a str,
     write: Write<'a>,
     stage: Stage,
+    /// An attempt had no answer.
+    unanswered: bool,
     request_id: Option<String>,
 }
 
@@ -55,7 +57,7 @@ enum Stage {
 impl<'a> Audit<'a> {
     /// Opens the record, before the reads that lead to the write.
     pub(super) fn begin(provision: &'a Provision, write: Write<'a>) -> Self {
-        Self { task: &provision.task_id, write, stage: Stage::Nothing, request_id: None }
+        Self { task: &provision.task_id, write, stage: Stage::Nothing, unanswered: false, request_id: None }
     }
 
     /// The next request may write.
@@ -63,9 +65,12 @@ impl<'a> Audit<'a> {
         self.stage = Stage::Sent;
     }
 
-    /// AWS refused the request; nothing was written by it or by an earlier attempt of it.
-    pub(super) fn refused(&mut self) {
-        self.stage = Stage::Nothing;
+    /// AWS refused the request. Unless an earlier attempt had no answer, nothing was written.
+    pub(super) fn refused(&mut self, answer: &CallError) {
+        self.unanswered |= answer.may_have_happened();
+        if !self.unanswered {
+            self.stage = Stage::Nothing;
+        }
     }
 
     /// AWS accepted the request, whose id stands for the write from now on.
@@ -87,7 +92,7 @@ impl<'a> Audit<'a> {
     /// AWS answered that its state is as asked already. Where an earlier attempt had no answer, nobody knows which
     /// of them found it so.
     pub(super) fn already(mut self, answer: &CallError) {
-        let outcome = if answer.may_have_happened() { UNCONFIRMED } else { UNCHANGED };
+        let outcome = if self.unanswered || answer.may_have_happened() { UNCONFIRMED } else { UNCHANGED };
         self.line(outcome, answer.request_id());
     }
 
@@ -95,7 +100,7 @@ impl<'a> Audit<'a> {
     pub(super) fn failed<E: WriteError>(mut self, error: E) -> E {
         let unknown = match self.stage {
             Stage::Nothing | Stage::Logged => false,
-            Stage::Sent => error.may_have_happened(),
+            Stage::Sent => self.unanswered || error.may_have_happened(),
             Stage::Accepted => !error.is_verdict(),
         };
         self.line(if unknown { UNCONFIRMED } else { FAILED }, error.aws_request_id());

@@ -1,9 +1,13 @@
 //! Identity Center groups: rows, membership, and its grant and revoke.
 
+use std::time::Duration;
+
 use futures::TryStreamExt;
 use tracing::debug;
 
 use super::audit::{Audit, Write};
+use super::conflict::Patience;
+use super::turns::Key;
 use super::{
     Connector, Kind, Provision, ProvisionError, granted, marker, principal_of, resource_of, revoked,
 };
@@ -26,6 +30,13 @@ pub const ID: &str = "sso_group";
 
 /// The slug of the membership entitlement.
 pub const MEMBER: &str = "member";
+
+/// How long a conflict with another change of the directory is retried.
+const CONFLICT: Patience = Patience {
+    limit: Duration::from_secs(30),
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(5),
+};
 
 pub(super) const KIND: Kind =
     Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision] };
@@ -122,6 +133,10 @@ impl<'a> Target<'a> {
         })
     }
 
+    fn key(&self) -> Key {
+        (self.group_id.to_owned(), sso_user::ID, self.user_id.to_owned())
+    }
+
     fn write<'b>(&'b self, operation: &'static str) -> Write<'b> {
         Write {
             operation,
@@ -146,21 +161,22 @@ pub(super) async fn add_member(
     let target = Target::parse(entitlement, principal)?;
     let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
     let mut audit = Audit::begin(provision, target.write("identitystore:CreateGroupMembership"));
-    audit.sending();
-    match store.create_membership(target.group_id, target.user_id).await {
+    let _turn = match connector.turns.wait(target.key(), provision).await {
+        Ok(turn) => turn,
+        Err(error) => return Err(audit.failed(error)),
+    };
+    let write = || store.create_membership(target.group_id, target.user_id);
+    match CONFLICT.send(&mut audit, provision, write).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             let grant = membership_grant(target.group, target.user, Some(&written.value));
             Ok(granted(vec![grant], vec![], written.request_id))
         }
-        Err(error) if matches!(error.class(), Class::Conflict { .. }) => {
-            if !error.may_have_happened() {
-                audit.refused();
-            }
-            // A conflict is also the answer to a concurrent change: only the membership itself proves that it exists.
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::Conflict { .. }) => {
+            // AWS has more reasons for a conflict: only the membership itself proves that it exists.
             let grants = match find_membership(&store, &target).await {
                 Ok(Some(membership)) => vec![membership_grant(target.group, target.user, Some(&membership))],
-                Ok(None) => return Err(audit.failed(error).into()),
+                Ok(None) => return Err(audit.failed(ProvisionError::NotOurs(error))),
                 Err(denied)
                     if matches!(denied.class(), Class::Denied)
                         && matches!(error.class(), Class::Conflict { passing: false }) =>
@@ -177,7 +193,7 @@ pub(super) async fn add_member(
                 error.request_id().map(str::to_owned),
             ))
         }
-        Err(error) => Err(audit.failed(error).into()),
+        Err(error) => Err(audit.failed(error)),
     }
 }
 
@@ -195,6 +211,10 @@ pub(super) async fn remove_member(
     let target = Target::parse(entitlement, principal)?;
     let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
     let mut audit = Audit::begin(provision, target.write("identitystore:DeleteGroupMembership"));
+    let _turn = match connector.turns.wait(target.key(), provision).await {
+        Ok(turn) => turn,
+        Err(error) => return Err(audit.failed(error)),
+    };
     let membership = match find_membership(&store, &target).await {
         Ok(None) => {
             audit.unchanged(None);
@@ -203,17 +223,16 @@ pub(super) async fn remove_member(
         Ok(Some(membership)) => membership,
         Err(error) => return Err(audit.failed(error).into()),
     };
-    audit.sending();
-    match store.delete_membership(&membership).await {
+    match CONFLICT.send(&mut audit, provision, || store.delete_membership(&membership)).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             Ok(revoked(vec![], written.request_id))
         }
-        Err(gone) if matches!(gone.class(), Class::NotFound) => {
+        Err(ProvisionError::Call(gone)) if matches!(gone.class(), Class::NotFound) => {
             audit.already(&gone);
             Ok(revoked(vec![any::pack(&GrantAlreadyRevoked {})], gone.request_id().map(str::to_owned)))
         }
-        Err(error) => Err(audit.failed(error).into()),
+        Err(error) => Err(audit.failed(error)),
     }
 }
 

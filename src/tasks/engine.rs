@@ -185,7 +185,9 @@ impl From<ProvisionError> for EngineError {
             ProvisionError::Unsupported(_) => Self::new(Code::Unimplemented, message),
             ProvisionError::Call(error) => Self::of_call(&error),
             // AWS has decided; asking again is for somebody who has read the reason.
-            ProvisionError::Failed { .. } => Self::new(Code::FailedPrecondition, message),
+            ProvisionError::Failed { .. } | ProvisionError::NotOurs(_) => {
+                Self::new(Code::FailedPrecondition, message)
+            }
             ProvisionError::Unconfirmed { .. } => Self::new(Code::DeadlineExceeded, message),
             ProvisionError::Cancelled => Self::new(Code::Cancelled, message),
         }

@@ -7,3 +7,4 @@ mod log;
 mod membership;
 mod refused;
 mod settling;
+mod stale;

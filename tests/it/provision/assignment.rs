@@ -47,7 +47,6 @@ async fn users_and_groups_granted_twice_are_assigned_once() {
             assert_eq!(log.the_audit(&task(2))["outcome"], "unchanged");
             log.holds_no_secret(&(first, second));
         }
-        assert_eq!(bench.calls(CREATE), 2);
         assert_eq!(shop_admins(&bench).len(), 2);
     }
 }
@@ -92,7 +91,6 @@ async fn an_assignment_revoked_twice_is_gone_once_and_others_stay() {
 
         assert!(was_gone(&bench.revoke(&task(2), &entitlement, &bob).await.unwrap()));
         assert_eq!(log.the_audit(&task(2))["outcome"], "unchanged");
-        assert_eq!(bench.calls(DELETE), 1);
         assert_eq!(bench.aws.assignments().len(), before - 1);
     }
 }
@@ -113,6 +111,7 @@ async fn a_user_who_left_the_directory_can_be_revoked() {
 #[tokio::test]
 async fn a_failed_change_carries_the_reason_of_aws() {
     let (log, bench) = (Log::capture(), Bench::start().await);
+    tokio::time::pause();
     let (entitlement, bob) = (bench.access(Through::Binding, SHOP, ADMIN), bench.user("bob"));
     bench.aws.arm(Fault::once(CREATE, Effect::SettlesFailed("The SAML provider is gone.".into())));
     let grant = bench.grant("grant", &entitlement, &bob).await.unwrap_err();

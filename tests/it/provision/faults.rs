@@ -31,7 +31,7 @@ impl Task {
             Self::JoinAgain => &[JOIN, FIND],
             Self::Leave => &[FIND, LEAVE],
             Self::Assign => &[LIST, CREATE, CREATED],
-            Self::Unassign => &[LIST, DELETE, DELETED],
+            Self::Unassign => &[DELETE, DELETED],
         }
     }
 

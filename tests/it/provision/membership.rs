@@ -1,5 +1,7 @@
 //! Membership of Identity Center groups.
 
+use std::time::Duration;
+
 use batond::baton::any;
 use batond::baton::v2::RequestId;
 use batond::connector::ProvisionError;
@@ -148,13 +150,36 @@ async fn a_write_whose_reply_was_lost_is_audited_as_unconfirmed_and_happens_once
     assert_eq!(log.the_audit("revoke")["outcome"], "unconfirmed");
 }
 
+/// A conflict that does not say that it is for good.
+fn busy() -> Effect {
+    Effect::Error { code: "ConflictException".into(), message: "busy".into(), status: 400 }
+}
+
+#[tokio::test]
+async fn a_conflict_that_passes_is_waited_for() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    bench.aws.arm(Fault::once(JOIN, busy()));
+    bench.aws.arm(Fault::once(LEAVE, busy()));
+    let (entitlement, user) = (bench.membership(GROUP), bench.user(STRANGER));
+    assert!(!existed(&bench.grant("grant", &entitlement, &user).await.unwrap()));
+    assert!(bench.aws.is_member(GROUP, STRANGER));
+    assert!(!was_gone(&bench.revoke("revoke", &entitlement, &user).await.unwrap()));
+    assert!(!bench.aws.is_member(GROUP, STRANGER));
+    assert!(["grant", "revoke"].iter().all(|task| log.the_audit(task)["outcome"] == "changed"));
+}
+
 #[tokio::test]
 async fn a_conflict_without_a_membership_is_an_error_and_not_a_grant() {
     let (log, bench) = (Log::capture(), Bench::start().await);
-    let conflict = Effect::Error { code: "ConflictException".into(), message: "busy".into(), status: 400 };
-    bench.aws.arm(Fault::once(JOIN, conflict));
+    tokio::time::pause();
+    bench.aws.arm(Fault::new(JOIN, busy()));
+    let begin = tokio::time::Instant::now();
     let error = bench.grant("t", &bench.membership(GROUP), &bench.user(STRANGER)).await.unwrap_err();
-    assert!(matches!(&error, ProvisionError::Call(call) if call.is_retryable()), "{error}");
+    let took = begin.elapsed();
+    assert!(took > Duration::from_secs(15) && took < Duration::from_secs(40), "{took:?}");
+    assert!(matches!(&error, ProvisionError::NotOurs(_)), "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains(JOIN) && said.contains("external identity provider"), "{said}");
     assert_eq!(log.the_audit("t")["outcome"], "failed");
 }
 

@@ -87,6 +87,7 @@ async fn malformed_entitlements_are_refused() {
         ("a short account", of(shop.clone(), &format!("66666666666|{set}"))),
         ("an account with a letter", of(shop.clone(), &format!("66666666666x|{set}"))),
         ("digits of another script", of(shop.clone(), &format!("٦٦٦٦٦٦٦٦٦٦٦٦|{set}"))),
+        ("another account", of(shop.clone(), &format!("777777777777|{set}"))),
         ("a role for a set", of(shop.clone(), "666666666666|arn:aws:iam::666666666666:role/x")),
         ("no set", of(shop.clone(), "666666666666|")),
         ("no trait", of(no_trait, "x")),
