@@ -15,6 +15,7 @@ mod daemon_tasks;
 mod dump;
 mod layering;
 mod provision;
+mod quotas;
 mod readme;
 mod seal;
 mod support;

@@ -1,0 +1,175 @@
+//! How many calls a sync makes, and how fast.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use batond::config::{AwsSettings, QuotaSetting};
+use batond::connector::Connector;
+use batond::sync::SyncOptions;
+use testbed::aws::{AccountState, Effect, Entry, Fault, Fixture, OrganizationalUnit, Quotas, Server, Shape};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Work, aws_settings};
+
+/// Calls per second that AWS publishes for SSO Admin, and for Identity Store.
+const RATE: f64 = 20.0;
+/// Calls that it takes at once after a pause.
+const BURST: usize = 20;
+
+/// Syncs `aws` at the pace of the setting.
+async fn sync(aws: &Server, quotas: QuotaSetting) {
+    let settings = AwsSettings { quotas, ..aws_settings(aws) };
+    let connector = Connector::open(&settings).await.unwrap();
+    let work = Work::new();
+    work.sync(&connector, &SyncOptions::default(), CancellationToken::new()).await.unwrap();
+}
+
+/// The calls that the plan of a crawl makes for an organization, by action, from its description alone.
+fn planned(fixture: &Fixture) -> BTreeMap<String, u64> {
+    let (tree, center) = (&fixture.organization, &fixture.identity_center);
+    let units = units(&tree.organizational_units);
+    let accounts: Vec<_> = units.iter().flat_map(|unit| &unit.accounts).chain(&tree.accounts).collect();
+    let mut pairs = BTreeMap::<_, BTreeSet<_>>::new();
+    for one in &center.assignments {
+        let principals = one.users.iter().chain(&one.groups);
+        pairs.entry((&one.account, &one.permission_set)).or_default().extend(principals);
+    }
+    let of_accounts = accounts.iter().filter(|account| account.state == AccountState::Active);
+    let provisioned = of_accounts.map(|account| pairs.keys().filter(|pair| *pair.0 == account.name).count());
+    let of_units = units.iter().map(|unit| pages(unit.organizational_units.len(), 20));
+    let of_groups = center.groups.iter().map(|group| pages(group.members.len(), 100));
+    [
+        ("sts:GetCallerIdentity", 1),
+        ("sso:ListInstances", 1),
+        ("identitystore:ListUsers", pages(center.users.len(), 100)),
+        ("identitystore:ListGroups", pages(center.groups.len(), 100)),
+        ("identitystore:ListGroupMemberships", of_groups.sum()),
+        ("organizations:ListAccounts", pages(accounts.len(), 20)),
+        ("organizations:ListRoots", 1),
+        (
+            "organizations:ListOrganizationalUnitsForParent",
+            pages(tree.organizational_units.len(), 20) + of_units.sum::<u64>(),
+        ),
+        ("sso:ListPermissionSets", pages(center.permission_sets.len(), 100)),
+        ("sso:DescribePermissionSet", center.permission_sets.len() as u64),
+        (
+            "sso:ListPermissionSetsProvisionedToAccount",
+            provisioned.map(|permission_sets| pages(permission_sets, 100)).sum(),
+        ),
+        ("sso:ListAccountAssignments", pairs.values().map(|held| pages(held.len(), 100)).sum()),
+    ]
+    .map(|(action, calls)| (action.to_owned(), calls))
+    .into()
+}
+
+/// Calls that list so many items; an empty listing takes one too.
+fn pages(items: usize, of: usize) -> u64 {
+    items.div_ceil(of).max(1) as u64
+}
+
+fn units(below: &[OrganizationalUnit]) -> Vec<&OrganizationalUnit> {
+    below.iter().flat_map(|unit| [vec![unit], units(&unit.organizational_units)].concat()).collect()
+}
+
+/// Calls of a service in the order in which they came.
+fn calls_of(service: &str, transcript: &[Entry]) -> Vec<Entry> {
+    let mut calls: Vec<_> =
+        transcript.iter().filter(|entry| entry.action.starts_with(service)).cloned().collect();
+    calls.sort_by_key(|entry| entry.start);
+    calls
+}
+
+/// Seconds from the first to the last of these calls, and the least that the published rate allows for as many.
+fn pace(calls: &[Entry]) -> (f64, f64) {
+    let took = calls.last().unwrap().start.saturating_sub(calls.first().unwrap().start);
+    let beyond_burst = u32::try_from(calls.len().saturating_sub(BURST)).unwrap();
+    (took.as_secs_f64(), f64::from(beyond_burst) / RATE)
+}
+
+#[tokio::test]
+async fn a_medium_organization_takes_the_calls_of_the_plan_and_no_more() {
+    let fixture = Fixture::generate(Shape::MEDIUM).unwrap();
+    let planned = planned(&fixture);
+    let aws = Server::start(fixture).await.unwrap();
+    sync(&aws, QuotaSetting::Off).await;
+    assert_eq!(aws.counters().by_action(), planned);
+    assert!(aws.counters().total() <= 500, "{planned:?}");
+}
+
+#[tokio::test]
+async fn a_listing_takes_as_many_calls_as_it_has_pages() {
+    let mut fixture = Fixture::generate(Shape {
+        accounts: 41,
+        organizational_units: 100,
+        permission_sets: 101,
+        users: 301,
+        groups: 101,
+        memberships: 15_000,
+        assignments: 300,
+        pairs: 110,
+        group_percent: 0,
+        seed: 7,
+    })
+    .unwrap();
+    let center = &mut fixture.identity_center;
+    let mut crowded = center.assignments[0].clone();
+    crowded.users = center.users.iter().map(|user| user.name.clone()).collect();
+    crowded.groups.clear();
+    center
+        .assignments
+        .retain(|one| (&one.account, &one.permission_set) != (&crowded.account, &crowded.permission_set));
+    center.assignments.push(crowded);
+
+    let planned = planned(&fixture);
+    for (action, calls) in [
+        ("identitystore:ListUsers", 4),
+        ("identitystore:ListGroups", 2),
+        ("organizations:ListAccounts", 3),
+        ("sso:ListPermissionSets", 2),
+        ("sso:ListAccountAssignments", 110 + 3),
+    ] {
+        assert_eq!(planned[action], calls, "{action}");
+    }
+    assert!(planned["organizations:ListOrganizationalUnitsForParent"] > 101);
+    assert!(planned["identitystore:ListGroupMemberships"] > 150);
+    let aws = Server::start(fixture).await.unwrap();
+    sync(&aws, QuotaSetting::Off).await;
+    assert_eq!(aws.counters().by_action(), planned);
+}
+
+#[tokio::test]
+async fn documented_quotas_are_used_up_and_never_exceeded() {
+    let shape = Shape { accounts: 12, assignments: 60, pairs: 50, ..Shape::SMALL };
+    let aws = Server::start(Fixture::generate(shape).unwrap()).await.unwrap();
+    aws.set(|knobs| knobs.quotas = Quotas::Documented);
+    sync(&aws, QuotaSetting::Documented).await;
+
+    let calls = calls_of("sso:", &aws.transcript());
+    assert_eq!(calls.len(), 1 + 1 + 10 + 12 + 50);
+    // The volley at the start may arrive closer together than it left; after that the pace is even.
+    let steady = |entry: &&Entry| entry.start > calls[0].start + Duration::from_secs(1);
+    let transcript = aws.transcript();
+    let throttled: Vec<_> = transcript.iter().filter(steady).filter(|entry| entry.error.is_some()).collect();
+    assert!(throttled.is_empty(), "{throttled:?}");
+    // Benches measure seconds; a test only finds a pace that is far off.
+    let (took, least) = pace(&calls);
+    assert!(took < 3.0 * least, "{took} s for calls that need {least} s");
+}
+
+#[tokio::test]
+async fn one_throttled_bucket_leaves_the_pace_of_the_others_unchanged() {
+    let shape = Shape { groups: 45, ..Shape::SMALL };
+    let aws = Server::start(Fixture::generate(shape).unwrap()).await.unwrap();
+    let throttled = 6;
+    aws.arm(Fault::new("sso:DescribePermissionSet", Effect::Throttle).times(throttled));
+    aws.set(|knobs| knobs.quotas = Quotas::Documented);
+    sync(&aws, QuotaSetting::Documented).await;
+
+    assert_eq!(aws.counters().throttled("sso:*"), u64::from(throttled));
+    assert_eq!(aws.counters().throttled("identitystore:*"), 0);
+    let transcript = aws.transcript();
+    let (took, least) = pace(&calls_of("identitystore:", &transcript));
+    assert!(took < 3.0 * least, "{took} s for calls that need {least} s");
+    let end = |service| calls_of(service, &transcript).last().unwrap().end;
+    assert!(end("identitystore:") < end("sso:"), "the throttled service is done last");
+}
