@@ -16,7 +16,9 @@ pub(super) const MAGIC: [u8; 5] = *b"C1ZF\0";
 
 /// Fast, and its window (512 KiB) is far below the 128 MiB that readers allow.
 const LEVEL: i32 = 1;
-const MOST_THREADS: usize = 4;
+const MOST_THREADS: u32 = 4;
+/// Each thread takes some megabytes, which only databases above this size repay.
+const WORTH_THREADS: u64 = 64 * 1024 * 1024;
 const CHUNK: usize = 256 * 1024;
 
 /// A file in its place.
@@ -74,8 +76,11 @@ fn frame<W: Write>(
         encoder.include_checksum(true)?;
         encoder.include_contentsize(true)?;
         encoder.set_pledged_src_size(Some(size))?;
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        encoder.multithread(u32::try_from(threads).unwrap_or(1))?;
+        if size > WORTH_THREADS {
+            let cores = thread::available_parallelism()
+                .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+            encoder.multithread(cores.min(MOST_THREADS))?;
+        }
         Ok(encoder)
     };
     let mut encoder = match encoder() {

@@ -15,7 +15,7 @@ use crate::baton::v2;
 /// Bytes of rows held in memory before a sorted run is written, per kind.
 const FEW: usize = 64 * 1024;
 const SOME: usize = 1024 * 1024;
-const MANY: usize = 8 * 1024 * 1024;
+const MANY: usize = 4 * 1024 * 1024;
 
 /// Takes rows from any number of threads. Calls block, but do no more than copy a row, or now and then write a
 /// few megabytes to disk.

@@ -17,7 +17,7 @@ use super::summary::{self, Token, TypeCounts};
 use super::{Error, Sorter, StagedEntitlement, StagedResource, message};
 
 /// Bytes of grants held in memory before a sorted run is written.
-const MANY: usize = 8 * 1024 * 1024;
+const MANY: usize = 4 * 1024 * 1024;
 /// Rows between two looks at the cancellation.
 const PATIENCE: usize = 4096;
 
@@ -377,7 +377,7 @@ fn open(database: &Path, work_dir: &Path) -> Result<Connection, rusqlite::Error>
     connection.pragma_update(None, "locking_mode", "exclusive")?;
     connection.pragma_update_and_check(None, "journal_mode", "off", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "off")?;
-    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.pragma_update(None, "cache_size", -4096)?;
     connection.pragma_update(None, "temp_store", "file")?;
     if let Some(work_dir) = work_dir.to_str() {
         connection.pragma_update(None, "temp_store_directory", work_dir)?;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, TryStreamExt};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -29,8 +29,8 @@ use crate::c1z::{self, Stage};
 use crate::connector::{Connector, account, permission_set, permission_set_assignment, sso_group, sso_user};
 
 /// How many work items of one strand are under way at most. The calls themselves are paced by the buckets; this only
-/// bounds the memory of what waits for them.
-const FAN_OUT: usize = 64;
+/// bounds the memory of what waits for them, and the connections where no rate is kept.
+const FAN_OUT: usize = 32;
 
 /// So many things may vanish during a crawl before it is taken for wrong, ...
 const FEW: u64 = 10;
@@ -60,6 +60,7 @@ pub(super) async fn run(
         stage,
         progress,
         findings: Mutex::default(),
+        bindings: Semaphore::new(FAN_OUT),
     };
     for resource_type in &scope.types {
         crawl.stage.resource_type(resource_type)?;
@@ -83,6 +84,8 @@ struct Crawl<'a> {
     stage: &'a Stage,
     progress: &'a Progress,
     findings: Mutex<Findings>,
+    /// Places for the bindings of all accounts together.
+    bindings: Semaphore,
 }
 
 /// What a crawl could not read.

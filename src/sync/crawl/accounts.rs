@@ -125,7 +125,9 @@ impl Crawl<'_> {
         stream::iter(provisioned)
             .map(Ok)
             .map_ok(async |arn| {
-                self.binding(account, &resource, &arn, &all).await?;
+                let _place = self.bindings.acquire().await;
+                // On the heap, so that those that wait for a place take none of its room.
+                Box::pin(self.binding(account, &resource, &arn, &all)).await?;
                 self.progress.finished();
                 Ok::<_, SyncError>(())
             })

@@ -16,7 +16,7 @@ use crate::c1z::{self, Merge, Sorted, Sorter, Staged, StagedEntitlement, StagedG
 use crate::expand::{Derived, Edge, Plan};
 
 /// Bytes of derived grants held in memory before a sorted run is written.
-const MANY: usize = 8 * 1024 * 1024;
+const MANY: usize = 4 * 1024 * 1024;
 
 /// The entitlements that take part in expansion, as far as they are known.
 #[derive(Debug, Default)]
