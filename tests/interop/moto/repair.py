@@ -4,6 +4,7 @@ Only what the connector meets is repaired:
 
 - ListPermissionSetsProvisionedToAccount ignores the account, and ListAccountsForProvisionedPermissionSet knows the
   management account alone; AWS calls a permission set provisioned to an account as soon as it is assigned there;
+- CreateAccountAssignment stores what is there already once more; AWS succeeds and changes nothing;
 - ListAccountAssignmentsForPrincipal leaves out what a user has through groups;
 - the ARN of a permission set begins with that of its instance.
 """
@@ -15,6 +16,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 from interop.aws import Clients
 
@@ -47,11 +49,19 @@ class _Repairs:
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any] | None:
         """The right answer, or nothing where moto's own is good."""
         repair = {
+            "SWBExternalService.CreateAccountAssignment": self._assignment_again,
             "SWBExternalService.ListPermissionSetsProvisionedToAccount": self._sets_of_account,
             "SWBExternalService.ListAccountsForProvisionedPermissionSet": self._accounts_of_set,
             "SWBExternalService.ListAccountAssignmentsForPrincipal": self._assignments_of_principal,
         }.get(operation)
         return repair(request) if repair else None
+
+    def _assignment_again(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        held = self._clients.assignments(request["TargetId"], request["PermissionSetArn"])
+        wanted = (request["PrincipalType"], request["PrincipalId"])
+        if wanted not in [(each.principal_type, each.principal) for each in held]:
+            return None
+        return {"AccountAssignmentCreationStatus": {"Status": "SUCCEEDED", "RequestId": str(uuid4())}}
 
     def _sets_of_account(self, request: dict[str, Any]) -> dict[str, Any]:
         account = request["AccountId"]
