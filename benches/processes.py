@@ -6,7 +6,8 @@
     BATON_AWS_BIN=... benches/processes.py incumbent
 
 One line per figure. Times of a busy machine are noisy: the best of RUNS (3) is told, with the load of the machine.
-BATOND_BIN and TESTBED_BIN name other binaries than those in target/release. Needs Linux and nothing but Python.
+BATOND_BIN and TESTBED_BIN name other binaries than those in target/release. Variables for glibc's allocator (MALLOC_*)
+reach what is measured, all others do not. Needs Linux and nothing but Python.
 """
 
 import contextlib
@@ -37,11 +38,13 @@ RUNS = int(os.environ.get("RUNS", "3"))
 TYPES = "sso_user sso_group account permission_set permission_set_assignment organization organizational_unit"
 RATE, SHARED = 20.0, ("sso:", "identitystore:")
 TASKS = 40
+HEAP = {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")}
 
 
 def main() -> None:
     """Take the measures that the arguments name."""
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {os.uname().release}, best of {RUNS}")
+    heap = " ".join(f"{name}={value}" for name, value in HEAP.items())
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {os.uname().release}, best of {RUNS} {heap}")
     for name in sys.argv[1:] or ["medium", "quotas", "tasks", "idle", "version"]:
         with tempfile.TemporaryDirectory(prefix="batond-bench-") as directory:
             MEASURES[name](Path(directory))
@@ -176,6 +179,7 @@ class Aws:
         exported = until(lambda: assignments(self._log, "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY"))
         self._http = http.client.HTTPConnection(exported["AWS_ENDPOINT_URL"].removeprefix("http://"), timeout=30)
         self.settings = {
+            **HEAP,
             "HOME": "/nonexistent",
             "AWS_ENDPOINT_URL": exported["AWS_ENDPOINT_URL"],
             "BATON_GLOBAL_REGION": exported["AWS_REGION"],
