@@ -9,6 +9,7 @@ mod call;
 mod credentials;
 mod error;
 mod http;
+pub mod iam;
 pub mod identity_store;
 mod instance;
 mod operation;

@@ -13,11 +13,22 @@ pub enum Service {
     SsoAdmin,
     /// Organizations.
     Organizations,
+    /// Identity and Access Management.
+    Iam,
+    /// `CloudTrail`.
+    CloudTrail,
 }
 
 impl Service {
     /// All services.
-    pub const ALL: [Self; 4] = [Self::Sts, Self::IdentityStore, Self::SsoAdmin, Self::Organizations];
+    pub const ALL: [Self; 6] = [
+        Self::Sts,
+        Self::IdentityStore,
+        Self::SsoAdmin,
+        Self::Organizations,
+        Self::Iam,
+        Self::CloudTrail,
+    ];
 
     /// The service's name in IAM policies: what stands before the colon of an action.
     pub fn as_str(self) -> &'static str {
@@ -26,6 +37,8 @@ impl Service {
             Self::IdentityStore => "identitystore",
             Self::SsoAdmin => "sso",
             Self::Organizations => "organizations",
+            Self::Iam => "iam",
+            Self::CloudTrail => "cloudtrail",
         }
     }
 }

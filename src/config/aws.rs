@@ -34,6 +34,20 @@ pub struct AwsSettings {
     pub identity_center_region: String,
     /// The Identity Center instance to use when several are visible.
     pub instance_arn: Option<String>,
+    /// Whether to read IAM of member accounts although Identity Center is on; without it, it is read anyway.
+    pub cross_account_iam: bool,
+    /// Name, with its path, of the role to assume in each member account.
+    pub member_role_name: String,
+    /// External id sent with the hop into the role of a member account; none is sent without it.
+    pub member_external_id: Option<Secret>,
+    /// Whether access keys are resources.
+    pub secrets: bool,
+    /// Whether tags and descriptions of IAM entities are read.
+    pub iam_tags: bool,
+    /// Whether only attached managed policies are read.
+    pub only_attached_policies: bool,
+    /// Whether the event feed of sign-ins through Identity Center is offered.
+    pub last_login_events: bool,
     /// The call rates to keep.
     pub quotas: QuotaSetting,
     /// Most calls in flight at once; `None` sets no bound.
@@ -62,6 +76,13 @@ impl Default for AwsSettings {
             identity_center: false,
             identity_center_region: "us-east-1".to_owned(),
             instance_arn: None,
+            cross_account_iam: false,
+            member_role_name: "OrganizationAccountAccessRole".to_owned(),
+            member_external_id: None,
+            secrets: false,
+            iam_tags: false,
+            only_attached_policies: false,
+            last_login_events: false,
             quotas: QuotaSetting::Documented,
             workers: None,
             http_timeout: Duration::from_mins(5),

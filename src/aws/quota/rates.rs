@@ -181,7 +181,7 @@ mod tests {
             ("sso: { burst: 5 }", "sso.burst: needs sso.rate"),
             (
                 "ssoadmin: { rate: 5 }",
-                "ssoadmin: unknown; known here: sts, identitystore, sso, organizations",
+                "ssoadmin: unknown; known here: sts, identitystore, sso, organizations, iam, cloudtrail",
             ),
             ("sso: { operations: { ListInstances: { rate: 5 } } }", "share one rate"),
             (
