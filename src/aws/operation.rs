@@ -21,14 +21,8 @@ pub enum Service {
 
 impl Service {
     /// All services.
-    pub const ALL: [Self; 6] = [
-        Self::Sts,
-        Self::IdentityStore,
-        Self::SsoAdmin,
-        Self::Organizations,
-        Self::Iam,
-        Self::CloudTrail,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Sts, Self::IdentityStore, Self::SsoAdmin, Self::Organizations, Self::Iam, Self::CloudTrail];
 
     /// The service's name in IAM policies: what stands before the colon of an action.
     pub fn as_str(self) -> &'static str {
