@@ -8,6 +8,7 @@ use super::{RoleArn, Secret};
 
 /// Where AWS is and as whom to speak to it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one switch that an operator sets by its own name")]
 pub struct AwsSettings {
     /// Region of STS, Organizations and the base configuration; `None` leaves it to the ambient configuration.
     pub region: Option<String>,
