@@ -109,6 +109,7 @@ async fn a_listing_takes_as_many_calls_as_it_has_pages() {
         pairs: 110,
         group_percent: 0,
         seed: 7,
+        ..Shape::SMALL
     })
     .unwrap();
     let center = &mut fixture.identity_center;

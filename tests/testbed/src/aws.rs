@@ -1,5 +1,5 @@
-//! An AWS that can be broken: STS, Organizations, Identity Store, SSO Admin and the beginnings of IAM on one
-//! loopback endpoint, for any SDK that honours `AWS_ENDPOINT_URL`.
+//! An AWS that can be broken: STS, Organizations, Identity Store, SSO Admin and IAM on one loopback endpoint, for any
+//! SDK that honours `AWS_ENDPOINT_URL`.
 //!
 //! ```no_run
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,8 +33,8 @@ mod world;
 pub use fault::{Effect, Fault};
 pub use fixture::{
     Account, AccountState, Assignment as FixtureAssignment, DelegatedAdministrator, ExternalId, Fixture,
-    FixtureError, Group, IamRole, IamUser, IdentityCenter, Organization, OrganizationalUnit, OtherInstance,
-    PermissionSet, Principals, Shape, Trust, User,
+    FixtureError, Group, IamRole, IamShape, IamUser, IdentityCenter, Organization, OrganizationalUnit,
+    OtherInstance, PermissionSet, Principals, Shape, Trust, User, iam,
 };
 pub use knobs::{AccountFields, Knobs};
 pub use ledger::{Count, Counters, Entry};

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State as Shared};
+use axum::extract::{Path, Query, State as Shared};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
@@ -24,7 +25,8 @@ PATCH  /_testbed/knobs                 change some: {\"latency_ms\": 50, \"quota
 GET    /_testbed/faults                the faults that are armed
 POST   /_testbed/faults                arm one: {\"action\": \"sso:*\", \"times\": 3, \"effect\": \"throttle\"}
 DELETE /_testbed/faults                disarm all
-PUT    /_testbed/denied/{principal}    replace the denied actions of a user or role: [\"sso:List*\"]
+PUT    /_testbed/denied/{principal}    replace the denied actions of a user or role: [\"sso:List*\"]; with
+                                       ?account=111111111111 only of the one in that account
 POST   /_testbed/expire-sessions       make all role sessions expire now
 GET    /_testbed/state                 memberships, assignments and assignment requests
 ";
@@ -91,12 +93,20 @@ async fn disarm(Shared(state): Shared<Arc<State>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+/// What a change is limited to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Only {
+    account: Option<String>,
+}
+
 async fn deny(
     Shared(state): Shared<Arc<State>>,
     Path(principal): Path<String>,
+    Query(only): Query<Only>,
     Json(actions): Json<Vec<String>>,
 ) -> Response {
-    if state.lock().world.access.set_denied(&principal, &actions) {
+    if state.lock().world.access.set_denied(&principal, only.account.as_deref(), &actions) {
         StatusCode::NO_CONTENT.into_response()
     } else {
         (StatusCode::NOT_FOUND, format!("no user or role is named {principal:?}\n")).into_response()

@@ -8,9 +8,10 @@ use super::fault::Fault;
 use super::knobs::Knobs;
 
 mod generate;
+pub mod iam;
 mod principals;
 
-pub use generate::Shape;
+pub use generate::{IamShape, Shape};
 pub use principals::{IamRole, IamUser, Principals, Trust};
 
 /// One AWS organization with its directory, assignments, the principals that may call it, and the knobs and
@@ -27,6 +28,13 @@ pub struct Fixture {
     pub organization: Organization,
     /// Directory, permission sets and assignments.
     pub identity_center: IdentityCenter,
+    /// What IAM holds, account by account; an account that is not here holds nothing of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub iam: Vec<iam::AccountIam>,
+    /// How many AWS managed policies every account sees. Those that anything in the fixture refers to are among
+    /// them, whatever the number.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub aws_managed_policies: usize,
     /// Who may call, with which key, and which roles may be assumed.
     pub principals: Principals,
     /// Latency, quotas, page sizes and the like.
@@ -62,6 +70,11 @@ impl Fixture {
     pub fn to_yaml(&self) -> Result<String, FixtureError> {
         serde_saphyr::to_string(self).map_err(|error| FixtureError::Syntax(error.to_string()))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What is wrong with a fixture.

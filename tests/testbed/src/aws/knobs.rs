@@ -32,6 +32,13 @@ pub struct Knobs {
     /// The lifetime of new role sessions, whatever is asked for; AWS's own rules when absent.
     #[serde(rename = "session_lifetime_ms", with = "optional_millis")]
     pub session_lifetime: Option<Duration>,
+    /// How long an IAM credential report takes to be made.
+    #[serde(rename = "report_generation_ms", with = "millis")]
+    pub report_generation: Duration,
+    /// Every account has a credential report of this age from the start; none has one when absent. AWS hands out
+    /// none that is older than four hours.
+    #[serde(rename = "report_age_ms", with = "optional_millis")]
+    pub report_age: Option<Duration>,
     /// How AWS tells the state of an account.
     pub account_fields: AccountFields,
     /// Whether accounts and units carry their path in the organization.
@@ -51,6 +58,8 @@ impl Default for Knobs {
             settle: Duration::from_millis(20),
             lag: Duration::ZERO,
             session_lifetime: None,
+            report_generation: Duration::ZERO,
+            report_age: None,
             account_fields: AccountFields::Both,
             account_paths: true,
             verify_signatures: true,

@@ -193,7 +193,22 @@ impl Server {
     /// the name.
     pub fn deny(&self, principal: &str, actions: &[&str]) -> bool {
         let actions: Vec<String> = actions.iter().map(|action| (*action).to_owned()).collect();
-        self.state.lock().world.access.set_denied(principal, &actions)
+        self.state.lock().world.access.set_denied(principal, None, &actions)
+    }
+
+    /// Replaces the denied actions of the users and roles of this name in one account alone, given by name or id:
+    /// `OrganizationAccountAccessRole` of one member, for example. False when it has none.
+    pub fn deny_in(&self, account: &str, principal: &str, actions: &[&str]) -> bool {
+        let actions: Vec<String> = actions.iter().map(|action| (*action).to_owned()).collect();
+        let mut inner = self.state.lock();
+        let id = inner.world.organization.resolve(account, "deny_in").unwrap_or_else(|_| account.to_owned());
+        inner.world.access.set_denied(principal, Some(&id), &actions)
+    }
+
+    /// Puts a new version of a managed policy into force, of an account or of AWS; its id, such as `v2`. `None` when
+    /// there is no such policy.
+    pub fn publish_policy(&self, arn: &str, document: &str) -> Option<String> {
+        self.state.lock().world.iam.publish(arn, document)
     }
 
     /// Empties the trust policy of a role: nobody can assume it any more. False when there is no such role.

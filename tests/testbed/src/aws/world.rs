@@ -8,12 +8,14 @@ use super::ids::Ids;
 pub(crate) mod access;
 pub(crate) mod assignments;
 pub(crate) mod directory;
+pub(crate) mod iam;
 pub(crate) mod organization;
 pub(crate) mod recent;
 
 use access::Access;
 use assignments::Center;
 use directory::Directory;
+use iam::Iam;
 use organization::Organization;
 
 /// Everything that calls read and change.
@@ -23,6 +25,7 @@ pub(crate) struct World {
     pub(crate) directory: Directory,
     pub(crate) center: Center,
     pub(crate) access: Access,
+    pub(crate) iam: Iam,
 }
 
 impl World {
@@ -33,7 +36,8 @@ impl World {
         let directory = Directory::build(&fixture.identity_center, &ids)?;
         let center = Center::build(&fixture.identity_center, &organization, &directory, &ids)?;
         let access = Access::build(&fixture.principals, &organization, &ids)?;
-        Ok(Self { organization, directory, center, access })
+        let iam = Iam::build(fixture, &organization, &center, &access, &ids)?;
+        Ok(Self { organization, directory, center, access, iam })
     }
 }
 

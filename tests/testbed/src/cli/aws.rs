@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use testbed::aws::{Fixture, FixtureError, Quotas, Server, Shape, Transport};
+use testbed::aws::{Fixture, FixtureError, IamShape, Quotas, Server, Shape, Transport};
 
 /// Serve an AWS organization that can be broken.
 ///
-/// Speaks the wire protocols of STS, Organizations, Identity Store, SSO Admin and the beginnings of IAM on one
-/// endpoint. Point any AWS SDK at it with the variables that it prints at start. Everything is held in memory;
+/// Speaks the wire protocols of STS, Organizations, Identity Store, SSO Admin and IAM on one endpoint. Point any AWS SDK at it with the variables that it prints at start. Everything is held in memory;
 /// Ctrl-C ends it. While it runs, knobs, faults, counters and the transcript of calls are under `/_testbed/` on
 /// the same endpoint: `curl $AWS_ENDPOINT_URL/_testbed/` lists what there is.
 #[derive(Debug, ClapArgs)]
@@ -90,6 +89,39 @@ struct Size {
     /// Which organization of that size.
     #[arg(long)]
     seed: Option<u64>,
+    /// What IAM of the management account holds.
+    #[arg(long, value_enum)]
+    iam: Option<IamSize>,
+    /// What IAM of each other account holds.
+    #[arg(long, value_enum)]
+    iam_per_member: Option<IamSize>,
+    /// AWS managed policies that every account sees; a real account sees some 1,600.
+    #[arg(long)]
+    aws_managed_policies: Option<usize>,
+}
+
+/// How much IAM of an account holds.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IamSize {
+    /// Nothing.
+    None,
+    /// 10 users, 3 groups, 15 roles, 5 policies, 5 access keys.
+    Small,
+    /// 100 users, 30 groups, 150 roles, 40 policies, 50 access keys.
+    Medium,
+    /// 2 users, a group, 10 roles, 3 policies, 2 access keys.
+    Member,
+}
+
+impl IamSize {
+    fn shape(self) -> IamShape {
+        match self {
+            Self::None => IamShape::NONE,
+            Self::Small => IamShape::SMALL,
+            Self::Medium => IamShape::MEDIUM,
+            Self::Member => IamShape::MEMBER,
+        }
+    }
 }
 
 impl Size {
@@ -105,10 +137,25 @@ impl Size {
             pairs,
             group_percent,
             seed,
+            iam,
+            iam_per_member,
+            aws_managed_policies,
         } = self;
-        let counts =
-            [accounts, organizational_units, permission_sets, users, groups, memberships, assignments, pairs];
-        counts.into_iter().any(Option::is_some) || group_percent.is_some() || seed.is_some()
+        let counts = [
+            accounts,
+            organizational_units,
+            permission_sets,
+            users,
+            groups,
+            memberships,
+            assignments,
+            pairs,
+            aws_managed_policies,
+        ];
+        counts.into_iter().any(Option::is_some)
+            || group_percent.is_some()
+            || seed.is_some()
+            || [iam, iam_per_member].into_iter().any(Option::is_some)
     }
 }
 
@@ -121,6 +168,14 @@ enum Preset {
     Small,
     /// 50 accounts, 500 users, 400 assignments.
     Medium,
+    /// `medium` with IAM in the management account: 100 users, 30 groups, 150 roles, 40 policies.
+    MediumIam,
+    /// `medium-iam` with the 1,582 AWS managed policies of a real account.
+    MediumPlus,
+    /// `medium-iam` with IAM in every member account.
+    MediumMembers,
+    /// 2,000 accounts, 100,000 users, a million grants once groups are expanded. Takes some seconds to make.
+    Large,
 }
 
 impl Args {
@@ -150,6 +205,10 @@ impl Args {
     fn shape(&self) -> Option<Shape> {
         let base = match self.preset {
             Preset::Medium => Shape::MEDIUM,
+            Preset::MediumIam => Shape::MEDIUM_IAM,
+            Preset::MediumPlus => Shape::MEDIUM_PLUS,
+            Preset::MediumMembers => Shape::MEDIUM_MEMBERS,
+            Preset::Large => Shape::LARGE,
             Preset::Example | Preset::Small => Shape::SMALL,
         };
         let shape = Shape {
@@ -163,6 +222,9 @@ impl Args {
             pairs: self.size.pairs.unwrap_or(base.pairs),
             group_percent: self.size.group_percent.unwrap_or(base.group_percent),
             seed: self.size.seed.unwrap_or(base.seed),
+            iam: self.size.iam.map_or(base.iam, IamSize::shape),
+            iam_per_member: self.size.iam_per_member.map_or(base.iam_per_member, IamSize::shape),
+            aws_managed_policies: self.size.aws_managed_policies.unwrap_or(base.aws_managed_policies),
         };
         let generated = !matches!(self.preset, Preset::Example) || self.size.is_given();
         generated.then_some(shape)

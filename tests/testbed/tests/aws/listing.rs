@@ -197,15 +197,11 @@ async fn ids_have_the_shapes_of_aws() {
 }
 
 #[tokio::test]
-async fn iam_answers_aliases_and_empty_listings() {
+async fn iam_answers_aliases_and_refuses_what_it_does_not_know() {
     let server = example().await;
     let client = Client::new(&server);
     let reply = client.form("iam", &[("Action", "ListAccountAliases"), ("Version", "2010-05-08")]).await;
     assert_eq!(reply.element("member"), "example-root");
-    for action in ["ListUsers", "ListRoles", "ListGroups", "ListPolicies"] {
-        let reply = client.form("iam", &[("Action", action), ("Version", "2010-05-08")]).await;
-        assert_eq!((reply.status, reply.element("IsTruncated").as_str()), (200, "false"), "{action}");
-    }
     let unknown = client.form("iam", &[("Action", "Nonsense"), ("Version", "2010-05-08")]).await;
     assert_eq!(unknown.error(), (400, "InvalidAction".to_owned()));
 }

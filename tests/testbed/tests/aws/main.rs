@@ -9,5 +9,6 @@ mod access;
 mod admin;
 mod client;
 mod faults;
+mod iam;
 mod listing;
 mod provisioning;

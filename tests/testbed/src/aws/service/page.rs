@@ -17,6 +17,14 @@ impl Call<'_> {
         rows: impl Iterator<Item = T>,
         mut render: impl FnMut(T) -> Value,
     ) -> Result<Value, ApiError> {
+        let window = self.window(rows)?;
+        let mut answer = Map::new();
+        answer.insert(member.to_owned(), window.rows.into_iter().map(&mut render).collect());
+        Ok(self.finish(answer, window.next))
+    }
+
+    /// The rows of the page that the request asks for, and the token of the next one.
+    pub(super) fn window<T>(&self, rows: impl Iterator<Item = T>) -> Result<Window<T>, ApiError> {
         let names = Names::of(self);
         let token = self.text(names.token);
         let offset = token.map_or(Ok(0), |token| self.offset(token))?;
@@ -32,22 +40,26 @@ impl Call<'_> {
         let empty = self.quirk == Some(&Effect::EmptyPage) || (self.knobs.empty_pages && token.is_none());
         let wanted = if empty { 0 } else { size };
         let mut rest = rows.skip(offset);
-        let items: Vec<Value> = rest.by_ref().take(wanted).map(&mut render).collect();
+        let rows: Vec<T> = rest.by_ref().take(wanted).collect();
         let more = empty || rest.next().is_some();
         let next = match (self.quirk, token) {
             (Some(Effect::RepeatedToken), Some(token)) => Some(token.to_owned()),
-            _ if more => Some(self.token(offset + items.len())),
+            _ if more => Some(self.token(offset + rows.len())),
             _ => None,
         };
-        let mut answer = Map::new();
-        answer.insert(member.to_owned(), Value::Array(items));
+        Ok(Window { rows, next })
+    }
+
+    /// The answer of a listing with what says whether there is more.
+    pub(super) fn finish(&self, mut answer: Map<String, Value>, next: Option<String>) -> Value {
+        let names = Names::of(self);
         if let Some(truncated) = names.truncated {
             answer.insert(truncated.to_owned(), Value::Bool(next.is_some()));
         }
         if let Some(next) = next {
             answer.insert(names.token.to_owned(), Value::String(next));
         }
-        Ok(Value::Object(answer))
+        Value::Object(answer)
     }
 
     /// A token that only fits this listing with these arguments.
@@ -74,6 +86,13 @@ impl Call<'_> {
         let hash = digest(&SHA256, format!("{} {}", self.action, Value::Object(arguments)).as_bytes());
         to_hex(hash.as_ref()).chars().take(12).collect()
     }
+}
+
+/// One page of rows.
+pub(super) struct Window<T> {
+    pub(super) rows: Vec<T>,
+    /// The token of the next page; `None` on the last one.
+    pub(super) next: Option<String>,
 }
 
 /// What the members of paging are called.

@@ -30,7 +30,7 @@ pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) account: String,
     pub(crate) arn: String,
-    unique_id: String,
+    pub(crate) unique_id: String,
     access_key_id: String,
     policy: Policy,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Role {
     pub(crate) name: String,
     pub(crate) account: String,
     pub(crate) arn: String,
-    unique_id: String,
+    pub(crate) unique_id: String,
     pub(crate) trust: Vec<Trust>,
     pub(crate) max_session: Duration,
     pub(crate) web_identity_tokens: Vec<String>,
@@ -118,6 +118,14 @@ impl Caller {
             transitive_tags: false,
             policy: Policy { allow: Vec::new(), deny: Vec::new() },
         }
+    }
+
+    /// The name of a calling user; `None` for a role session.
+    pub(crate) fn user_name(&self) -> Option<&str> {
+        if self.is_session {
+            return None;
+        }
+        self.arn.rsplit('/').next().filter(|name| !name.is_empty())
     }
 
     /// Whether the caller's own policy allows an action.
@@ -346,13 +354,19 @@ impl Access {
         }
     }
 
-    /// Replaces the denied actions of every user and role of this name. False when there is none.
-    pub(crate) fn set_denied(&mut self, name: &str, deny: &[String]) -> bool {
-        let users = self.users.iter_mut().filter(|user| user.name == name).map(|user| &mut user.policy);
+    /// Replaces the denied actions of every user and role of this name, of `account` alone if one is given. False
+    /// when there is none.
+    pub(crate) fn set_denied(&mut self, name: &str, account: Option<&str>, deny: &[String]) -> bool {
+        let here = |home: &str| account.is_none_or(|account| account == home);
+        let users = self
+            .users
+            .iter_mut()
+            .filter(|user| (user.name == name || user.arn == name) && here(&user.account))
+            .map(|user| &mut user.policy);
         let roles = self
             .roles
             .iter_mut()
-            .filter(|role| role.name == name || role.arn == name)
+            .filter(|role| (role.name == name || role.arn == name) && here(&role.account))
             .map(|role| &mut role.policy);
         let mut found = false;
         for policy in users.chain(roles) {
