@@ -17,7 +17,8 @@ use super::ledger::{Counters, Entry};
 use super::state::State;
 
 const INDEX: &str = "\
-GET    /_testbed/counters              calls, throttled calls and errors per action, account and principal
+GET    /_testbed/counters              calls, throttled calls and errors per action, account and principal; of
+                                       some with ?action=iam:*, ?account=111111111111, ?principal=*/BatonConnector/*
 DELETE /_testbed/counters              empty counters and transcript, refill all quotas
 GET    /_testbed/transcript            every call that has ended: who, what, when, outcome
 GET    /_testbed/knobs                 latency, quotas, page sizes and the like
@@ -27,7 +28,7 @@ POST   /_testbed/faults                arm one: {\"action\": \"sso:*\", \"times\
 DELETE /_testbed/faults                disarm all
 PUT    /_testbed/denied/{principal}    replace the denied actions of a user or role: [\"sso:List*\"]; with
                                        ?account=111111111111 only of the one in that account
-POST   /_testbed/expire-sessions       make all role sessions expire now
+POST   /_testbed/expire-sessions       make all role sessions expire now; with ?account= those of its roles
 GET    /_testbed/state                 memberships, assignments and assignment requests
 ";
 
@@ -44,8 +45,27 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route("/_testbed/state", get(held))
 }
 
-async fn counters(Shared(state): Shared<Arc<State>>) -> Json<Counters> {
-    Json(state.lock().ledger.counters())
+/// The rows that are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rows {
+    action: Option<String>,
+    account: Option<String>,
+    principal: Option<String>,
+}
+
+async fn counters(Shared(state): Shared<Arc<State>>, Query(rows): Query<Rows>) -> Json<Counters> {
+    let mut counters = state.lock().ledger.counters();
+    if let Some(action) = &rows.action {
+        counters = counters.of_action(action);
+    }
+    if let Some(account) = &rows.account {
+        counters = counters.of_account(account);
+    }
+    if let Some(principal) = &rows.principal {
+        counters = counters.of_principal(principal);
+    }
+    Json(counters)
 }
 
 async fn reset(Shared(state): Shared<Arc<State>>) -> StatusCode {
@@ -113,8 +133,8 @@ async fn deny(
     }
 }
 
-async fn expire_sessions(Shared(state): Shared<Arc<State>>) -> StatusCode {
-    state.lock().world.access.expire_sessions();
+async fn expire_sessions(Shared(state): Shared<Arc<State>>, Query(only): Query<Only>) -> StatusCode {
+    state.lock().world.access.expire_sessions(only.account.as_deref());
     StatusCode::NO_CONTENT
 }
 

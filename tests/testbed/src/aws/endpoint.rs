@@ -60,7 +60,7 @@ pub(crate) async fn answer(
                 ticket.entry.account.clone_from(&caller.account);
                 ticket.entry.principal.clone_from(&caller.arn);
                 let Inner { knobs, faults, buckets, .. } = &mut *inner;
-                if buckets.admit(&knobs.quotas, &action, &caller.account, Instant::now()) {
+                if buckets.admit(knobs, &action, &caller.account, Instant::now()) {
                     (Ok(caller.clone()), faults.strike(&action, &caller.account), knobs.latency)
                 } else {
                     (Err(ApiError::throttled(service)), None, knobs.latency)

@@ -10,6 +10,7 @@ use super::quota::Quotas;
 /// Behaviour that holds for every call until it is changed. Durations are written in milliseconds.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each knob is turned by itself")]
 pub struct Knobs {
     /// Time that passes before each call is carried out.
     #[serde(rename = "latency_ms", with = "millis")]
@@ -22,6 +23,10 @@ pub struct Knobs {
     pub empty_pages: bool,
     /// Which calls are throttled.
     pub quotas: Quotas,
+    /// Throttles IAM and `CloudTrail` in each account by itself, beside `quotas`: 2 `LookupEvents` a second as AWS
+    /// documents, and for IAM, which publishes no rates, 15 a second each of `GetRole`, `ListAttachedRolePolicies` and
+    /// `ListRolePolicies`, 35 each of `GetPolicy` and `GetPolicyVersion`.
+    pub account_quotas: bool,
     /// How long an assignment stays in progress.
     #[serde(rename = "settle_ms", with = "millis")]
     pub settle: Duration,
@@ -55,6 +60,7 @@ impl Default for Knobs {
             page_sizes: BTreeMap::new(),
             empty_pages: false,
             quotas: Quotas::Off,
+            account_quotas: false,
             settle: Duration::from_millis(20),
             lag: Duration::ZERO,
             session_lifetime: None,

@@ -94,10 +94,36 @@ impl Counters {
         sums
     }
 
+    /// Calls per account, by anyone in it; those that could not be authenticated under an empty name.
+    pub fn by_account(&self) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for row in &self.rows {
+            *sums.entry(row.account.clone()).or_default() += row.calls;
+        }
+        sums
+    }
+
     /// The same counters with only the rows of one account.
     #[must_use]
     pub fn of_account(&self, account: &str) -> Self {
-        let rows = self.rows.iter().filter(|row| row.account == account).cloned().collect();
+        self.only(|row| row.account == account)
+    }
+
+    /// The same counters with only the rows of callers whose ARN the pattern covers; `*` is allowed, for the names of
+    /// sessions.
+    #[must_use]
+    pub fn of_principal(&self, arn: &str) -> Self {
+        self.only(|row| super::quota::matches(arn, &row.principal))
+    }
+
+    /// The same counters with only the rows of one action. `*` is allowed.
+    #[must_use]
+    pub fn of_action(&self, action: &str) -> Self {
+        self.only(|row| super::quota::matches(action, &row.action))
+    }
+
+    fn only(&self, wanted: impl Fn(&Count) -> bool) -> Self {
+        let rows = self.rows.iter().filter(|row| wanted(row)).cloned().collect();
         Self { rows, max_in_flight: self.max_in_flight }
     }
 

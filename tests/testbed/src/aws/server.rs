@@ -218,7 +218,12 @@ impl Server {
 
     /// Makes all role sessions expire now.
     pub fn expire_sessions(&self) {
-        self.state.lock().world.access.expire_sessions();
+        self.state.lock().world.access.expire_sessions(None);
+    }
+
+    /// Makes the sessions of the roles of one account, given by id, expire now.
+    pub fn expire_sessions_of(&self, account: &str) {
+        self.state.lock().world.access.expire_sessions(Some(account));
     }
 
     /// The counters.

@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// Throttle calls beyond the rates that AWS documents.
     #[arg(long)]
     quotas: bool,
+    /// Throttle IAM and `CloudTrail` in each account by itself.
+    #[arg(long)]
+    account_quotas: bool,
     /// Milliseconds that an account assignment stays in progress.
     #[arg(long)]
     settle_ms: Option<u64>,
@@ -195,6 +198,7 @@ impl Args {
         if self.quotas {
             knobs.quotas = Quotas::Documented;
         }
+        knobs.account_quotas |= self.account_quotas;
         if self.page_size.is_some() {
             knobs.page_size = self.page_size;
         }

@@ -30,6 +30,26 @@ async fn a_missing_role_is_refused_in_the_words_of_one_that_does_not_trust() {
 }
 
 #[tokio::test]
+async fn a_suspended_account_opens_to_nobody() {
+    let server = example().await;
+    let role = "arn:aws:iam::777777777777:role/OrganizationAccountAccessRole";
+    let refused = Client::new(&server).assume_role(role, &[]).await;
+    assert_eq!(refused.error(), (403, "AccessDenied".to_owned()));
+}
+
+#[tokio::test]
+async fn sessions_of_one_account_can_expire_alone() {
+    let server = example().await;
+    let role = |account: &str| format!("arn:aws:iam::{account}:role/OrganizationAccountAccessRole");
+    let client = Client::new(&server);
+    let (shop, audit) =
+        (client.assume(&role("444444444444"), &[]).await, client.assume(&role("222222222222"), &[]).await);
+    server.expire_sessions_of("444444444444");
+    assert_eq!(shop.identity().await.error(), (403, "ExpiredToken".to_owned()));
+    assert_eq!(audit.identity().await.status, 200);
+}
+
+#[tokio::test]
 async fn a_session_is_somebody_else() {
     let server = example().await;
     let role = server.connector_role_arn().unwrap();

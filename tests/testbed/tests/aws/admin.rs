@@ -42,6 +42,18 @@ async fn counters_transcript_and_state_can_be_read_over_http() {
     let counters = exchange(&server, "GET", "/_testbed/counters", "", "").await.unwrap().ok();
     assert_eq!(counters["rows"][0]["action"], "identitystore:ListUsers");
     assert_eq!(counters["rows"][0]["calls"], 1);
+    client.identity().await;
+    for (query, rows) in [
+        ("action=sts:*", 1),
+        ("account=111111111111", 2),
+        ("account=222222222222", 0),
+        ("principal=*user/connector&action=identitystore:ListUsers", 1),
+        ("principal=nobody", 0),
+    ] {
+        let path = format!("/_testbed/counters?{query}");
+        let counters = exchange(&server, "GET", &path, "", "").await.unwrap().ok();
+        assert_eq!(counters["rows"].as_array().unwrap().len(), rows, "{query}");
+    }
     let transcript = exchange(&server, "GET", "/_testbed/transcript", "", "").await.unwrap().ok();
     assert_eq!(transcript[0]["status"], 200);
     assert_eq!(exchange(&server, "DELETE", "/_testbed/counters", "", "").await.unwrap().status, 204);
@@ -59,6 +71,7 @@ async fn actions_can_be_denied_over_http() {
         let path = format!("/_testbed/denied/{who}");
         exchange(&server, "PUT", &path, JSON, r#"["identitystore:*"]"#).await.unwrap().status
     };
+    assert_eq!(put("connector?account=222222222222").await, 404);
     assert_eq!(put("nobody").await, 404);
     assert_eq!(put("connector").await, 204);
     let reply = Client::new(&server).store("ListUsers", json!({})).await;

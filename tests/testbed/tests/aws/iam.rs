@@ -338,6 +338,24 @@ async fn throttling_is_in_the_shape_of_iam() {
 }
 
 #[tokio::test]
+async fn one_throttled_account_leaves_the_others_alone() {
+    let server = example().await;
+    server.set(|knobs| knobs.account_quotas = true);
+    let (shop, audit) = (member(&server, "444444444444").await, member(&server, "222222222222").await);
+    let role = [("RoleName", "OrganizationAccountAccessRole")];
+    while iam(&shop, "GetRole", &role).await.status == 200 {}
+    let refused = iam(&shop, "GetRole", &role).await;
+    assert_eq!(refused.error(), (400, "Throttling".to_owned()));
+    assert_eq!(iam(&shop, "ListRolePolicies", &role).await.status, 200);
+    assert_eq!(iam(&audit, "GetRole", &role).await.status, 200);
+    let counters = server.counters();
+    assert!(counters.of_account("444444444444").throttled("iam:GetRole") >= 2);
+    assert_eq!(counters.of_account("222222222222").throttled("*"), 0);
+    assert_eq!(counters.of_principal("arn:aws:sts::222222222222:assumed-role/*").calls("*"), 1);
+    assert_eq!(counters.by_account()["111111111111"], 2);
+}
+
+#[tokio::test]
 async fn a_generated_account_holds_what_its_shape_says() {
     let server = Server::start(
         Fixture::generate(Shape { aws_managed_policies: 250, ..Shape::MEDIUM_MEMBERS }).unwrap(),

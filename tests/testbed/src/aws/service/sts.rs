@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{ApiError, Call, Operation, Protocol, Service, put};
-use crate::aws::fixture::Trust;
+use crate::aws::fixture::{AccountState, Trust};
 use crate::aws::world::access::{Caller, Issued, Role};
 
 pub(crate) static SERVICE: Service = Service {
@@ -37,7 +37,12 @@ fn assume_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let session_name = session_name(call)?;
     let asked = duration(call)?;
     // A role that does not exist is told from one that does not trust the caller by nobody outside.
-    let role = call.world.access.role(role_arn).ok_or_else(|| refused(call, "sts:AssumeRole", role_arn))?;
+    let role = call
+        .world
+        .access
+        .role(role_arn)
+        .filter(|role| usable(call, &role.account))
+        .ok_or_else(|| refused(call, "sts:AssumeRole", role_arn))?;
     let external_id = call.text("ExternalId");
     let statements: Vec<&Trust> =
         role.trust.iter().filter(|statement| trusts(statement, call.caller, external_id)).collect();
@@ -65,6 +70,12 @@ fn assume_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
         .issue(role_arn, session_name, duration, transitive)
         .ok_or_else(|| ApiError::internal(&SERVICE, 500))?;
     Ok(credentials(&issued))
+}
+
+/// Whether sessions can begin in an account: not in one that is suspended or closed.
+fn usable(call: &Call<'_>, account: &str) -> bool {
+    let state = call.world.organization.accounts.get(account).map(|account| account.state);
+    state.is_none_or(|state| state == AccountState::Active)
 }
 
 fn assume_role_with_web_identity(call: &mut Call<'_>) -> Result<Value, ApiError> {

@@ -346,11 +346,16 @@ impl Access {
         Some(issued)
     }
 
-    /// Makes all sessions expire now.
-    pub(crate) fn expire_sessions(&mut self) {
+    /// Makes all sessions expire now, or those of the roles of one account.
+    pub(crate) fn expire_sessions(&mut self, account: Option<&str>) {
         let now = Timestamp::now();
-        for session in self.keys.values_mut().filter_map(|key| key.session.as_mut()) {
-            session.expires = session.expires.min(now);
+        for key in self.keys.values_mut() {
+            let Principal::Role(index) = key.principal else { continue };
+            let role = self.roles.get(index);
+            let hit = account.is_none_or(|account| role.is_some_and(|role| role.account == account));
+            if let Some(session) = key.session.as_mut().filter(|_| hit) {
+                session.expires = session.expires.min(now);
+            }
         }
     }
 
