@@ -1,5 +1,5 @@
-//! An AWS that can be broken: STS, Organizations, Identity Store, SSO Admin and IAM on one loopback endpoint, for any
-//! SDK that honours `AWS_ENDPOINT_URL`.
+//! An AWS that can be broken: STS, Organizations, Identity Store, SSO Admin, IAM and `CloudTrail` on one loopback
+//! endpoint, for any SDK that honours `AWS_ENDPOINT_URL`.
 //!
 //! ```no_run
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -29,6 +30,8 @@ DELETE /_testbed/faults                disarm all
 PUT    /_testbed/denied/{principal}    replace the denied actions of a user or role: [\"sso:List*\"]; with
                                        ?account=111111111111 only of the one in that account
 POST   /_testbed/expire-sessions       make all role sessions expire now; with ?account= those of its roles
+POST   /_testbed/sign-ins              record a sign-in: {\"user\": \"alice\", \"account\": \"Shop\", \"role\": \"Developer\"};
+                                       without an account the portal alone
 GET    /_testbed/state                 memberships, assignments and assignment requests
 ";
 
@@ -42,6 +45,7 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route("/_testbed/faults", get(faults).post(arm).delete(disarm))
         .route("/_testbed/denied/{principal}", put(deny))
         .route("/_testbed/expire-sessions", post(expire_sessions))
+        .route("/_testbed/sign-ins", post(sign_in))
         .route("/_testbed/state", get(held))
 }
 
@@ -136,6 +140,33 @@ async fn deny(
 async fn expire_sessions(Shared(state): Shared<Arc<State>>, Query(only): Query<Only>) -> StatusCode {
     state.lock().world.access.expire_sessions(only.account.as_deref());
     StatusCode::NO_CONTENT
+}
+
+/// A sign-in that happens now. Names or ids.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignIn {
+    user: String,
+    account: Option<String>,
+    role: Option<String>,
+}
+
+async fn sign_in(Shared(state): Shared<Arc<State>>, Json(sign_in): Json<SignIn>) -> Response {
+    let mut inner = state.lock();
+    let (world, now) = (&mut inner.world, Timestamp::now());
+    let user = world.directory.user_named(&sign_in.user).map_or(&sign_in.user, |user| &user.id);
+    let event = match &sign_in.account {
+        None => world.recorder().authenticate(user, now),
+        Some(account) => {
+            let account = match world.organization.resolve(account, "a sign-in") {
+                Ok(account) => account,
+                Err(error) => return (StatusCode::NOT_FOUND, format!("{error}\n")).into_response(),
+            };
+            let role = sign_in.role.as_deref().unwrap_or("AdministratorAccess");
+            world.recorder().federate(user, &account, role, now)
+        }
+    };
+    Json(json!({"event": world.trail.add(event)})).into_response()
 }
 
 async fn held(Shared(state): Shared<Arc<State>>) -> Json<Value> {

@@ -4,18 +4,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::endpoint::answer;
 use super::fault::{Fault, Faults};
 use super::fixture::{Fixture, FixtureError};
+use super::ids::random_uuid;
 use super::knobs::Knobs;
 use super::ledger::{Counters, Entry};
 use super::listener::serve;
 use super::state::State;
 use super::world::World;
 use super::world::assignments::{Assignment, PrincipalType};
+use super::world::trail::Event;
 use super::{admin, metadata};
 use crate::tls::{Tls, TlsError};
 
@@ -241,6 +244,45 @@ impl Server {
         let mut inner = self.state.lock();
         inner.ledger.reset();
         inner.buckets.refill();
+    }
+
+    /// Records that a user of Identity Center, given by id, entered an account, given by name or id, with a
+    /// permission set: a `Federate` event of `sso.amazonaws.com`. The id of the event.
+    pub fn sign_in(&self, user_id: &str, account: &str, role: &str, at: Timestamp) -> String {
+        let mut inner = self.state.lock();
+        let id = inner.world.organization.resolve(account, "sign_in").unwrap_or_else(|_| account.to_owned());
+        let event = inner.world.recorder().federate(user_id, &id, role, at);
+        inner.world.trail.add(event)
+    }
+
+    /// Records that a user of Identity Center, given by id, signed in to the access portal: an `Authenticate` event
+    /// of `sso.amazonaws.com`. The id of the event.
+    pub fn authenticate(&self, user_id: &str, at: Timestamp) -> String {
+        let mut inner = self.state.lock();
+        let event = inner.world.recorder().authenticate(user_id, at);
+        inner.world.trail.add(event)
+    }
+
+    /// Records `count` events that say nothing of sign-ins, every third of them of `sso.amazonaws.com`.
+    pub fn noise(&self, count: usize, at: Timestamp) {
+        let mut inner = self.state.lock();
+        for index in 0..count {
+            let event = inner.world.recorder().noise(index, at);
+            inner.world.trail.add(event);
+        }
+    }
+
+    /// Records an event whose record is any text, broken ones too. The id of the event.
+    pub fn record(&self, source: &str, name: &str, at: Timestamp, record: &str) -> String {
+        let event = Event {
+            id: random_uuid(),
+            source: source.to_owned(),
+            name: name.to_owned(),
+            at,
+            user: None,
+            record: record.to_owned(),
+        };
+        self.state.lock().world.trail.add(event)
     }
 
     /// ARN of the organization's instance of Identity Center.

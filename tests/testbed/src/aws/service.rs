@@ -11,6 +11,7 @@ use super::knobs::Knobs;
 use super::world::World;
 use super::world::access::Caller;
 
+mod cloudtrail;
 mod iam;
 mod identity_store;
 mod organizations;
@@ -19,8 +20,14 @@ pub(crate) mod sso_admin;
 pub(crate) mod sts;
 
 /// All services, in the order in which a request is matched against them.
-pub(crate) static SERVICES: [&Service; 5] =
-    [&sts::SERVICE, &iam::SERVICE, &organizations::SERVICE, &identity_store::SERVICE, &sso_admin::SERVICE];
+pub(crate) static SERVICES: [&Service; 6] = [
+    &sts::SERVICE,
+    &iam::SERVICE,
+    &organizations::SERVICE,
+    &identity_store::SERVICE,
+    &sso_admin::SERVICE,
+    &cloudtrail::SERVICE,
+];
 
 /// One AWS service.
 pub(crate) struct Service {

@@ -11,12 +11,14 @@ pub(crate) mod directory;
 pub(crate) mod iam;
 pub(crate) mod organization;
 pub(crate) mod recent;
+pub(crate) mod trail;
 
 use access::Access;
 use assignments::Center;
 use directory::Directory;
 use iam::Iam;
 use organization::Organization;
+use trail::{Recorder, Trail};
 
 /// Everything that calls read and change.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct World {
     pub(crate) center: Center,
     pub(crate) access: Access,
     pub(crate) iam: Iam,
+    pub(crate) trail: Trail,
 }
 
 impl World {
@@ -37,7 +40,16 @@ impl World {
         let center = Center::build(&fixture.identity_center, &organization, &directory, &ids)?;
         let access = Access::build(&fixture.principals, &organization, &ids)?;
         let iam = Iam::build(fixture, &organization, &center, &access, &ids)?;
-        Ok(Self { organization, directory, center, access, iam })
+        Ok(Self { organization, directory, center, access, iam, trail: Trail::default() })
+    }
+
+    /// What writes events of this organization.
+    pub(crate) fn recorder(&self) -> Recorder<'_> {
+        Recorder {
+            account: &self.organization.management,
+            region: &self.directory.region,
+            store_id: &self.directory.store_id,
+        }
     }
 }
 

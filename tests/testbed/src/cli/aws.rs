@@ -10,7 +10,7 @@ use testbed::aws::{Fixture, FixtureError, IamShape, Quotas, Server, Shape, Trans
 
 /// Serve an AWS organization that can be broken.
 ///
-/// Speaks the wire protocols of STS, Organizations, Identity Store, SSO Admin and IAM on one endpoint. Point any AWS SDK at it with the variables that it prints at start. Everything is held in memory;
+/// Speaks the wire protocols of STS, Organizations, Identity Store, SSO Admin, IAM and `CloudTrail` on one endpoint. Point any AWS SDK at it with the variables that it prints at start. Everything is held in memory;
 /// Ctrl-C ends it. While it runs, knobs, faults, counters and the transcript of calls are under `/_testbed/` on
 /// the same endpoint: `curl $AWS_ENDPOINT_URL/_testbed/` lists what there is.
 #[derive(Debug, ClapArgs)]

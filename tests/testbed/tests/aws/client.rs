@@ -107,6 +107,11 @@ impl<'a> Client<'a> {
         self.json("AWSIdentityStore", "identitystore", operation, &input).await
     }
 
+    /// A lookup of events.
+    pub(crate) async fn trail(&self, input: Value) -> Reply {
+        self.json("CloudTrail_20131101", "cloudtrail", "LookupEvents", &input).await.unwrap()
+    }
+
     pub(crate) async fn organizations(&self, operation: &str, input: Value) -> Reply {
         self.json("AWSOrganizationsV20161128", "organizations", operation, &input).await.unwrap()
     }

@@ -8,6 +8,7 @@
 mod access;
 mod admin;
 mod client;
+mod cloudtrail;
 mod faults;
 mod iam;
 mod listing;
