@@ -12,6 +12,7 @@ mod http;
 pub mod iam;
 pub mod identity_store;
 mod instance;
+mod members;
 mod operation;
 pub mod organizations;
 mod pages;
@@ -21,8 +22,9 @@ mod stats;
 pub mod sts;
 
 pub use account::{AccountId, AccountIdError};
-pub use error::{AccessError, CallError, Class, Hop, VisibleInstance};
+pub use error::{AccessError, CallError, Class, Hop, Step, VisibleInstance};
 pub use operation::Service;
+pub use quota::Saturation;
 pub use sso_admin::Instance;
 pub use stats::{Counts, Stats};
 pub use sts::Caller;
@@ -35,7 +37,10 @@ use tokio_util::sync::CancellationToken;
 use self::call::{Calls, Lane};
 use self::credentials::Refreshing;
 use self::http::Base;
+use self::iam::{Iam, Shelf};
 use self::identity_store::IdentityStore;
+use self::members::Members;
+use self::operation::Operation;
 use self::organizations::Organizations;
 use self::quota::{Priority, Quotas};
 use self::sso_admin::SsoAdmin;
@@ -50,14 +55,17 @@ pub struct Aws(Arc<Inner>);
 struct Inner {
     calls: Arc<Calls>,
     clients: Clients,
+    members: Members,
     caller: Caller,
     instance: Option<Instance>,
+    shelf: Shelf,
 }
 
 #[derive(Debug)]
 struct Clients {
     credentials: Refreshing,
     sts: aws_sdk_sts::Client,
+    iam: aws_sdk_iam::Client,
     organizations: aws_sdk_organizations::Client,
     sso_admin: aws_sdk_ssoadmin::Client,
     identity_store: aws_sdk_identitystore::Client,
@@ -77,6 +85,7 @@ impl Aws {
         let center = base.client_config(&settings.identity_center_region, &credentials);
         let clients = Clients {
             sts: aws_sdk_sts::Client::new(&here),
+            iam: aws_sdk_iam::Client::new(&here),
             organizations: aws_sdk_organizations::Client::new(&here),
             sso_admin: aws_sdk_ssoadmin::Client::new(&center),
             identity_store: aws_sdk_identitystore::Client::new(&center),
@@ -101,7 +110,8 @@ impl Aws {
         } else {
             None
         };
-        Ok(Self(Arc::new(Inner { calls, clients, caller, instance })))
+        let members = Members::new(settings.clone(), base);
+        Ok(Self(Arc::new(Inner { calls, clients, members, caller, instance, shelf: Shelf::default() })))
     }
 
     /// The identity behind the calls.
@@ -112,6 +122,18 @@ impl Aws {
     /// The Identity Center instance; `None` when Identity Center is off in the settings.
     pub fn instance(&self) -> Option<&Instance> {
         self.0.instance.as_ref()
+    }
+
+    /// Whether the caller's account is the management account of the organization, to which the organization's
+    /// instance of Identity Center belongs.
+    pub fn is_management_account(&self) -> bool {
+        let owner = self.instance().and_then(|instance| instance.owner_account_id.as_deref());
+        owner == Some(self.caller().account.as_str())
+    }
+
+    /// The texts of AWS-managed policies that were read before.
+    pub fn policy_shelf(&self) -> &Shelf {
+        &self.0.shelf
     }
 
     /// The calls of a crawl. They end with [`Class::Cancelled`] once `cancel` is cancelled.
@@ -128,6 +150,11 @@ impl Aws {
     /// The counts of all calls so far.
     pub fn stats(&self) -> Stats {
         self.0.calls.stats()
+    }
+
+    /// How far each bucket of the quotas was used so far; empty with quotas off.
+    pub fn saturation(&self) -> Vec<Saturation> {
+        self.0.calls.saturation()
     }
 
     fn api(&self, priority: Priority, cancel: CancellationToken) -> Api {
@@ -151,6 +178,27 @@ impl Api {
         Sts::new(self.aws.0.clients.sts.clone(), self.lane.clone())
     }
 
+    /// Calls of IAM in the caller's own account.
+    pub fn iam(&self) -> Iam {
+        Iam::new(self.aws.0.clients.iam.clone(), self.lane.clone(), self.aws.0.caller.account.clone())
+    }
+
+    /// Calls of IAM in a member account, by the role that the settings name (`sts:AssumeRole`), entered once per
+    /// process; those of the caller's own account need no role.
+    ///
+    /// # Errors
+    /// [`AccessError::is_refusal`] tells a role that refuses from trouble with asking it. Ends when the calls are
+    /// cancelled.
+    pub async fn member_iam(&self, account: &AccountId) -> Result<Iam, AccessError> {
+        let Inner { calls, clients, members, caller, .. } = &*self.aws.0;
+        if *account == caller.account {
+            return Ok(self.iam());
+        }
+        let entry = members.enter(account, &caller.partition, calls, &clients.credentials);
+        let member = self.lane.until_cancelled(ENTER, entry).await??;
+        Ok(Iam::new(member.iam, self.lane.of(account.clone(), member.credentials), account.clone()))
+    }
+
     /// Calls of Organizations.
     pub fn organizations(&self) -> Organizations {
         Organizations::new(self.aws.0.clients.organizations.clone(), self.lane.clone())
@@ -169,6 +217,9 @@ impl Api {
         IdentityStore::new(self.aws.0.clients.identity_store.clone(), self.lane.clone(), store)
     }
 }
+
+/// What the entry into a member account is called by.
+const ENTER: Operation = Operation::safe(Service::Sts, "AssumeRole");
 
 /// What a change gave, with AWS's id of the request, as `CloudTrail` shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -23,7 +23,7 @@ use super::account::AccountId;
 use super::credentials::Refreshing;
 use super::error::{CallError, Class, Failure};
 use super::operation::{Operation, Repeat};
-use super::quota::{Priority, Quotas, Ticket};
+use super::quota::{Priority, Quotas, Saturation, Ticket};
 use super::stats::{Counters, Stats};
 
 /// Requests of one call that met trouble on the way or inside AWS.
@@ -47,6 +47,10 @@ impl Calls {
 
     pub(super) fn stats(&self) -> Stats {
         self.counters.snapshot()
+    }
+
+    pub(super) fn saturation(&self) -> Vec<Saturation> {
+        self.quotas.saturation()
     }
 }
 
@@ -185,6 +189,31 @@ impl Lane {
             None => {}
         }
         outcome
+    }
+
+    /// Waits between two looks at something that AWS works on.
+    pub(super) async fn pause(&self, operation: Operation, pause: Duration) -> Result<(), CallError> {
+        self.until_cancelled(operation, tokio::time::sleep(pause)).await
+    }
+
+    /// Waits for something that is no call of this lane, but ends with it.
+    pub(super) async fn until_cancelled<T>(
+        &self,
+        operation: Operation,
+        future: impl Future<Output = T>,
+    ) -> Result<T, CallError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => {
+                Err(CallError::new(operation, self.account.clone(), classify::cancelled(false), 0))
+            }
+            done = future => Ok(done),
+        }
+    }
+
+    /// The same way of calling with the credentials of another account.
+    pub(super) fn of(&self, account: AccountId, credentials: Refreshing) -> Self {
+        Self { account: Some(account), credentials, ..self.clone() }
     }
 
     fn throttle_budget(&self) -> Duration {

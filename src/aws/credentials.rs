@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 
 use self::hop::AssumedRole;
 use super::call::{Calls, Lane};
-use super::error::AccessError;
+use super::error::{AccessError, Step};
 use super::http::Base;
 use super::sts::{Caller, Sts};
 use crate::config::{Assume, AwsSettings, RoleArn, Secret};
@@ -48,7 +48,7 @@ pub(super) async fn establish(
     let mut caller = ambient;
     if let Some(binding) = &settings.binding_role {
         let external_id = settings.binding_external_id.clone().filter(is_set);
-        caller = assume(settings, base, calls, caller, binding, external_id, true).await?;
+        caller = assume(settings, base, calls, caller, binding, external_id, Step::Binding).await?;
     }
     // After a binding hop the external id is part of the contract between vendor and customer: an empty one is
     // sent as it is, rather than to leave out what the trust policy is meant to check.
@@ -56,7 +56,19 @@ pub(super) async fn establish(
         Some(_) => Some(settings.external_id.clone().unwrap_or_default()),
         None => settings.external_id.clone().filter(is_set),
     };
-    assume(settings, base, calls, caller, role, external_id, false).await
+    assume(settings, base, calls, caller, role, external_id, Step::Role).await
+}
+
+/// The credentials of the role of a member account, fetched once so that a refusal shows at the entry.
+pub(super) async fn enter_member(
+    settings: &AwsSettings,
+    base: &Base,
+    calls: &Arc<Calls>,
+    caller: &Refreshing,
+    role: &RoleArn,
+) -> Result<Refreshing, AccessError> {
+    let external_id = settings.member_external_id.clone().filter(is_set);
+    assume(settings, base, calls, caller.clone(), role, external_id, Step::Member).await
 }
 
 async fn assume(
@@ -66,7 +78,7 @@ async fn assume(
     caller: Refreshing,
     role: &RoleArn,
     external_id: Option<Secret>,
-    binding: bool,
+    step: Step,
 ) -> Result<Refreshing, AccessError> {
     let assumed = AssumedRole {
         sts: sts(base, calls, &caller),
@@ -74,8 +86,8 @@ async fn assume(
         role: role.clone(),
         external_id,
         session_name: settings.session_name.clone(),
-        binding,
-        unasked: settings.assume == Assume::Unset,
+        step,
+        unasked: step != Step::Member && settings.assume == Assume::Unset,
     };
     let credentials = Refreshing::new(SharedCredentialsProvider::new(assumed));
     credentials.current().await.map_err(Arc::unwrap_or_clone)?;

@@ -2,7 +2,7 @@
 
 mod access;
 
-pub use access::{AccessError, Hop, VisibleInstance};
+pub use access::{AccessError, Hop, Step, VisibleInstance};
 
 use std::fmt;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ pub(super) use self::bucket::Ticket;
 use self::rates::{Rates, Shared};
 use super::account::AccountId;
 use super::error::AccessError;
-use super::operation::Operation;
+use super::operation::{Operation, Service};
 use crate::config::QuotaSetting;
 
 /// Who goes first where several wait for the same bucket.
@@ -86,12 +86,56 @@ impl Quotas {
         }
     }
 
+    /// How far each bucket was used, in order.
+    pub(super) fn saturation(&self) -> Vec<Saturation> {
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used: Vec<_> = buckets
+            .iter()
+            .map(|(((service, operation), account), bucket)| {
+                let usage = bucket.usage();
+                Saturation {
+                    service: *service,
+                    operation: *operation,
+                    account: account.clone(),
+                    calls: usage.admitted,
+                    throttled: usage.throttled,
+                    per_second: usage.ceiling,
+                    floor: usage.floor(),
+                    slowed: usage.rate < usage.ceiling,
+                }
+            })
+            .collect();
+        used.sort_by(|a, b| (a.service, a.operation, &a.account).cmp(&(b.service, b.operation, &b.account)));
+        used
+    }
+
     fn bucket(&self, operation: Operation, account: Option<&AccountId>) -> Option<Arc<Bucket>> {
         let (shared, rate) = self.rates.as_ref()?.of(operation)?;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry((shared, account.cloned())).or_insert_with(|| Arc::new(Bucket::new(rate)));
         Some(Arc::clone(bucket))
     }
+}
+
+/// How far one bucket was used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saturation {
+    /// The service.
+    pub service: Service,
+    /// The operation that has a rate of its own; `None` where all of the service share one.
+    pub operation: Option<&'static str>,
+    /// The account whose bucket it is, where that is known.
+    pub account: Option<AccountId>,
+    /// Requests that were let through.
+    pub calls: u64,
+    /// Those that AWS throttled.
+    pub throttled: u64,
+    /// The rate in the table, in calls per second.
+    pub per_second: f64,
+    /// The least time that the table permits for as many calls.
+    pub floor: Duration,
+    /// Whether the bucket is slower than the table at the moment, since AWS throttled.
+    pub slowed: bool,
 }
 
 /// The permission to send one request now. The slot is free again when this is dropped.

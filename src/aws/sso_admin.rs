@@ -8,6 +8,7 @@ use futures::stream::BoxStream;
 use super::account::AccountId;
 use super::call::{Answer, Lane};
 use super::error::CallError;
+use super::iam::AttachedPolicy;
 use super::operation::{Operation, Service};
 use super::pages::pages;
 
@@ -21,6 +22,13 @@ const CREATION_STATUS: Operation =
     Operation::safe(Service::SsoAdmin, "DescribeAccountAssignmentCreationStatus");
 const DELETION_STATUS: Operation =
     Operation::safe(Service::SsoAdmin, "DescribeAccountAssignmentDeletionStatus");
+const LIST_ASSIGNMENTS_OF_PRINCIPAL: Operation =
+    Operation::safe(Service::SsoAdmin, "ListAccountAssignmentsForPrincipal");
+const LIST_MANAGED_POLICIES: Operation =
+    Operation::safe(Service::SsoAdmin, "ListManagedPoliciesInPermissionSet");
+const LIST_CUSTOMER_POLICIES: Operation =
+    Operation::safe(Service::SsoAdmin, "ListCustomerManagedPolicyReferencesInPermissionSet");
+const GET_INLINE_POLICY: Operation = Operation::safe(Service::SsoAdmin, "GetInlinePolicyForPermissionSet");
 // These start work that goes on in AWS: a second one contradicts the first.
 const CREATE_ASSIGNMENT: Operation = Operation::once(Service::SsoAdmin, "CreateAccountAssignment");
 const DELETE_ASSIGNMENT: Operation = Operation::once(Service::SsoAdmin, "DeleteAccountAssignment");
@@ -122,6 +130,116 @@ impl SsoAdmin {
                 Ok((rows, page.next_token))
             }
         })
+    }
+
+    /// What a principal is assigned, by pages (`sso:ListAccountAssignmentsForPrincipal`, in the management account
+    /// alone). With a user AWS also lists what is inherited from its groups; those rows name the group.
+    pub fn assignments_of(
+        &self,
+        kind: &PrincipalKind,
+        id: &str,
+    ) -> BoxStream<'static, Result<Vec<HeldAssignment>, CallError>> {
+        let (client, instance) = (self.client.clone(), self.instance.clone());
+        let (kind, id) = (kind.to_sdk(), id.to_owned());
+        pages(self.lane.clone(), LIST_ASSIGNMENTS_OF_PRINCIPAL, move |lane, token| {
+            let request = client
+                .list_account_assignments_for_principal()
+                .instance_arn(&instance)
+                .principal_type(kind.clone())
+                .principal_id(&id)
+                .max_results(PAGE)
+                .set_next_token(token);
+            async move {
+                let page = lane
+                    .send(LIST_ASSIGNMENTS_OF_PRINCIPAL, || {
+                        request.clone().customize().interceptor(Answer::OBJECT).send()
+                    })
+                    .await?;
+                let rows = page.account_assignments.unwrap_or_default().into_iter();
+                let rows = rows.map(|row| HeldAssignment::read(row, &lane)).collect::<Result<_, _>>()?;
+                Ok((rows, page.next_token))
+            }
+        })
+    }
+
+    /// The AWS-managed policies of a permission set, by pages (`sso:ListManagedPoliciesInPermissionSet`).
+    pub fn managed_policies(
+        &self,
+        permission_set: &str,
+    ) -> BoxStream<'static, Result<Vec<AttachedPolicy>, CallError>> {
+        let (client, instance) = (self.client.clone(), self.instance.clone());
+        let permission_set = permission_set.to_owned();
+        pages(self.lane.clone(), LIST_MANAGED_POLICIES, move |lane, token| {
+            let request = client
+                .list_managed_policies_in_permission_set()
+                .instance_arn(&instance)
+                .permission_set_arn(&permission_set)
+                .max_results(PAGE)
+                .set_next_token(token);
+            async move {
+                let page = lane
+                    .send(LIST_MANAGED_POLICIES, || {
+                        request.clone().customize().interceptor(Answer::OBJECT).send()
+                    })
+                    .await?;
+                let policies = page.attached_managed_policies.unwrap_or_default().into_iter().map(|policy| {
+                    let arn = policy.arn.filter(|arn| !arn.is_empty()).ok_or_else(|| {
+                        lane.malformed(LIST_MANAGED_POLICIES, "an attached policy has no Arn")
+                    })?;
+                    Ok(AttachedPolicy { arn, name: policy.name.unwrap_or_default() })
+                });
+                Ok((policies.collect::<Result<_, _>>()?, page.next_token))
+            }
+        })
+    }
+
+    /// The references of a permission set to policies that each account has itself, by pages
+    /// (`sso:ListCustomerManagedPolicyReferencesInPermissionSet`).
+    pub fn customer_policies(
+        &self,
+        permission_set: &str,
+    ) -> BoxStream<'static, Result<Vec<CustomerPolicy>, CallError>> {
+        let (client, instance) = (self.client.clone(), self.instance.clone());
+        let permission_set = permission_set.to_owned();
+        pages(self.lane.clone(), LIST_CUSTOMER_POLICIES, move |lane, token| {
+            let request = client
+                .list_customer_managed_policy_references_in_permission_set()
+                .instance_arn(&instance)
+                .permission_set_arn(&permission_set)
+                .max_results(PAGE)
+                .set_next_token(token);
+            async move {
+                let page = lane
+                    .send(LIST_CUSTOMER_POLICIES, || {
+                        request.clone().customize().interceptor(Answer::OBJECT).send()
+                    })
+                    .await?;
+                let references = page.customer_managed_policy_references.unwrap_or_default().into_iter();
+                let references = references.map(|reference| {
+                    if reference.name.is_empty() {
+                        return Err(lane.malformed(LIST_CUSTOMER_POLICIES, "a reference has no Name"));
+                    }
+                    let path = reference.path.filter(|path| !path.is_empty());
+                    Ok(CustomerPolicy { name: reference.name, path: path.unwrap_or_else(|| "/".to_owned()) })
+                });
+                Ok((references.collect::<Result<_, _>>()?, page.next_token))
+            }
+        })
+    }
+
+    /// The inline policy of a permission set, as JSON text (`sso:GetInlinePolicyForPermissionSet`); `None` if it has
+    /// none.
+    pub async fn inline_policy(&self, permission_set: &str) -> Result<Option<String>, CallError> {
+        let request = self
+            .client
+            .get_inline_policy_for_permission_set()
+            .instance_arn(&self.instance)
+            .permission_set_arn(permission_set);
+        let answer = self
+            .lane
+            .send(GET_INLINE_POLICY, || request.clone().customize().interceptor(Answer::OBJECT).send())
+            .await?;
+        Ok(answer.inline_policy.filter(|document| !document.is_empty()))
     }
 
     /// Asks for an assignment (`sso:CreateAccountAssignment`), which AWS then carries out by itself; its state is
@@ -264,6 +382,28 @@ pub struct Assignment {
     pub principal_id: String,
 }
 
+/// What a principal is assigned.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HeldAssignment {
+    /// The account.
+    pub account: AccountId,
+    /// ARN of the permission set.
+    pub permission_set: String,
+    /// What the principal is that holds it itself: the one that was asked about, or one of its groups.
+    pub principal: PrincipalKind,
+    /// The id of that principal, never empty.
+    pub principal_id: String,
+}
+
+/// A policy that a permission set refers to, and that each account has itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CustomerPolicy {
+    /// Its name, never empty.
+    pub name: String,
+    /// Its path, `/` or `/.../`.
+    pub path: String,
+}
+
 /// What a principal is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PrincipalKind {
@@ -327,17 +467,37 @@ impl Instance {
 impl Assignment {
     fn read(row: types::AccountAssignment, lane: &Lane) -> Result<Self, CallError> {
         let lacks = |member: &str| lane.malformed(LIST_ASSIGNMENTS, format!("an assignment has no {member}"));
-        let principal = match row.principal_type.ok_or_else(|| lacks("PrincipalType"))? {
-            types::PrincipalType::User => PrincipalKind::User,
-            types::PrincipalType::Group => PrincipalKind::Group,
-            other => PrincipalKind::Other(other.as_str().to_owned()),
-        };
+        let principal = PrincipalKind::read(&row.principal_type.ok_or_else(|| lacks("PrincipalType"))?);
         let id = row.principal_id.filter(|id| !id.is_empty()).ok_or_else(|| lacks("PrincipalId"))?;
         Ok(Self { principal, principal_id: id })
     }
 }
 
+impl HeldAssignment {
+    fn read(row: types::AccountAssignmentForPrincipal, lane: &Lane) -> Result<Self, CallError> {
+        let lacks = |member: &str| {
+            lane.malformed(LIST_ASSIGNMENTS_OF_PRINCIPAL, format!("an assignment has no {member}"))
+        };
+        let text =
+            |text: Option<String>, member| text.filter(|text| !text.is_empty()).ok_or_else(|| lacks(member));
+        Ok(Self {
+            account: text(row.account_id, "AccountId")?.parse().map_err(|_| lacks("valid AccountId"))?,
+            permission_set: text(row.permission_set_arn, "PermissionSetArn")?,
+            principal: PrincipalKind::read(&row.principal_type.ok_or_else(|| lacks("PrincipalType"))?),
+            principal_id: text(row.principal_id, "PrincipalId")?,
+        })
+    }
+}
+
 impl PrincipalKind {
+    fn read(kind: &types::PrincipalType) -> Self {
+        match kind {
+            types::PrincipalType::User => Self::User,
+            types::PrincipalType::Group => Self::Group,
+            other => Self::Other(other.as_str().to_owned()),
+        }
+    }
+
     fn to_sdk(&self) -> types::PrincipalType {
         match self {
             Self::User => types::PrincipalType::User,

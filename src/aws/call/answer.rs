@@ -11,25 +11,72 @@ use aws_smithy_types::config_bag::ConfigBag;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// Refuses successful JSON answers that are cut off or lack a member.
+/// Refuses successful answers that are cut off or lack a member.
 ///
 /// The SDK reads an empty body as an empty object and fills absent required lists with nothing; a listing that was
 /// cut off would look like one without entries, and absence here means lost access.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::aws) struct Answer {
+    shape: Shape,
     required: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// One JSON object.
+    Object,
+    /// One XML element, named after the operation.
+    Xml(&'static str),
 }
 
 impl Answer {
     /// An answer that must be one JSON object.
-    pub(in crate::aws) const OBJECT: Self = Self { required: None };
+    pub(in crate::aws) const OBJECT: Self = Self { shape: Shape::Object, required: None };
 
     /// An answer that must be one JSON object with this member, which AWS's model calls required.
     pub(in crate::aws) const fn with(member: &'static str) -> Self {
-        Self { required: Some(member) }
+        Self { shape: Shape::Object, required: Some(member) }
+    }
+
+    /// An answer to an operation of a query service: an XML element `<operation>Response`.
+    pub(in crate::aws) const fn xml(operation: &'static str) -> Self {
+        Self { shape: Shape::Xml(operation), required: None }
+    }
+
+    /// The same, with an element that AWS always sends, empty or not.
+    pub(in crate::aws) const fn holding(self, element: &'static str) -> Self {
+        Self { required: Some(element), ..self }
     }
 
     fn check(self, body: &[u8]) -> Result<(), AnswerFault> {
+        match self.shape {
+            Shape::Object => self.check_object(body),
+            Shape::Xml(operation) => self.check_element(operation, body),
+        }
+    }
+
+    /// The SDK parses the element itself; what it does not see is that the end is missing, or that a list is.
+    fn check_element(self, operation: &str, body: &[u8]) -> Result<(), AnswerFault> {
+        let text = String::from_utf8_lossy(body);
+        let text = text.trim_end();
+        if !text.ends_with(&format!("</{operation}Response>")) {
+            return Err(if text.contains("</html>") || !text.is_empty() && !text.starts_with('<') {
+                AnswerFault::NotAnAnswer(operation.to_owned())
+            } else {
+                AnswerFault::CutOff
+            });
+        }
+        match self.required {
+            Some(element)
+                if !["<E>", "<E/>", "<E />"].iter().any(|tag| text.contains(&tag.replace('E', element))) =>
+            {
+                Err(AnswerFault::Lacks(element))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_object(self, body: &[u8]) -> Result<(), AnswerFault> {
         let Members(members) = serde_json::from_slice(body).map_err(|error| {
             if error.is_eof() { AnswerFault::CutOff } else { AnswerFault::NotAnObject(error.to_string()) }
         })?;
@@ -68,6 +115,8 @@ pub(super) enum AnswerFault {
     CutOff,
     #[error("the answer is not a JSON object: {0}")]
     NotAnObject(String),
+    #[error("the answer is no answer to {0}")]
+    NotAnAnswer(String),
     #[error("the answer has no member {0}")]
     Lacks(&'static str),
 }
@@ -124,6 +173,24 @@ mod tests {
         }
         assert_eq!(Answer::with("Users").check(b"{\"Users\":[]}"), Ok(()));
         assert_eq!(Answer::OBJECT.check(b"{}"), Ok(()));
+    }
+
+    #[test]
+    fn a_cut_off_or_empty_element_is_not_an_empty_listing() {
+        let answer = Answer::xml("ListUsers").holding("Users");
+        let whole = "<ListUsersResponse><ListUsersResult><Users/></ListUsersResult></ListUsersResponse>\n";
+        assert_eq!(answer.check(whole.as_bytes()), Ok(()));
+        let listed = whole.replace("<Users/>", "<Users><member/></Users>");
+        assert_eq!(answer.check(listed.as_bytes()), Ok(()));
+        for end in [0, 1, 19, whole.len() - 3] {
+            assert_eq!(answer.check(&whole.as_bytes()[..end]), Err(AnswerFault::CutOff), "{end}");
+        }
+        let without = whole.replace("<Users/>", "");
+        assert_eq!(answer.check(without.as_bytes()), Err(AnswerFault::Lacks("Users")));
+        for other in ["{}", "<html></html>", "hello"] {
+            let fault = answer.check(other.as_bytes());
+            assert!(matches!(fault, Err(AnswerFault::NotAnAnswer(_))), "{other}: {fault:?}");
+        }
     }
 
     #[test]

@@ -185,7 +185,7 @@ where
 {
     let request_id = error.request_id().map(str::to_owned);
     let (class, message) = match find::<AnswerFault>(error) {
-        Some(fault @ (AnswerFault::NotAnObject(_) | AnswerFault::Lacks(_))) => {
+        Some(fault @ (AnswerFault::NotAnObject(_) | AnswerFault::NotAnAnswer(_) | AnswerFault::Lacks(_))) => {
             (Class::Malformed, fault.to_string())
         }
         Some(fault @ AnswerFault::CutOff) => (Class::Transient, fault.to_string()),

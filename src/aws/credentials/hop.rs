@@ -4,7 +4,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 
-use crate::aws::error::{AccessError, CallError, Class, Hop, denied_action};
+use crate::aws::error::{AccessError, CallError, Class, Hop, Step, denied_action};
 use crate::aws::sts::Sts;
 use crate::config::{RoleArn, Secret};
 
@@ -18,8 +18,8 @@ pub(super) struct AssumedRole {
     pub(super) role: RoleArn,
     pub(super) external_id: Option<Secret>,
     pub(super) session_name: String,
-    /// Whether this is the first of two hops.
-    pub(super) binding: bool,
+    /// Which hop this is.
+    pub(super) step: Step,
     /// Whether nobody said to assume the role.
     pub(super) unasked: bool,
 }
@@ -40,7 +40,7 @@ impl AssumedRole {
             role: self.role.to_string(),
             caller,
             external_id_sent: self.external_id.is_some(),
-            binding: self.binding,
+            step: self.step,
             unasked: self.unasked,
         };
         Err(diagnose(hop, &self.region, error))
@@ -124,7 +124,7 @@ mod tests {
             role: "arn:aws:iam::222222222222:role/baton".to_owned(),
             caller: Some("arn:aws:sts::111111111111:assumed-role/pod/s".to_owned()),
             external_id_sent,
-            binding: false,
+            step: Step::Role,
             unasked: false,
         }
     }
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_first_of_two_hops_names_its_own_external_id() {
-        let error = denied(Hop { binding: true, ..hop(true) }, DENIAL).to_string();
+        let error = denied(Hop { step: Step::Binding, ..hop(true) }, DENIAL).to_string();
         assert!(error.contains("BATON_GLOBAL_BINDING_EXTERNAL_ID"), "{error}");
     }
 

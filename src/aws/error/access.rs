@@ -223,6 +223,36 @@ impl AccessError {
         }
     }
 
+    /// Whether STS was asked for the role and refuses it: a statement about that role, unlike trouble on the way or
+    /// with the caller's own credentials.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::NoSuchRole { .. }
+            | Self::TrustRefuses { .. }
+            | Self::ExternalId { .. }
+            | Self::ExternalIdMalformed { .. }
+            | Self::TagSession { .. }
+            | Self::OurSideDenied { .. }
+            | Self::Refused { .. } => true,
+            Self::NoCredentials { .. }
+            | Self::AmbientConfiguration { .. }
+            | Self::BaseUnavailable { .. }
+            | Self::Unreachable { .. }
+            | Self::WebIdentityRefused { .. }
+            | Self::ExpiredBase { .. }
+            | Self::InvalidKeys { .. }
+            | Self::Expired { .. }
+            | Self::NoRegion
+            | Self::WrongRegion { .. }
+            | Self::NoInstance { .. }
+            | Self::AmbiguousInstances { .. }
+            | Self::InstanceNotVisible { .. }
+            | Self::QuotaFile { .. }
+            | Self::CaBundle { .. }
+            | Self::Call(_) => false,
+        }
+    }
+
     /// Whether the same attempt may succeed later without anybody changing a setting or a policy.
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -259,10 +289,21 @@ pub struct Hop {
     pub caller: Option<String>,
     /// Whether an external id was sent.
     pub external_id_sent: bool,
-    /// Whether this is the first of two hops.
-    pub binding: bool,
+    /// Which hop it is.
+    pub step: Step,
     /// Whether nobody said to assume the role: `BATON_USE_ASSUME` is not set.
     pub unasked: bool,
+}
+
+/// Which hop an assumption of a role is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Into the binding role, the first of two.
+    Binding,
+    /// Into the customer's role.
+    Role,
+    /// From there into the role of a member account.
+    Member,
 }
 
 impl Hop {
@@ -271,7 +312,11 @@ impl Hop {
     }
 
     fn external_id_variable(&self) -> &'static str {
-        if self.binding { "BATON_GLOBAL_BINDING_EXTERNAL_ID" } else { "BATON_EXTERNAL_ID" }
+        match self.step {
+            Step::Binding => "BATON_GLOBAL_BINDING_EXTERNAL_ID",
+            Step::Role => "BATON_EXTERNAL_ID",
+            Step::Member => "BATON_IAM_ASSUME_ROLE_EXTERNAL_ID",
+        }
     }
 
     fn external_id_doubt(&self) -> String {

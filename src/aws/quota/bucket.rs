@@ -47,7 +47,28 @@ struct State {
     refilled: Instant,
     lowered: Option<Instant>,
     not_before: Instant,
+    admitted: u64,
+    throttled: u64,
     line: BTreeMap<Ticket, Arc<Notify>>,
+}
+
+/// What a bucket was used for so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub(super) admitted: u64,
+    pub(super) throttled: u64,
+    pub(super) rate: f64,
+    pub(super) ceiling: f64,
+    burst: f64,
+}
+
+impl Usage {
+    /// The least time for as many requests at the published rate.
+    #[allow(clippy::cast_precision_loss, reason = "no crawl makes 2^52 calls")]
+    pub(super) fn floor(&self) -> Duration {
+        let beyond_burst = (self.admitted as f64 - self.burst).max(0.0);
+        Duration::try_from_secs_f64(beyond_burst / self.ceiling).unwrap_or_default()
+    }
 }
 
 /// What the holder of a ticket has to do.
@@ -72,6 +93,8 @@ impl Bucket {
             refilled: now,
             lowered: None,
             not_before: now,
+            admitted: 0,
+            throttled: 0,
             line: BTreeMap::new(),
         };
         Self { state: Mutex::new(state) }
@@ -106,6 +129,14 @@ impl Bucket {
         self.lock().throttled(retry_after, Instant::now());
     }
 
+    /// What it was used for so far.
+    pub(super) fn usage(&self) -> Usage {
+        let mut state = self.lock();
+        state.refill(Instant::now());
+        let State { admitted, throttled, rate, ceiling, burst, .. } = *state;
+        Usage { admitted, throttled, rate, ceiling, burst }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,6 +168,7 @@ impl State {
         let ready = matches!(self.turn(ticket, now), Turn::Now);
         if ready {
             self.tokens -= 1.0;
+            self.admitted += 1;
         }
         ready
     }
@@ -152,6 +184,7 @@ impl State {
 
     fn throttled(&mut self, retry_after: Option<Duration>, now: Instant) {
         self.refill(now);
+        self.throttled += 1;
         if self.lowered.is_none_or(|then| now.saturating_duration_since(then) >= ONE_SIGN) {
             self.rate = (self.rate * DECREASE).max(self.ceiling * FLOOR);
             self.lowered = Some(now);
