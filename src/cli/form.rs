@@ -114,7 +114,7 @@ mod tests {
         let value: Value = serde_json::from_str(&text).unwrap();
         let entries = value["fields"].as_array().unwrap();
         let names: Vec<&str> = entries.iter().map(|entry| entry["name"].as_str().unwrap()).collect();
-        for absent in ["client-id", "sync-secrets", "otel-tracing-disabled", "aws-quotas"] {
+        for absent in ["client-id", "sync-sso-user-last-login", "otel-tracing-disabled", "aws-quotas"] {
             assert!(!names.contains(&absent), "{absent}");
         }
         for entry in entries {
@@ -132,13 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn a_constraint_on_a_setting_that_is_not_offered_is_left_out() {
+    fn the_form_tells_which_settings_need_others() {
         let value: Value = serde_json::from_str(&json().unwrap()).unwrap();
-        let expected = json!([{
-            "kind": "CONSTRAINT_KIND_DEPENDENT_ON",
-            "fieldNames": ["use-assume"],
-            "secondaryFieldNames": ["role-arn"],
-        }]);
+        let expected = json!([
+            {
+                "kind": "CONSTRAINT_KIND_DEPENDENT_ON",
+                "fieldNames": ["use-assume"],
+                "secondaryFieldNames": ["role-arn"],
+            },
+            {
+                "kind": "CONSTRAINT_KIND_DEPENDENT_ON",
+                "fieldNames": ["global-aws-cross-account-iam-enabled"],
+                "secondaryFieldNames": ["global-aws-orgs-enabled", "global-aws-sso-enabled"],
+            },
+        ]);
         assert_eq!(value["constraints"], expected);
     }
 }

@@ -101,9 +101,8 @@ fn wrong_arguments_and_settings_end_with_2_and_settings_not_built_with_12() {
         (&["--workers=x"], &on, 2, "BATON_WORKERS (--workers): must be"),
         (&[], &with("BATON_TASK_CONCURRENCY", "0"), 2, "BATON_TASK_CONCURRENCY: must be 1 to 100 tasks"),
         (&[], &with("BATON_CONFIG_PATH", "x.json"), 2, "BATON_CONFIG_PATH: must end in .yaml or .yml"),
-        (&["--sync-secrets"], &on, 12, "BATON_SYNC_SECRETS (--sync-secrets): sync-secrets is not built yet"),
+        (&["--sync-resources=x"], &on, 12, "(--sync-resources): sync-resources is not built yet"),
         (&[], &with("BATON_DELETE_RESOURCE", "r"), 12, "delete-resource is not built yet"),
-        (&[], &[], 12, "IAM types are not built yet"),
         (&[], &with("BATON_LOG_PATH", "/no/such/directory/x"), 2, "BATON_LOG_PATH: cannot open"),
     ] {
         let output = run(arguments, variables);

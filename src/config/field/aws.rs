@@ -1,6 +1,6 @@
 //! Settings of the access to AWS.
 
-use super::{Export, Field, Kind, Support, number, path, section, switch, text};
+use super::{Export, Field, Kind, number, path, section, switch, text};
 
 section! { "AWS access";
     EXTERNAL_ID = Field::new("external-id", Kind::RandomText, "External id that the trust policy of the role demands")
@@ -29,6 +29,8 @@ section! { "AWS access";
     CA_BUNDLE = path("aws-ca-bundle", "Certificates (PEM) to trust for AWS besides the system's")
         .foreign("AWS_CA_BUNDLE");
     IAM_ASSUME_ROLE_NAME = text("iam-assume-role-name", "Name of the role to assume in each member account")
-        .default("OrganizationAccountAccessRole").export(Export::Form("IAM Assume Role Name"))
-        .support(Support::Accepted("reading IAM of member accounts is not built yet"));
+        .default("OrganizationAccountAccessRole").export(Export::Form("IAM Assume Role Name"));
+    IAM_ASSUME_ROLE_EXTERNAL_ID = text("iam-assume-role-external-id",
+        "External id that the trust policies of the roles in member accounts demand; none is sent if unset")
+        .redacted();
 }

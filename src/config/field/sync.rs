@@ -23,14 +23,15 @@ section! { "What to sync";
         .default("iam_user").export(Export::Form("Create Account Resource Type"));
     GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED = switch("global-aws-cross-account-iam-enabled",
         "Read IAM of the member accounts too; needs Organizations and Identity Center")
-        .export(Export::Form("Global AWS Cross Account IAM Enabled")).support(Support::NotYet);
-    SYNC_SECRETS = switch("sync-secrets", "Sync access keys").export(Export::Form("Sync Secrets"))
-        .support(Support::NotYet);
+        .export(Export::Form("Global AWS Cross Account IAM Enabled"));
+    SYNC_SECRETS = switch("sync-secrets", "Sync access keys").export(Export::Form("Sync Secrets"));
+    SYNC_IAM_TAGS = switch("sync-iam-tags",
+        "Read tags of IAM users and roles, the e-mail addresses among them, and descriptions of policies");
     SYNC_SSO_USER_LAST_LOGIN = switch("sync-sso-user-last-login",
         "Tell when Identity Center users last logged in, from CloudTrail")
         .export(Export::Form("Sync SSO User Last Login")).support(Support::NotYet);
     SYNC_ONLY_ATTACHED_POLICIES = switch("sync-only-attached-policies", "Sync only IAM policies that are attached")
-        .export(Export::Form("Sync Only Attached Policies")).support(Support::NotYet);
+        .export(Export::Form("Sync Only Attached Policies"));
     SYNC_RESOURCES = list("sync-resources", "Sync these resources alone").mode(Mode::OneShot).support(Support::NotYet);
     EXTERNAL_RESOURCE_C1Z = path("external-resource-c1z", "Import principals from another .c1z file")
         .support(Support::NotYet);

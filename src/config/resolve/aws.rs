@@ -29,13 +29,6 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
     if identity_center && !organizations {
         let message = "baton-aws: SSO Support requires Org support to also be enabled. Please enable both";
         reader.fault(&sync::GLOBAL_AWS_SSO_ENABLED, message);
-    } else if !(identity_center && organizations) {
-        let field =
-            if organizations { &sync::GLOBAL_AWS_SSO_ENABLED } else { &sync::GLOBAL_AWS_ORGS_ENABLED };
-        let message = "must be true: without Organizations and Identity Center (BATON_GLOBAL_AWS_ORGS_ENABLED and \
-                       BATON_GLOBAL_AWS_SSO_ENABLED) only IAM types would be synced, and IAM types are not built yet \
-                       in this version of batond";
-        reader.unbuilt(field, message);
     }
     AwsSettings {
         region: region(reader, &aws::GLOBAL_REGION),
@@ -52,6 +45,12 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         identity_center,
         identity_center_region: region(reader, &sync::GLOBAL_AWS_SSO_REGION).unwrap_or_default(),
         instance_arn: instance_arn(reader),
+        cross_account_iam: reader.switch(&sync::GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED),
+        member_role_name: member_role_name(reader),
+        member_external_id: external_id(reader, &aws::IAM_ASSUME_ROLE_EXTERNAL_ID, false),
+        secrets: reader.switch(&sync::SYNC_SECRETS),
+        iam_tags: reader.switch(&sync::SYNC_IAM_TAGS),
+        only_attached_policies: reader.switch(&sync::SYNC_ONLY_ATTACHED_POLICIES),
         quotas: quotas(reader),
         workers: workers(reader),
         http_timeout: Duration::from_secs(
@@ -71,6 +70,18 @@ fn role_arn(reader: &mut Reader, field: &'static Field) -> Option<RoleArn> {
             None
         }
     }
+}
+
+/// The name of a role, with its path where it has one.
+fn member_role_name(reader: &mut Reader) -> String {
+    let field = &aws::IAM_ASSUME_ROLE_NAME;
+    let name = reader.text(field).unwrap_or_default();
+    let arn = format!("arn:aws:iam::000000000000:role/{name}");
+    // A path may hold a colon, but what does is most often a whole ARN.
+    if name.contains(':') || arn.parse::<RoleArn>().is_err() {
+        reader.refuse(field, "must be the name of a role, with its path if it has one: operations/reader");
+    }
+    name
 }
 
 /// An external id: by AWS's rules, and of the incumbent's length where there are two hops.

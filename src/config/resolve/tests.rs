@@ -165,15 +165,44 @@ fn all_faults_are_told_at_once() {
 }
 
 #[test]
-fn what_would_need_iam_ends_the_start_as_not_built() {
-    for variables in [
-        &[("BATON_GLOBAL_AWS_ORGS_ENABLED", "false"), ("BATON_GLOBAL_AWS_SSO_ENABLED", "false")][..],
-        &[("BATON_GLOBAL_AWS_SSO_ENABLED", "false")][..],
-        &[("BATON_SYNC_RESOURCE_TYPES", "account,iam_user")][..],
-        &[("BATON_GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED", "true")][..],
-    ] {
-        let error = resolve(variables).unwrap_err();
-        assert!(error.is_unbuilt() && error.to_string().contains("not built yet"), "{error}");
+fn iam_is_read_without_being_asked_for_and_its_settings_are_off() {
+    let off = [("BATON_GLOBAL_AWS_ORGS_ENABLED", "false"), ("BATON_GLOBAL_AWS_SSO_ENABLED", "false")];
+    for variables in [&off[..], &off[1..], &[("BATON_SYNC_RESOURCE_TYPES", "account,iam_user")][..]] {
+        let aws = resolve(variables).unwrap().0.aws;
+        assert!(!aws.cross_account_iam && !aws.secrets && !aws.iam_tags && !aws.only_attached_policies);
+        assert_eq!(aws.member_role_name, "OrganizationAccountAccessRole");
+        assert!(aws.member_external_id.is_none());
+    }
+    let aws = resolve(&[
+        ("BATON_GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED", "true"),
+        ("BATON_IAM_ASSUME_ROLE_NAME", "operations/reader"),
+        ("BATON_IAM_ASSUME_ROLE_EXTERNAL_ID", "members-only"),
+        ("BATON_SYNC_SECRETS", "true"),
+        ("BATON_SYNC_IAM_TAGS", "true"),
+        ("BATON_SYNC_ONLY_ATTACHED_POLICIES", "true"),
+    ])
+    .unwrap()
+    .0
+    .aws;
+    assert!(aws.cross_account_iam && aws.secrets && aws.iam_tags && aws.only_attached_policies);
+    assert_eq!(aws.member_role_name, "operations/reader");
+    assert_eq!(aws.member_external_id.unwrap().expose_secret(), "members-only");
+}
+
+#[test]
+fn iam_of_members_needs_both_services_and_the_name_of_a_role() {
+    let cross = ("BATON_GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED", "true");
+    let message = refusal(&[cross, ("BATON_GLOBAL_AWS_SSO_ENABLED", "false")]);
+    let text = "set fields ('global-aws-cross-account-iam-enabled') are dependent on ('global-aws-sso-enabled') being set";
+    assert!(message.contains(text), "{message}");
+    for name in ["", "a b", "arn:aws:iam::123456789012:role/x", "team/"] {
+        let refused = resolve(&[("BATON_IAM_ASSUME_ROLE_NAME", name)]);
+        if name.is_empty() {
+            assert_eq!(refused.unwrap().0.aws.member_role_name, "OrganizationAccountAccessRole");
+        } else {
+            let message = refused.unwrap_err().to_string();
+            assert!(message.contains("must be the name of a role"), "{name}: {message}");
+        }
     }
 }
 

@@ -7,16 +7,8 @@ use crate::config::field::{control_plane, one_shot, operating, sync as fields};
 use crate::config::read::Reader;
 use crate::config::{AccountKind, Operation, SyncSettings};
 
-/// Resource types of the protocol's connector for AWS that only reading IAM gives.
-const IAM_TYPES: [&str; 7] =
-    ["iam_user", "role", "group", "iam_policy", "inline_policy", "account_iam", "access-key"];
-
 pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
     let types = reader.list(&fields::SYNC_RESOURCE_TYPES);
-    for name in types.iter().filter(|name| IAM_TYPES.contains(&name.as_str())) {
-        let message = format!("the type {name} is not built yet in this version of batond; leave it out");
-        reader.unbuilt(&fields::SYNC_RESOURCE_TYPES, message);
-    }
     if reader.switch(&fields::SKIP_GRANTS) && (serves || reader.list(&fields::SYNC_RESOURCES).is_empty()) {
         reader.fault(&fields::SKIP_GRANTS, "skip-grants can only be used together with sync-resources");
     }
