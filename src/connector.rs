@@ -7,37 +7,56 @@ use prost_types::Any;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::iam::Tag;
 use crate::aws::identity_store::ExternalId;
 use crate::aws::{AccessError, Aws, CallError, Class};
-use crate::baton::id::{Directory, IdError};
+use crate::baton::id::{self, Directory, IdError};
 use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::{
     Capability, ConnectorCapabilities, ConnectorMetadata, Entitlement, ExternalLink, Grant,
     GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, RequestId, Resource, ResourceType,
+    SkipEntitlementsAndGrants,
 };
 use crate::baton::{any, capability};
 use crate::config::AwsSettings;
 
+pub mod access_key;
 pub mod account;
+pub mod account_iam;
 pub mod assignment;
 mod audit;
 mod conflict;
+pub mod group;
+mod holder;
+pub mod iam_policy;
+pub mod iam_user;
+pub mod inline_policy;
 pub mod organization;
 pub mod organizational_unit;
 pub mod permission_set;
 pub mod permission_set_assignment;
+pub mod role;
 pub mod sso_group;
 pub mod sso_user;
 mod turns;
 
-/// Every resource type of this build.
-const KINDS: [Kind; 7] = [
+pub use holder::Holder;
+
+/// Every resource type of this build, by id.
+const KINDS: [Kind; 14] = [
+    access_key::KIND,
     account::KIND,
+    account_iam::KIND,
+    group::KIND,
+    iam_policy::KIND,
+    iam_user::KIND,
+    inline_policy::KIND,
     organization::KIND,
     organizational_unit::KIND,
     permission_set::KIND,
     permission_set_assignment::KIND,
+    role::KIND,
     sso_group::KIND,
     sso_user::KIND,
 ];
@@ -46,6 +65,20 @@ const KINDS: [Kind; 7] = [
 struct Kind {
     resource_type: fn() -> ResourceType,
     capabilities: &'static [Capability],
+    needs: Needs,
+}
+
+/// What the settings must switch on for a resource type.
+#[derive(Clone, Copy)]
+enum Needs {
+    /// Nothing: IAM of the caller's own account is always read.
+    Nothing,
+    /// Organizations and Identity Center.
+    Center,
+    /// Reading IAM of member accounts.
+    Members,
+    /// Reading access keys.
+    Secrets,
 }
 
 /// The connector: an identity in AWS and the settings that give its facts their ids. Cheap to clone.
@@ -53,6 +86,7 @@ struct Kind {
 pub struct Connector {
     aws: Aws,
     settings: AwsSettings,
+    alias: Option<String>,
     turns: turns::Turns,
 }
 
@@ -60,7 +94,13 @@ impl Connector {
     /// Resolves credentials, assumes the configured roles, and finds the Identity Center instance.
     pub async fn open(settings: &AwsSettings) -> Result<Self, AccessError> {
         let aws = Aws::connect(settings).await?;
-        Ok(Self { aws, settings: settings.clone(), turns: turns::Turns::default() })
+        let alias = alias(&aws).await;
+        Ok(Self { aws, settings: settings.clone(), alias, turns: turns::Turns::default() })
+    }
+
+    /// The settings it was opened with.
+    pub fn settings(&self) -> &AwsSettings {
+        &self.settings
     }
 
     /// The way to AWS.
@@ -82,16 +122,24 @@ impl Connector {
     /// What Hello says of this connector. Source: message `ConnectorMetadata`.
     pub fn metadata(&self) -> ConnectorMetadata {
         let account = self.settings.role.as_ref().map(|role| role.account().to_string());
+        let name = self.alias.as_deref().map_or_else(|| "AWS".to_owned(), |alias| format!("AWS ({alias})"));
         let mut metadata = ConnectorMetadata {
-            display_name: "AWS".to_owned(),
+            display_name: name,
             capabilities: Some(of_kinds(registered(&self.settings))),
             ..ConnectorMetadata::default()
         };
-        if let Some(account) = account {
+        if let Some(account) = &account {
             let url = format!("https://{account}.signin.aws.amazon.com/console");
             metadata.annotations.push(any::pack(&ExternalLink { url }));
-            metadata.profile = Some(Profile::new().string("account_id", &account).build());
         }
+        let mut profile = Profile::new();
+        if let Some(account) = account {
+            profile = profile.string("account_id", account);
+        }
+        if let Some(alias) = &self.alias {
+            profile = profile.string("account_name", alias);
+        }
+        metadata.profile = Some(profile).filter(|profile| !profile.is_empty()).map(Profile::build);
         metadata
     }
 
@@ -142,10 +190,44 @@ fn of_kinds<'a>(kinds: impl Iterator<Item = &'a Kind>) -> ConnectorCapabilities 
     capability::of_types(kinds.map(|kind| ((kind.resource_type)(), kind.capabilities.to_vec())), &[])
 }
 
-/// All seven types need both Organizations and Identity Center.
+/// The kinds that the settings switch on.
 fn registered(settings: &AwsSettings) -> impl Iterator<Item = &'static Kind> {
-    let on = settings.organizations && settings.identity_center;
-    KINDS.iter().filter(move |_| on)
+    let center = settings.organizations && settings.identity_center;
+    let members = settings.organizations && (!settings.identity_center || settings.cross_account_iam);
+    let secrets = settings.secrets;
+    KINDS.iter().filter(move |kind| match kind.needs {
+        Needs::Nothing => true,
+        Needs::Center => center,
+        Needs::Members => members,
+        Needs::Secrets => secrets,
+    })
+}
+
+/// The types of a sync as a type filter leaves them: users and permission sets have no grants but those of managed
+/// policies.
+pub fn under_filter(types: Vec<ResourceType>) -> Vec<ResourceType> {
+    if types.iter().any(|kind| kind.id == iam_policy::ID) {
+        return types;
+    }
+    let skipping = |mut kind: ResourceType| {
+        if [iam_user::ID, permission_set::ID].contains(&kind.id.as_str()) {
+            kind.annotations.push(any::pack(&SkipEntitlementsAndGrants {}));
+        }
+        kind
+    };
+    types.into_iter().map(skipping).collect()
+}
+
+/// The name of the caller's account, when it has exactly one. Nothing else depends on it: without the permission the
+/// connector goes unnamed.
+async fn alias(aws: &Aws) -> Option<String> {
+    match aws.sync(CancellationToken::new()).iam().account_aliases().await {
+        Ok(aliases) => <[String; 1]>::try_from(aliases).ok().map(|[alias]| alias),
+        Err(error) => {
+            tracing::debug!(%error, "the account's alias is not known");
+            None
+        }
+    }
 }
 
 /// The task that asks for a change.
@@ -256,6 +338,39 @@ fn revoked(annotations: Vec<Any>, request_id: Option<String>) -> GrantManagerSer
 fn with_request_id(mut annotations: Vec<Any>, request_id: Option<String>) -> Vec<Any> {
     annotations.extend(request_id.map(|request_id| any::pack(&RequestId { request_id })));
     annotations
+}
+
+/// A grant as the protocol's kit makes it: the entitlement with its id and resource alone.
+fn plain_grant(resource: &Resource, slug: &str, principal: Resource) -> Grant {
+    let entitlement = id::entitlement_id(resource.type_id(), resource.object_id(), slug);
+    Grant {
+        id: id::grant_id(&entitlement, principal.type_id(), principal.object_id()),
+        entitlement: Some(Entitlement {
+            id: entitlement,
+            resource: Some(resource.clone()),
+            ..Entitlement::default()
+        }),
+        principal: Some(principal),
+        ..Grant::default()
+    }
+}
+
+/// The resource type of this id.
+fn type_of(id: &str) -> Option<ResourceType> {
+    KINDS.iter().map(|kind| (kind.resource_type)()).find(|kind| kind.id == id)
+}
+
+/// Tags as the object that a profile always holds, empty without any.
+fn tags_object(tags: &[Tag]) -> Profile {
+    tags.iter().fold(Profile::new(), |profile, tag| profile.string(&tag.key, &tag.value))
+}
+
+/// Adds the text of a policy, when it is known and not empty.
+fn with_document(profile: Profile, document: Option<&str>) -> Profile {
+    match document.filter(|document| !document.is_empty()) {
+        Some(document) => profile.string("policy_document", document),
+        None => profile,
+    }
 }
 
 /// Adds the ids that an external directory knows a user or group by, when there are any.

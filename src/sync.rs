@@ -14,6 +14,7 @@ use crate::baton::ksuid;
 use crate::c1z::Stage;
 use crate::connector::Connector;
 
+pub mod completeness;
 mod crawl;
 mod error;
 mod options;
@@ -46,12 +47,11 @@ pub async fn run(
     let stage = Stage::create(work_dir)?;
 
     progress.enter(Phase::Crawl);
-    let mut findings = tokio::select! {
+    let found = tokio::select! {
         biased;
         () = cancel.cancelled() => return Err(SyncError::Cancelled),
-        crawled = crawl::run(connector, &scope, &stage, progress, cancel.clone()) => crawled?,
+        crawled = Box::pin(crawl::run(connector, &scope, &stage, progress, cancel.clone())) => crawled?,
     };
-    findings.sort();
 
     progress.enter(Phase::Write);
     // A dropped future must stop the thread that writes, too.
@@ -64,5 +64,5 @@ pub async fn run(
 
     progress.enter(Phase::Done);
     let calls = &connector.aws().stats() - &before;
-    Ok(Report::new(sealed, target, calls, findings, begun.elapsed()))
+    Ok(Report::new(sealed, target, calls, found, begun.elapsed()))
 }

@@ -108,6 +108,49 @@ fn member_of<'a>(id: &'a str, marker: &str) -> Option<&'a str> {
     (!member.is_empty() && member.len() <= 64 && member.chars().all(plain)).then_some(member)
 }
 
+/// What stands between the ARN of an entity and the name of its inline policy.
+const INLINE_SEPARATOR: &str = "::inline::";
+
+/// Composes the id of an inline policy: `<ARN of its holder>::inline::<policy name>`.
+pub fn inline_policy_id(holder: &str, name: &str) -> String {
+    format!("{holder}{INLINE_SEPARATOR}{name}")
+}
+
+/// Takes the holder's ARN and the policy's name out of the id of an inline policy.
+pub fn inline_policy_of(id: &str) -> Result<(&str, &str), IdError> {
+    let halves = id.split_once(INLINE_SEPARATOR).filter(|(arn, name)| !arn.is_empty() && !name.is_empty());
+    halves.ok_or_else(|| IdError::new("inline_policy id", id, "expected <ARN>::inline::<policy name>"))
+}
+
+/// An Amazon Resource Name, taken apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Arn<'a> {
+    /// For example `aws`.
+    pub partition: &'a str,
+    /// For example `iam`.
+    pub service: &'a str,
+    /// Empty for global services.
+    pub region: &'a str,
+    /// Twelve digits, `aws`, or empty.
+    pub account: &'a str,
+    /// All the rest, with its own colons.
+    pub resource: &'a str,
+}
+
+impl<'a> Arn<'a> {
+    /// The six parts of `arn:<partition>:<service>:<region>:<account>:<resource>`; `None` for any other text.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.strip_prefix("arn:")?.splitn(5, ':');
+        Some(Self {
+            partition: parts.next()?,
+            service: parts.next()?,
+            region: parts.next()?,
+            account: parts.next()?,
+            resource: parts.next()?,
+        })
+    }
+}
+
 /// One permission set on one account: what an account assignment assigns.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Binding {
@@ -192,7 +235,33 @@ mod tests {
         assert_eq!(long.id.chars().count(), 256);
     }
 
+    #[test]
+    fn an_arn_has_six_parts_and_its_resource_keeps_its_colons() {
+        let arn = Arn::parse("arn:aws-cn:iam::123456789012:role/a:b/c").unwrap();
+        assert_eq!((arn.partition, arn.service, arn.region), ("aws-cn", "iam", ""));
+        assert_eq!((arn.account, arn.resource), ("123456789012", "role/a:b/c"));
+        for text in ["", "*", "123456789012", "arn:aws:iam::123456789012", "AIDAEXAMPLE"] {
+            assert_eq!(Arn::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_inline_policy_id_needs_both_halves() {
+        for text in ["", "::inline::", "arn::inline::", "::inline::x", "arn:aws:iam::1:role/x"] {
+            assert!(inline_policy_of(text).is_err(), "{text}");
+        }
+        assert_eq!(inline_policy_of("a::inline::b::inline::c").unwrap(), ("a", "b::inline::c"));
+    }
+
     proptest! {
+        #[test]
+        fn an_inline_policy_id_is_taken_apart_as_it_was_composed(arn in "arn:aws:iam::[0-9]{12}:user/[a-z/]{1,20}", name in "[\\w+=,.@-]{1,20}") {
+            let id = inline_policy_id(&arn, &name);
+            prop_assert_eq!(inline_policy_of(&id).unwrap(), (&*arn, &*name));
+            let parsed = Arn::parse(&arn).unwrap();
+            prop_assert_eq!(format!("arn:{}:{}:{}:{}:{}", parsed.partition, parsed.service, parsed.region, parsed.account, parsed.resource), arn);
+        }
+
         #[test]
         fn parsing_takes_back_what_composing_wrote(account in "[0-9]{12}", tail in "[0-9a-f]{16}", user in "[a-z0-9-]{1,40}") {
             let set = format!("arn:aws:sso:::permissionSet/ssoins-{tail}/ps-{tail}");
@@ -205,7 +274,7 @@ mod tests {
 
         #[test]
         fn no_text_from_outside_panics(text in ".*") {
-            let _ = (sso_user_of(&text).is_ok(), sso_group_of(&text).is_ok(), Binding::from_account_entitlement(&text).is_ok());
+            let _ = (sso_user_of(&text).is_ok(), sso_group_of(&text).is_ok(), Binding::from_account_entitlement(&text).is_ok(), Arn::parse(&text), inline_policy_of(&text).is_ok());
         }
     }
 }

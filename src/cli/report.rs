@@ -22,6 +22,9 @@ pub(super) fn log(report: &Report) {
             "a part of the sync is incomplete"
         );
     }
+    for (area, coverage) in &report.completeness {
+        tracing::info!(area = %area, whole = coverage.whole, incomplete = coverage.incomplete, "read");
+    }
     let (rows, calls) = (report.total(), report.calls.total());
     let missing = report.incomplete.len();
     macro_rules! tell {
@@ -37,6 +40,7 @@ pub(super) fn log(report: &Report) {
                 calls = calls.calls,
                 throttled = calls.throttled,
                 errors = calls.errors,
+                orphaned_assignments = report.orphans,
                 incomplete = missing,
                 duration = report.elapsed.as_secs_f64(),
                 $($message)+
@@ -67,6 +71,22 @@ pub(super) fn table(report: &Report) -> String {
         rows.push([service, count(counts.0), count(counts.1), count(counts.2)]);
     }
     text.push_str(&aligned(&rows));
+    text.push('\n');
+    let mut rows = vec![["", "read whole", "incomplete"].map(str::to_owned)];
+    for (area, coverage) in &report.completeness {
+        rows.push([area.to_string(), count(coverage.whole), count(coverage.incomplete)]);
+    }
+    text.push_str(&aligned(&rows));
+    if report.orphans > 0 {
+        let _ = writeln!(
+            text,
+            "{} assignments are left out: their users or groups are gone from the directory.",
+            count(report.orphans)
+        );
+    }
+    for action in &report.cheaper {
+        let _ = writeln!(text, "{action} would make the sync cheaper.");
+    }
 
     let _ = write!(
         text,
@@ -130,6 +150,7 @@ mod tests {
 
     use super::*;
     use crate::aws::{Counts, Service, Stats};
+    use crate::sync::completeness::{Area, Coverage};
     use crate::sync::seal::Dropped;
     use crate::sync::{Incomplete, TypeCounts};
 
@@ -152,7 +173,10 @@ mod tests {
             expanded: 19_000,
             dropped: Dropped::default(),
             calls: Stats { operations: BTreeMap::from(operations), in_flight: 0 },
+            completeness: BTreeMap::from([(Area::Accounts, Coverage { whole: 49, incomplete: 1 })]),
             incomplete: Vec::new(),
+            cheaper: vec!["iam:GetAccountAuthorizationDetails"],
+            orphans: 2,
             elapsed: Duration::from_millis(2340),
         }
     }
@@ -169,6 +193,15 @@ mod tests {
         assert_eq!(calls.split_whitespace().skip(1).collect::<Vec<_>>(), ["1,202", "2", "0"]);
         assert!(table.contains("sync.c1z (2.00 KiB) in 2.3 s, sync 2abc"), "{table}");
         assert!(table.ends_with("Nothing is missing.\n"), "{table}");
+    }
+
+    #[test]
+    fn the_table_says_what_was_read_whole_and_what_was_left_out() {
+        let table = table(&report());
+        let accounts = table.lines().find(|line| line.starts_with("accounts")).unwrap();
+        assert_eq!(accounts.split_whitespace().collect::<Vec<_>>(), ["accounts", "49", "1"]);
+        assert!(table.contains("\n2 assignments are left out"), "{table}");
+        assert!(table.contains("iam:GetAccountAuthorizationDetails would make the sync cheaper"), "{table}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Member accounts: rows, one entitlement per permission set, and the grants of account assignments.
 
-use super::{Kind, marker, permission_set_assignment, sso_group, sso_user};
+use super::{Kind, Needs, marker, permission_set_assignment, sso_group, sso_user};
 use crate::aws::organizations::Account;
 use crate::aws::sso_admin::PermissionSet;
 use crate::baton::entitlement;
@@ -16,7 +16,7 @@ use crate::baton::v2::{
 pub const ID: &str = "account";
 
 pub(super) const KIND: Kind =
-    Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision] };
+    Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision], needs: Needs::Center };
 
 /// The resource type. Source: `organizations:ListAccounts` and the account assignments of `sso`.
 pub fn resource_type() -> ResourceType {

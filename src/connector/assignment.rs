@@ -53,14 +53,10 @@ pub struct Principal {
 
 impl Principal {
     /// The principal of an assignment; `None` for a kind that Identity Center does not have today.
-    pub fn of(directory: &Directory, assignment: &Assignment) -> Option<Self> {
-        match &assignment.principal {
-            PrincipalKind::User => {
-                Some(Self { resource_type: sso_user::ID, id: directory.user(&assignment.principal_id) })
-            }
-            PrincipalKind::Group => {
-                Some(Self { resource_type: sso_group::ID, id: directory.group(&assignment.principal_id) })
-            }
+    pub fn new(directory: &Directory, kind: &PrincipalKind, id: &str) -> Option<Self> {
+        match kind {
+            PrincipalKind::User => Some(Self { resource_type: sso_user::ID, id: directory.user(id) }),
+            PrincipalKind::Group => Some(Self { resource_type: sso_group::ID, id: directory.group(id) }),
             PrincipalKind::Other(_) => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The roots of the organization.
 
-use super::{Kind, marker, organizational_unit};
+use super::{Kind, Needs, marker, organizational_unit};
 use crate::aws::organizations::Root;
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::v2::{
@@ -10,7 +10,7 @@ use crate::baton::v2::{
 /// The id of the resource type.
 pub const ID: &str = "organization";
 
-pub(super) const KIND: Kind = Kind { resource_type, capabilities: &[Capability::Sync] };
+pub(super) const KIND: Kind = Kind { resource_type, capabilities: &[Capability::Sync], needs: Needs::Center };
 
 /// The resource type. Source: `organizations:ListRoots`.
 pub fn resource_type() -> ResourceType {

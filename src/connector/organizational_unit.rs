@@ -1,6 +1,6 @@
 //! Organizational units.
 
-use super::{Kind, marker, organization};
+use super::{Kind, Needs, marker, organization};
 use crate::aws::organizations::OrganizationalUnit;
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::v2::{
@@ -11,7 +11,7 @@ use crate::baton::v2::{
 /// The id of the resource type.
 pub const ID: &str = "organizational_unit";
 
-pub(super) const KIND: Kind = Kind { resource_type, capabilities: &[Capability::Sync] };
+pub(super) const KIND: Kind = Kind { resource_type, capabilities: &[Capability::Sync], needs: Needs::Center };
 
 /// The resource type. Source: `organizations:ListOrganizationalUnitsForParent`.
 pub fn resource_type() -> ResourceType {

@@ -1,6 +1,6 @@
 //! Permission sets of Identity Center.
 
-use super::{Kind, marker};
+use super::{Kind, Needs, marker};
 use crate::aws::sso_admin::PermissionSet;
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::v2::resource_type::Trait;
@@ -11,7 +11,7 @@ use crate::baton::v2::{
 /// The id of the resource type.
 pub const ID: &str = "permission_set";
 
-pub(super) const KIND: Kind = Kind { resource_type, capabilities: &[Capability::Sync] };
+pub(super) const KIND: Kind = Kind { resource_type, capabilities: &[Capability::Sync], needs: Needs::Center };
 
 /// The resource type. Source: `sso:ListPermissionSets`, `sso:DescribePermissionSet`.
 pub fn resource_type() -> ResourceType {

@@ -1,6 +1,7 @@
 //! Bindings: one permission set provisioned to one account, with who is assigned.
 
-use super::{Kind, account, marker, permission_set, sso_group, sso_user};
+use super::{Kind, Needs, account, marker, permission_set, sso_group, sso_user};
+use crate::aws::iam::AttachedPolicy;
 use crate::aws::sso_admin::PermissionSet;
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::v2::resource_type::Trait;
@@ -14,7 +15,7 @@ pub const ID: &str = "permission_set_assignment";
 pub const ASSIGNED: &str = "assigned";
 
 pub(super) const KIND: Kind =
-    Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision] };
+    Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision], needs: Needs::Center };
 
 /// The resource type. Source: `sso:ListPermissionSetsProvisionedToAccount`, `sso:ListAccountAssignments`.
 pub fn resource_type() -> ResourceType {
@@ -49,6 +50,14 @@ pub fn resource(account: &Resource, set: &PermissionSet) -> Resource {
     resource::named(ID, &id::binding_id(&set.arn, account_id), &format!("{} on {account_id}", set.name))
         .with_parent(account.id.clone())
         .with(&binding)
+}
+
+/// The policy that a permission set's reference to a customer-managed policy means in an account.
+pub fn customer_policy(account: &str, partition: &str, path: &str, name: &str) -> AttachedPolicy {
+    AttachedPolicy {
+        arn: format!("arn:{partition}:iam::{account}:policy{path}{name}"),
+        name: name.to_owned(),
+    }
 }
 
 /// The one entitlement of a binding.

@@ -9,7 +9,7 @@ use super::audit::{Audit, Write};
 use super::conflict::Patience;
 use super::turns::Key;
 use super::{
-    Connector, Kind, Provision, ProvisionError, granted, marker, principal_of, resource_of, revoked,
+    Connector, Kind, Needs, Provision, ProvisionError, granted, marker, principal_of, resource_of, revoked,
 };
 use crate::aws::identity_store::{Group, IdentityStore, Membership};
 use crate::aws::{CallError, Class};
@@ -39,7 +39,7 @@ const CONFLICT: Patience = Patience {
 };
 
 pub(super) const KIND: Kind =
-    Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision] };
+    Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision], needs: Needs::Center };
 
 /// The resource type. Source: `identitystore:ListGroups`.
 pub fn resource_type() -> ResourceType {

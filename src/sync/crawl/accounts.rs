@@ -1,53 +1,102 @@
-//! Accounts, what is provisioned to them, and who is assigned.
+//! Accounts: their rows, what is provisioned to them, and which of them have their IAM read.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::SinkExt;
 use futures::channel::mpsc;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{StreamExt, TryStreamExt};
 use tracing::{debug, warn};
 
+use super::permission_sets::Sets;
 use super::tree::Tree;
-use super::{Crawl, FAN_OUT, Known, Sets, known};
+use super::{Crawl, FAN_OUT, Known, Publish, known};
 use crate::aws::organizations::{Account, AccountState};
 use crate::aws::{CallError, Class};
 use crate::baton::v2::Resource;
-use crate::connector::assignment::{self, Principal};
-use crate::connector::{account, organization, permission_set_assignment};
+use crate::connector::{account, account_iam, organization, permission_set_assignment};
 use crate::sync::SyncError;
+use crate::sync::completeness::Area;
 
 /// An account with the id of its parent, where that is known.
 type Placed = (Account, Option<String>);
 
+/// An account with the permission sets that are provisioned to it.
+#[derive(Debug)]
+pub(super) struct Provisioned {
+    /// The account as AWS tells it.
+    pub(super) account: Account,
+    /// Its row.
+    pub(super) resource: Resource,
+    /// ARNs of permission sets.
+    pub(super) sets: Arc<[Arc<str>]>,
+}
+
 impl Crawl<'_> {
-    /// Reads the accounts while they are being listed. Only those without a path wait for the tree.
-    pub(super) async fn accounts(&self, sets: Known<Sets>, tree: Known<Tree>) -> Result<(), SyncError> {
-        if !self.scope.has(account::ID) {
+    /// Lists the accounts once for all who ask, reads them while they are being listed, and publishes what is
+    /// provisioned to them. Only those without a path wait for the tree.
+    pub(super) async fn accounts(
+        &self,
+        sets: Known<Sets>,
+        tree: Known<Tree>,
+        known: Publish<Vec<Arc<Provisioned>>>,
+    ) -> Result<(), SyncError> {
+        let (of_center, of_iam) = (self.scope.has(account::ID), self.scope.has(account_iam::ID));
+        if !of_center && !of_iam {
             return Ok(());
         }
+        let provisioned = Mutex::new(Vec::new());
         let (placed, found) = mpsc::channel(FAN_OUT);
-        let read = found
+        let (entered, members) = mpsc::channel(FAN_OUT);
+        let read_center = found
             .map(Ok)
             .map_ok(async |(account, parent): Placed| {
-                self.account(&account, parent.as_deref(), sets.clone(), tree.clone()).await?;
+                let read = self.account(account, parent.as_deref(), sets.clone(), tree.clone()).await?;
+                provisioned.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(read));
                 self.progress.finished();
                 Ok::<_, SyncError>(())
             })
             .try_buffer_unordered(FAN_OUT)
             .try_collect::<()>();
-        tokio::try_join!(self.list_accounts(placed, tree.clone()), read)?;
+        let read_members = members
+            .map(Ok)
+            .map_ok(async |account: Account| {
+                // On the heap, so that accounts that wait take none of its room.
+                Box::pin(self.member(&account)).await?;
+                self.progress.finished();
+                Ok::<_, SyncError>(())
+            })
+            .try_buffer_unordered(FAN_OUT)
+            .try_collect::<()>();
+        let center = async {
+            read_center.await?;
+            let mut provisioned =
+                std::mem::take(&mut *provisioned.lock().unwrap_or_else(PoisonError::into_inner));
+            provisioned.sort_by(|a: &Arc<Provisioned>, b| a.account.id.cmp(&b.account.id));
+            known.send_replace(Some(Arc::new(provisioned)));
+            Ok(())
+        };
+        let placed = of_center.then_some(placed);
+        let entered = of_iam.then_some(entered);
+        tokio::try_join!(self.list_accounts(placed, entered, tree.clone()), center, read_members)?;
         Ok(())
     }
 
     async fn list_accounts(
         &self,
-        mut placed: mpsc::Sender<Placed>,
+        mut placed: Option<mpsc::Sender<Placed>>,
+        mut entered: Option<mpsc::Sender<Account>>,
         tree: Known<Tree>,
     ) -> Result<(), SyncError> {
         let mut without_path = Vec::new();
         let mut pages = self.api.organizations().accounts();
         while let Some(page) = pages.try_next().await? {
             for account in page {
+                if let Some(entered) = &mut entered {
+                    self.progress.found(1);
+                    send(entered, account.clone()).await;
+                }
+                let Some(placed) = &mut placed else { continue };
                 if !self.is_synced(&account) {
                     continue;
                 }
@@ -56,16 +105,15 @@ impl Crawl<'_> {
                 if parent.is_none() && self.scope.has(organization::ID) {
                     without_path.push(account);
                 } else {
-                    send(&mut placed, (account, parent)).await;
+                    send(placed, (account, parent)).await;
                 }
             }
         }
-        if !without_path.is_empty() {
-            let mut parents = self.parents(&*known(tree).await).await?;
-            for account in without_path {
-                let parent = parents.remove(account.id.as_str());
-                send(&mut placed, (account, parent)).await;
-            }
+        let (Some(placed), false) = (&mut placed, without_path.is_empty()) else { return Ok(()) };
+        let mut parents = self.parents(&*known(tree).await).await?;
+        for account in without_path {
+            let parent = parents.remove(account.id.as_str());
+            send(placed, (account, parent)).await;
         }
         Ok(())
     }
@@ -77,7 +125,8 @@ impl Crawl<'_> {
             AccountState::Active => true,
             AccountState::Other(state) => {
                 warn!(account.id = %account.id, state, "account is in a state unknown to this version; synced as active");
-                self.incomplete(format!("account {}", account.id), format!("its state {state} is unknown"));
+                self.findings
+                    .lacks(format!("account {}", account.id), format!("its state {state} is unknown"));
                 true
             }
             AccountState::Suspended
@@ -92,90 +141,34 @@ impl Crawl<'_> {
 
     async fn account(
         &self,
-        account: &Account,
+        account: Account,
         parent: Option<&str>,
         sets: Known<Sets>,
         tree: Known<Tree>,
-    ) -> Result<(), SyncError> {
+    ) -> Result<Provisioned, SyncError> {
         // What takes time is asked for first; the names of sets and parents are awaited after.
-        let wants_bindings = self.scope.has(permission_set_assignment::ID);
-        let provisioned: BTreeSet<String> = if wants_bindings || self.scope.grants {
-            let listed = self.api.sso_admin().provisioned_permission_sets(&account.id).try_concat().await;
-            let listed: Vec<String> = listed.map_err(|error| without_account(error, account))?;
-            listed.into_iter().collect()
-        } else {
-            BTreeSet::new()
-        };
+        let provisioned: BTreeSet<String> =
+            if self.scope.has(permission_set_assignment::ID) || self.scope.grants {
+                let listed = self.api.sso_admin().provisioned_permission_sets(&account.id).try_concat().await;
+                let listed: Vec<String> = listed.map_err(|error| without_account(error, &account))?;
+                listed.into_iter().collect()
+            } else {
+                BTreeSet::new()
+            };
         let parent = match parent {
             Some(parent) => self.parent_in_scope(parent, &*known(tree).await),
             None => None,
         };
-        let resource = account::resource(account, parent);
+        let resource = account::resource(&account, parent);
         self.resource(&resource)?;
-        if !self.scope.entitlements && !wants_bindings {
-            return Ok(());
-        }
-        let all = known(sets).await;
         if self.scope.entitlements {
-            for set in all.values() {
-                self.entitlement(&account::entitlement(&resource, set))?;
+            for described in known(sets).await.values() {
+                self.entitlement(&account::entitlement(&resource, &described.set))?;
             }
         }
-        self.progress.found(provisioned.len());
-        stream::iter(provisioned)
-            .map(Ok)
-            .map_ok(async |arn| {
-                let _place = self.bindings.acquire().await;
-                // On the heap, so that those that wait for a place take none of its room.
-                Box::pin(self.binding(account, &resource, &arn, &all)).await?;
-                self.progress.finished();
-                Ok::<_, SyncError>(())
-            })
-            .try_buffer_unordered(FAN_OUT)
-            .try_collect()
-            .await
-    }
-
-    /// One permission set on one account: the binding, and each assignment as a grant of both entitlements.
-    async fn binding(
-        &self,
-        of: &Account,
-        account: &Resource,
-        arn: &str,
-        sets: &Sets,
-    ) -> Result<(), SyncError> {
-        let name = || format!("permission_set {arn} on account {}", of.id);
-        // A set that appeared after the listing has no row and no name: the next sync has both.
-        let Some(set) = sets.get(arn) else {
-            self.incomplete(name(), "appeared or vanished during the sync".to_owned());
-            return Ok(());
-        };
-        let mut assignments = Vec::new();
-        if self.scope.grants {
-            match self.api.sso_admin().assignments(&of.id, arn).try_collect::<Vec<_>>().await {
-                Ok(pages) => assignments = pages,
-                Err(error) => return self.vanished(error, name),
-            }
-        }
-        let binding = permission_set_assignment::resource(account, set);
-        let wants_bindings = self.scope.has(permission_set_assignment::ID);
-        if wants_bindings {
-            self.resource(&binding)?;
-        }
-        if !self.scope.entitlements {
-            return Ok(());
-        }
-        let of_account = account::entitlement_of_grants(account, set);
-        let of_binding = wants_bindings.then(|| permission_set_assignment::entitlement(&binding));
-        if let Some(entitlement) = &of_binding {
-            self.entitlement(entitlement)?;
-        }
-        for principal in assignments.iter().flatten().filter_map(|a| Principal::of(&self.directory, a)) {
-            for entitlement in [Some(&of_account), of_binding.as_ref()].into_iter().flatten() {
-                self.grant(&assignment::grant(entitlement, &principal))?;
-            }
-        }
-        Ok(())
+        self.findings.whole(Area::Accounts);
+        let sets = provisioned.into_iter().map(Arc::from).collect();
+        Ok(Provisioned { account, resource, sets })
     }
 }
 
@@ -188,9 +181,9 @@ fn without_account(error: CallError, account: &Account) -> SyncError {
     }
 }
 
-async fn send(to: &mut mpsc::Sender<Placed>, account: Placed) {
+async fn send<T>(to: &mut mpsc::Sender<T>, item: T) {
     // The receiver is polled in the same join: it is gone only when the whole crawl is being dropped.
-    if to.send(account).await.is_err() {
+    if to.send(item).await.is_err() {
         debug!("crawl is ending");
     }
 }

@@ -1,18 +1,17 @@
 //! The tree of the organization: roots and units, and which of them an account hangs from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use tokio::sync::watch;
 use tracing::warn;
 
-use super::{Crawl, FAN_OUT};
+use super::{Crawl, FAN_OUT, Publish};
 use crate::aws::organizations::{OrganizationalUnit, Root};
 use crate::aws::{CallError, Class};
 use crate::baton::v2::ResourceId;
 use crate::connector::{organization, organizational_unit};
 use crate::sync::SyncError;
+use crate::sync::completeness::Area;
 
 /// The ids of all roots and units; empty when the tree is not part of the sync or may not be read.
 pub(super) type Tree = BTreeSet<String>;
@@ -28,11 +27,14 @@ struct Walk {
 impl Crawl<'_> {
     /// Walks from the roots down (names and empty units are nowhere else), stages all of it or nothing, and
     /// publishes what is there.
-    pub(super) async fn tree(&self, known: watch::Sender<Option<Arc<Tree>>>) -> Result<(), SyncError> {
+    pub(super) async fn tree(&self, known: Publish<Tree>) -> Result<(), SyncError> {
         let mut tree = Tree::new();
         if self.scope.has(organization::ID) {
             let walk = match self.walk().await {
-                Ok(walk) => walk,
+                Ok(walk) => {
+                    self.findings.whole(Area::Tree);
+                    walk
+                }
                 Err(error) => self.without_tree(error).map(|()| Walk::default())?,
             };
             for root in &walk.roots {
@@ -46,7 +48,7 @@ impl Crawl<'_> {
                 tree.insert(unit.id.clone());
             }
         }
-        known.send_replace(Some(Arc::new(tree)));
+        known.send_replace(Some(tree.into()));
         Ok(())
     }
 
@@ -92,7 +94,8 @@ impl Crawl<'_> {
             "accounts are synced without their place in the organization: {error}"
         );
         let missing = error.missing_action().unwrap_or_else(|| error.operation().to_owned());
-        self.incomplete("place of accounts in the organization".to_owned(), format!("{missing} is denied"));
+        let scope = "place of accounts in the organization".to_owned();
+        self.findings.incomplete(Area::Tree, scope, format!("{missing} is denied"));
         Ok(())
     }
 

@@ -6,6 +6,17 @@ from pathlib import Path
 from interop import places
 from interop.processes import Failure, run
 
+# the types of Identity Center and Organizations, which `content` derives; those of IAM have a check of their own
+CENTER_TYPES = (
+    "sso_user",
+    "sso_group",
+    "account",
+    "permission_set",
+    "permission_set_assignment",
+    "organization",
+    "organizational_unit",
+)
+
 # a canary: no output may contain it
 SECRET_ACCESS_KEY = "canary-secret-access-key-9f2c"
 
@@ -19,6 +30,7 @@ def settings(
     """The environment of a connector with static keys, Organizations and Identity Center on, in the vendor's names."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
+        "BATON_SYNC_RESOURCE_TYPES": ",".join(CENTER_TYPES),
         "BATON_GLOBAL_AWS_ORGS_ENABLED": "true",
         "BATON_GLOBAL_AWS_SSO_ENABLED": "true",
         "BATON_GLOBAL_AWS_SSO_REGION": region,

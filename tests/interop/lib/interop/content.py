@@ -45,6 +45,11 @@ class Organization:
         kind = {"USER": "user", "GROUP": "group"}[principal_type]
         return f"arn:aws:identitystore:{self.region}::{self.identity_store}/{kind}/{principal}"
 
+    def held(self) -> list[Assignment]:
+        """The assignments of principals that the directory still has. AWS keeps the others, which give nobody access."""
+        existing = {"USER": set(self.users), "GROUP": set(self.groups)}
+        return [each for each in self.assignments if each.principal in existing[each.principal_type]]
+
     def free_assignment(self) -> Assignment:
         """A user, an account and a permission set that have nothing to do with each other yet, also not by a group."""
         held = {(each.account, each.permission_set) for each in self.assignments}
@@ -94,7 +99,7 @@ class Organization:
         for membership, (group, user) in self.memberships.items():
             entitlement = f"sso_group:{self.principal_id('GROUP', group)}:member"
             grants[membership] = Grant(entitlement, f"sso_user:{self.principal_id('USER', user)}")
-        for each in self.assignments:
+        for each in self.held():
             principal = f"{PRINCIPALS[each.principal_type]}:{self.principal_id(each.principal_type, each.principal)}"
             for entitlement in (
                 f"{each.account}|{each.permission_set}",
@@ -106,7 +111,7 @@ class Organization:
     def _expand(self, grants: "dict[str, Grant]") -> None:
         """Give the members of each assigned group what the group has, naming the group as the source."""
         held = {(grant.entitlement, grant.principal): grant for grant in grants.values()}
-        for each in self.assignments:
+        for each in self.held():
             if each.principal_type != "GROUP":
                 continue
             source = f"sso_group:{self.principal_id('GROUP', each.principal)}:member"

@@ -1,0 +1,290 @@
+//! Who is assigned what: bindings, and the grants of accounts and bindings, by the plan that takes fewer calls.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::accounts::Provisioned;
+use super::permission_sets::{Described, Sets, is_gone};
+use super::plan::{Forecast, Way};
+use super::principals::{Groups, Ids};
+use super::{Crawl, FAN_OUT, Known, known};
+use crate::aws::Class;
+use crate::aws::sso_admin::PrincipalKind;
+use crate::baton::resource::ResourceExt;
+use crate::baton::v2::{Entitlement, Resource};
+use crate::connector::assignment::{self, Principal};
+use crate::connector::{Holder, account, iam_policy, permission_set_assignment, sso_group, sso_user};
+use crate::sync::SyncError;
+use crate::sync::completeness::Area;
+
+/// One permission set provisioned to one account.
+#[derive(Clone)]
+struct Pair {
+    account: Arc<Provisioned>,
+    described: Arc<Described>,
+}
+
+impl Pair {
+    /// Account id and ARN of the set.
+    fn ids(&self) -> (&str, &str) {
+        (self.account.account.id.as_str(), &self.described.set.arn)
+    }
+}
+
+/// Pairs by account id and ARN of the set.
+type Held<'a> = HashMap<(&'a str, &'a str), &'a Pair>;
+
+/// What the grants of a pair are of.
+struct Granted {
+    of_account: Entitlement,
+    of_binding: Option<Entitlement>,
+}
+
+impl Crawl<'_> {
+    /// Stages the binding of each provisioned pair, and each assignment as a grant of account and binding.
+    pub(super) async fn assignments(
+        &self,
+        accounts: Known<Vec<Arc<Provisioned>>>,
+        sets: Known<Sets>,
+        users: Known<Ids>,
+        groups: Known<Groups>,
+    ) -> Result<(), SyncError> {
+        let wants_bindings = self.scope.has(permission_set_assignment::ID);
+        if !self.scope.has(account::ID) || !(wants_bindings || self.scope.grants) {
+            return Ok(());
+        }
+        let (accounts, sets) = (known(accounts).await, known(sets).await);
+        let pairs = self.pairs(&accounts, &sets);
+        if !self.scope.grants {
+            for pair in &pairs {
+                self.binding(pair)?;
+            }
+            return Ok(());
+        }
+        let (users, groups) = (known(users).await, known(groups).await);
+        if self.may_ask_principals() {
+            let count = |number: usize| number as u64;
+            let forecast = Forecast {
+                pairs: count(pairs.len()),
+                users: count(users.len()),
+                groups: count(groups.ids.len()),
+            };
+            if forecast.first() == Way::PerPrincipal
+                && self.per_principal(forecast, &pairs, &users, &groups).await? == Way::PerPrincipal
+            {
+                return Ok(());
+            }
+        }
+        self.per_pair(pairs, &users, &groups).await
+    }
+
+    /// AWS answers for a principal in the management account alone; and only where users and groups are both synced
+    /// are they known.
+    fn may_ask_principals(&self) -> bool {
+        self.connector.aws().is_management_account()
+            && self.scope.has(sso_user::ID)
+            && self.scope.has(sso_group::ID)
+    }
+
+    fn pairs(&self, accounts: &[Arc<Provisioned>], sets: &Sets) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for account in accounts {
+            for arn in account.sets.iter() {
+                match sets.get(&**arn) {
+                    Some(described) => {
+                        pairs.push(Pair { account: Arc::clone(account), described: Arc::clone(described) });
+                    }
+                    None => self.unlisted_set(arn, account.account.id.as_str()),
+                }
+            }
+        }
+        pairs
+    }
+
+    async fn per_pair(&self, pairs: Vec<Pair>, users: &Ids, groups: &Groups) -> Result<(), SyncError> {
+        self.progress.found(pairs.len());
+        stream::iter(pairs)
+            .map(Ok)
+            .map_ok(async |pair: Pair| {
+                self.pair(&pair, users, groups).await?;
+                self.progress.finished();
+                Ok::<_, SyncError>(())
+            })
+            .try_buffer_unordered(FAN_OUT)
+            .try_collect()
+            .await
+    }
+
+    async fn pair(&self, pair: &Pair, users: &Ids, groups: &Groups) -> Result<(), SyncError> {
+        let (account, set) = (&pair.account.account.id, &pair.described.set.arn);
+        let listed = self.api.sso_admin().assignments(account, set).try_collect::<Vec<_>>().await;
+        let pages = match listed {
+            Ok(pages) => pages,
+            Err(error) => {
+                let scope = || format!("permission_set {set} on account {account}");
+                return self.findings.vanished(Area::Bindings, error, scope);
+            }
+        };
+        let granted = self.binding(pair)?;
+        for held in pages.iter().flatten() {
+            if self.has_no_principal(&held.principal, &held.principal_id, users, groups) {
+                self.findings.orphan();
+                continue;
+            }
+            self.assigned(&granted, &held.principal, &held.principal_id)?;
+        }
+        Ok(())
+    }
+
+    /// An assignment outlives its principal at AWS, and gives nobody access from then on.
+    fn has_no_principal(&self, kind: &PrincipalKind, id: &str, users: &Ids, groups: &Groups) -> bool {
+        match kind {
+            PrincipalKind::User => self.scope.has(sso_user::ID) && !users.has(id),
+            PrincipalKind::Group => self.scope.has(sso_group::ID) && !groups.ids.has(id),
+            PrincipalKind::Other(_) => false,
+        }
+    }
+
+    /// Asks each group, and then, if that is still the cheaper way, each user; gives the way that is left to go.
+    ///
+    /// What was staged of the groups is staged again by the other way, as the same rows.
+    async fn per_principal(
+        &self,
+        forecast: Forecast,
+        pairs: &[Pair],
+        users: &Ids,
+        groups: &Groups,
+    ) -> Result<Way, SyncError> {
+        let held: Held<'_> = pairs.iter().map(|pair| (pair.ids(), pair)).collect();
+        let rows_of_group = match self.of_groups(&held, groups).await {
+            Ok(rows) => rows,
+            Err(SyncError::Call(error)) if matches!(error.class(), Class::Denied) => {
+                self.findings.cheaper("sso:ListAccountAssignmentsForPrincipal", &error);
+                return Ok(Way::PerPair);
+            }
+            Err(error) => return Err(error),
+        };
+        if forecast.then(groups, &rows_of_group) == Way::PerPair {
+            return Ok(Way::PerPair);
+        }
+        for pair in pairs {
+            self.binding(pair)?;
+        }
+        self.progress.found(users.len());
+        stream::iter(users.iter().map(str::to_owned))
+            .map(Ok)
+            .map_ok(async |user: String| {
+                // Rows that AWS adds for the groups of the user stand with the groups already.
+                self.of_principal(&held, &PrincipalKind::User, &user).await?;
+                self.progress.finished();
+                Ok::<_, SyncError>(())
+            })
+            .try_buffer_unordered(FAN_OUT)
+            .try_collect::<()>()
+            .await?;
+        Ok(Way::PerPrincipal)
+    }
+
+    /// Stages what the groups hold; gives the number of rows of each, by its number.
+    async fn of_groups(&self, held: &Held<'_>, groups: &Groups) -> Result<Vec<u64>, SyncError> {
+        self.progress.found(groups.ids.len());
+        let rows = Mutex::new(vec![0; groups.ids.len()]);
+        stream::iter(groups.ids.iter().map(str::to_owned))
+            .map(Ok)
+            .map_ok(async |group: String| {
+                let count = self.of_principal(held, &PrincipalKind::Group, &group).await?;
+                let number = groups.ids.number(&group).unwrap_or_default() as usize;
+                if let Some(slot) = rows.lock().unwrap_or_else(PoisonError::into_inner).get_mut(number) {
+                    *slot = count;
+                }
+                self.progress.finished();
+                Ok::<_, SyncError>(())
+            })
+            .try_buffer_unordered(FAN_OUT)
+            .try_collect::<()>()
+            .await?;
+        Ok(rows.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Stages what a principal holds itself; gives the number of rows.
+    async fn of_principal(&self, held: &Held<'_>, kind: &PrincipalKind, id: &str) -> Result<u64, SyncError> {
+        let mut count = 0;
+        let mut pages = self.api.sso_admin().assignments_of(kind, id);
+        loop {
+            let page = match pages.try_next().await {
+                Ok(Some(page)) => page,
+                Ok(None) => return Ok(count),
+                // Deleted since the listing: its assignments give nobody access.
+                Err(error) if is_gone(&error) => return Ok(count),
+                Err(error) => return Err(error.into()),
+            };
+            for row in page {
+                count += 1;
+                if (&row.principal, &*row.principal_id) != (kind, id) {
+                    continue;
+                }
+                // What is not provisioned, or on an account that is not synced, has no binding to be granted.
+                if let Some(pair) = held.get(&(row.account.as_str(), &*row.permission_set)) {
+                    self.assigned(&self.granted(pair), kind, id)?;
+                }
+            }
+        }
+    }
+
+    /// Stages a binding with its entitlement and the policies that it carries.
+    fn binding(&self, pair: &Pair) -> Result<Granted, SyncError> {
+        self.findings.whole(Area::Bindings);
+        let granted = self.granted(pair);
+        if !self.scope.has(permission_set_assignment::ID) {
+            return Ok(granted);
+        }
+        let binding = Self::binding_row(pair);
+        self.resource(&binding)?;
+        if let Some(entitlement) = &granted.of_binding {
+            self.entitlement(entitlement)?;
+        }
+        if self.scope.grants && self.scope.has(iam_policy::ID) {
+            let (account, partition) =
+                (pair.account.account.id.as_str(), &*self.connector.aws().caller().partition);
+            let holder = Holder::binding(binding.object_id());
+            for policy in &pair.described.managed {
+                self.grant(&iam_policy::grant(policy, &holder))?;
+            }
+            for policy in &pair.described.customer {
+                let policy = permission_set_assignment::customer_policy(
+                    account,
+                    partition,
+                    &policy.path,
+                    &policy.name,
+                );
+                self.grant(&iam_policy::grant(&policy, &holder))?;
+            }
+        }
+        Ok(granted)
+    }
+
+    fn binding_row(pair: &Pair) -> Resource {
+        permission_set_assignment::resource(&pair.account.resource, &pair.described.set)
+    }
+
+    fn granted(&self, pair: &Pair) -> Granted {
+        let wants_binding = self.scope.entitlements && self.scope.has(permission_set_assignment::ID);
+        Granted {
+            of_account: account::entitlement_of_grants(&pair.account.resource, &pair.described.set),
+            of_binding: wants_binding
+                .then(|| permission_set_assignment::entitlement(&Self::binding_row(pair))),
+        }
+    }
+
+    fn assigned(&self, granted: &Granted, kind: &PrincipalKind, id: &str) -> Result<(), SyncError> {
+        if let Some(principal) = Principal::new(&self.directory, kind, id) {
+            for entitlement in [Some(&granted.of_account), granted.of_binding.as_ref()].into_iter().flatten()
+            {
+                self.grant(&assignment::grant(entitlement, &principal))?;
+            }
+        }
+        Ok(())
+    }
+}

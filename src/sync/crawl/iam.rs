@@ -1,0 +1,103 @@
+//! IAM of accounts: the caller's own at top level, each member's below its `account_iam`.
+//!
+//! One call tells an account's users, groups, roles and policies with all that belongs to them (`details`); where it
+//! is denied, each entity is asked for (`entities`). Both ways give the same rows.
+
+mod details;
+mod entities;
+mod last_use;
+mod page_room;
+mod rows;
+
+use tracing::warn;
+
+pub(super) use self::page_room::PageRoom;
+use super::Crawl;
+use crate::aws::CallError;
+use crate::aws::iam::Iam;
+use crate::aws::organizations::{Account, AccountState};
+use crate::baton::v2::ResourceId;
+use crate::connector::{access_key, account_iam, group, iam_policy, iam_user, role};
+use crate::sync::SyncError;
+use crate::sync::completeness::Area;
+
+/// How many entities of one account are asked for at once.
+const ENTITIES: usize = 16;
+
+/// IAM of one account on its way into rows.
+struct Reading {
+    iam: Iam,
+    /// What the rows hang from: nothing in the caller's own account.
+    parent: Option<ResourceId>,
+}
+
+/// Whether an account could be read by the one call that tells everything.
+enum ByDetails {
+    Read,
+    Denied(CallError),
+}
+
+impl Crawl<'_> {
+    /// Reads IAM of the caller's own account.
+    pub(super) async fn own_iam(&self) -> Result<(), SyncError> {
+        if !self.wants_iam() {
+            return Ok(());
+        }
+        self.progress.found(1);
+        self.iam(Reading { iam: self.api.iam(), parent: None }).await?;
+        self.progress.finished();
+        Ok(())
+    }
+
+    /// Enters a member account and reads its IAM. An account that refuses is incomplete, and named; an account that
+    /// could not be asked is no answer, and fails the sync.
+    pub(super) async fn member(&self, account: &Account) -> Result<(), SyncError> {
+        let is_own = account.id == self.connector.aws().caller().account;
+        let is_in_use = matches!(account.state, AccountState::Active | AccountState::Other(_));
+        if is_own || !is_in_use {
+            return Ok(self.resource(&account_iam::resource(account, false))?);
+        }
+        let iam = match self.api.member_iam(&account.id).await {
+            Ok(iam) => iam,
+            Err(error) if error.is_refusal() => {
+                let name = account.name.as_deref().unwrap_or_default();
+                warn!(account.id = %account.id, account.name = name, "IAM of an account is not read: {error}");
+                let scope = format!("IAM of account {} ({name})", account.id);
+                self.findings.incomplete(Area::Iam, scope, error.to_string());
+                return Ok(self.resource(&account_iam::resource(account, false))?);
+            }
+            Err(error) => {
+                return Err(SyncError::of_entry(account.id.clone(), error));
+            }
+        };
+        if self.wants_iam() {
+            self.iam(Reading { iam, parent: Some(account_iam::parent(&account.id)) }).await?;
+        }
+        Ok(self.resource(&account_iam::resource(account, true))?)
+    }
+
+    fn wants_iam(&self) -> bool {
+        self.wants_entities() || self.scope.has(access_key::ID)
+    }
+
+    fn wants_entities(&self) -> bool {
+        [iam_user::ID, group::ID, role::ID, iam_policy::ID].iter().any(|id| self.scope.has(id))
+    }
+
+    async fn iam(&self, reading: Reading) -> Result<(), SyncError> {
+        if self.wants_entities() {
+            match self.details(&reading).await? {
+                ByDetails::Read => {}
+                ByDetails::Denied(error) => {
+                    self.findings.cheaper("iam:GetAccountAuthorizationDetails", &error);
+                    self.entities(&reading).await?;
+                }
+            }
+        } else {
+            self.entities(&reading).await?;
+        }
+        self.attached_aws_policies(&reading.iam).await?;
+        self.findings.whole(Area::Iam);
+        Ok(())
+    }
+}

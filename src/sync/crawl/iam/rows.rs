@@ -1,0 +1,162 @@
+//! From facts of an account to rows, whichever way they were read.
+
+use crate::aws::iam::{AccessKey, GroupDetail, InlinePolicy, Policy, RoleDetail, Tag, User, UserDetail};
+use crate::aws::{CallError, Class};
+use crate::baton::v2::ResourceId;
+use crate::connector::{Holder, access_key, group, iam_policy, iam_user, inline_policy, role};
+use crate::sync::SyncError;
+use crate::sync::crawl::Crawl;
+
+use super::Reading;
+use super::last_use::LastUse;
+
+impl Crawl<'_> {
+    /// A user with its policies and keys.
+    pub(super) fn user_rows(
+        &self,
+        reading: &Reading,
+        detail: &UserDetail,
+        last_use: &LastUse,
+    ) -> Result<(), SyncError> {
+        let user = &detail.user;
+        if self.scope.has(iam_user::ID) {
+            let tags = self.tags(&detail.tags);
+            self.resource(&iam_user::resource(user, tags, last_use.newest, reading.parent.clone()))?;
+            self.policies_of(&Holder::user(&user.arn), &detail.attached, &detail.inline)?;
+        }
+        self.key_rows(user, &last_use.keys)
+    }
+
+    fn key_rows(&self, user: &User, keys: &[(AccessKey, Option<jiff::Timestamp>)]) -> Result<(), SyncError> {
+        if self.scope.has(access_key::ID) {
+            for (key, last_used) in keys {
+                self.resource(&access_key::resource(key, user, *last_used))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A group with its members and policies.
+    pub(super) fn group_rows<'m>(
+        &self,
+        reading: &Reading,
+        detail: &GroupDetail,
+        members: impl Iterator<Item = &'m str>,
+    ) -> Result<(), SyncError> {
+        let resource = group::resource(&detail.group, reading.parent.clone());
+        self.resource(&resource)?;
+        if self.scope.entitlements {
+            self.entitlement(&group::entitlement(&resource))?;
+        }
+        if self.scope.grants {
+            for user in members {
+                self.grant(&group::member_grant(&resource, user))?;
+            }
+        }
+        self.policies_of(&Holder::group(&detail.group.arn), &detail.attached, &detail.inline)
+    }
+
+    /// A role with who may assume it and its policies.
+    pub(super) fn role_rows(&self, reading: &Reading, detail: &RoleDetail) -> Result<(), SyncError> {
+        let role = &detail.role;
+        let resource = role::resource(role, self.tags(&detail.tags), reading.parent.clone());
+        self.resource(&resource)?;
+        if self.scope.entitlements {
+            self.entitlement(&role::entitlement(&resource))?;
+        }
+        if self.scope.grants {
+            match role::trust_grants(&resource, role) {
+                Ok(grants) => grants.iter().try_for_each(|grant| self.grant(grant))?,
+                Err(error) => {
+                    tracing::warn!(role = role.arn, %error, "a trust policy cannot be read");
+                    self.findings.lacks(format!("trust policy of role {}", role.arn), error.to_string());
+                }
+            }
+        }
+        self.policies_of(&Holder::role(&role.arn), &detail.attached, &detail.inline)
+    }
+
+    /// A managed policy.
+    pub(in crate::sync::crawl) fn policy(
+        &self,
+        policy: &Policy,
+        description: Option<&str>,
+        document: Option<&str>,
+        parent: Option<ResourceId>,
+    ) -> Result<(), SyncError> {
+        let resource = iam_policy::resource(policy, description, document, parent);
+        self.resource(&resource)?;
+        if self.scope.entitlements {
+            self.entitlement(&iam_policy::entitlement(&resource))?;
+        }
+        Ok(())
+    }
+
+    /// An inline policy, which its holder always has.
+    pub(in crate::sync::crawl) fn inline_policy(
+        &self,
+        holder: &Holder,
+        name: &str,
+        document: Option<&str>,
+    ) -> Result<(), SyncError> {
+        let resource = inline_policy::resource(holder, name, document);
+        self.resource(&resource)?;
+        if self.scope.entitlements {
+            self.entitlement(&inline_policy::entitlement(&resource))?;
+        }
+        if self.scope.grants {
+            self.grant(&inline_policy::grant(&resource, holder))?;
+        }
+        Ok(())
+    }
+
+    fn policies_of(
+        &self,
+        holder: &Holder,
+        attached: &[crate::aws::iam::AttachedPolicy],
+        inline: &[InlinePolicy],
+    ) -> Result<(), SyncError> {
+        if self.scope.grants && self.scope.has(iam_policy::ID) {
+            for policy in attached {
+                self.grant(&iam_policy::grant(policy, holder))?;
+            }
+        }
+        if self.scope.has(inline_policy::ID) {
+            for policy in inline {
+                self.inline_policy(holder, &policy.name, policy.document.as_deref())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tags are read only where that is asked for: rows must not depend on which permission happens to be granted.
+    fn tags<'t>(&self, tags: &'t [Tag]) -> &'t [Tag] {
+        if self.connector.settings().iam_tags { tags } else { &[] }
+    }
+
+    /// The document of a managed policy. Without it the row stays, and lacks it.
+    pub(in crate::sync::crawl) fn document(
+        &self,
+        arn: &str,
+        read: Result<String, CallError>,
+    ) -> Result<Option<String>, SyncError> {
+        self.detail("documents of IAM policies", arn, read)
+    }
+
+    /// A detail of a policy. It is missing where it may not be read, or was replaced since the policy was listed.
+    pub(in crate::sync::crawl) fn detail(
+        &self,
+        what: &'static str,
+        arn: &str,
+        read: Result<String, CallError>,
+    ) -> Result<Option<String>, SyncError> {
+        match read {
+            Err(error) if matches!(error.class(), Class::NotFound) => {
+                tracing::warn!(policy = arn, operation = error.operation(), "changed during the sync");
+                self.findings.lacks(format!("{what}: {arn}"), "changed during the sync".to_owned());
+                Ok(None)
+            }
+            read => Ok(self.findings.optional(what, read)?),
+        }
+    }
+}

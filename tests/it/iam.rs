@@ -1,0 +1,394 @@
+//! What a sync holds of IAM, whichever way it was read.
+
+use batond::config::AwsSettings;
+use batond::connector::Connector;
+use batond::sync::{Report, SyncError, SyncOptions};
+use testbed::aws::{Effect, Fault, Fixture, Server};
+use tokio_util::sync::CancellationToken;
+
+use crate::dump::Dump;
+use crate::support::{Work, aws_settings};
+
+const OWN: &str = "111111111111";
+const SHOP: &str = "444444444444";
+const REFUSING: &str = "666666666666";
+const DETAILS: &str = "iam:GetAccountAuthorizationDetails";
+
+async fn example() -> Server {
+    Server::start(Fixture::example().unwrap()).await.unwrap()
+}
+
+/// Settings that read IAM of members, too.
+fn with_members(aws: &Server) -> AwsSettings {
+    AwsSettings { cross_account_iam: true, ..aws_settings(aws) }
+}
+
+async fn sync(settings: &AwsSettings, work: &Work) -> Result<Report, SyncError> {
+    let connector = Connector::open(settings).await.unwrap();
+    work.sync(&connector, &SyncOptions::default(), CancellationToken::new()).await
+}
+
+/// The rows of a sync that succeeds.
+async fn rows(settings: &AwsSettings) -> (Report, Dump) {
+    let work = Work::new();
+    let report = sync(settings, &work).await.unwrap();
+    let dump = Dump::read(&work.file());
+    (report, dump)
+}
+
+fn holders(dump: &Dump, entitlement: &str) -> Vec<String> {
+    let grants = dump.grants.values().filter(|grant| grant.entitlement.as_ref().unwrap().id == entitlement);
+    let mut holders: Vec<_> = grants
+        .map(|grant| {
+            let id = grant.principal.as_ref().unwrap().id.as_ref().unwrap();
+            format!("{}:{}", id.resource_type, id.resource)
+        })
+        .collect();
+    holders.sort();
+    holders
+}
+
+#[tokio::test]
+async fn a_sync_holds_iam_of_the_own_account_at_top_level_and_of_members_below_their_account() {
+    let aws = example().await;
+    let (report, dump) = rows(&with_members(&aws)).await;
+    let count = |kind| dump.of_type(kind).len();
+    assert_eq!((count("iam_user"), count("group")), (4 + 1, 2 + 1));
+    assert_eq!(count("role"), 7 + 2 + 2);
+    assert_eq!(count("account_iam"), 7, "suspended ones, too");
+    let customer = dump
+        .of_type("iam_policy")
+        .iter()
+        .filter(|row| !row.id.as_ref().unwrap().resource.starts_with("arn:aws:iam::aws:"))
+        .count();
+    assert_eq!(customer, 3 + 2);
+
+    let alice = dump.named("iam_user", "alice@example.com");
+    assert_eq!(alice.parent_resource_id, None);
+    let bot = dump.named("iam_user", "shop-bot");
+    let parent = bot.parent_resource_id.as_ref().unwrap();
+    assert_eq!((parent.resource_type.as_str(), parent.resource.as_str()), ("account_iam", SHOP));
+
+    // Members have the policies of their group, and who may assume a role has those of the role.
+    let admin = "iam_policy:arn:aws:iam::aws:policy/AdministratorAccess:attached";
+    assert!(
+        holders(&dump, admin).contains(&format!("iam_user:arn:aws:iam::{OWN}:user/people/alice@example.com"))
+    );
+    let deployer = format!("role:arn:aws:iam::{OWN}:role/team/shop/Deployer:assignment");
+    let pipeline = format!("role:arn:aws:iam::{SHOP}:role/shop/Pipeline");
+    assert!(holders(&dump, &deployer).contains(&pipeline), "{:?}", holders(&dump, &deployer));
+
+    // Somebody who refuses is incomplete and named; nothing else is.
+    assert_eq!(report.incomplete.len(), 1, "{:?}", report.incomplete);
+    assert!(report.incomplete[0].scope.contains(REFUSING), "{:?}", report.incomplete);
+    assert!(report.incomplete[0].reason.contains("OrganizationAccountAccessRole"), "{:?}", report.incomplete);
+    let iam = report.completeness[&batond::sync::completeness::Area::Iam];
+    assert_eq!((iam.whole, iam.incomplete), (5, 1), "{:?}", report.completeness);
+}
+
+#[tokio::test]
+async fn details_and_entities_give_the_same_rows() {
+    let aws = example().await;
+    for settings in [
+        with_members(&aws),
+        AwsSettings { iam_tags: true, ..with_members(&aws) },
+        AwsSettings { secrets: true, ..with_members(&aws) },
+        AwsSettings { only_attached_policies: true, iam_tags: true, ..with_members(&aws) },
+        AwsSettings { organizations: false, identity_center: false, ..aws_settings(&aws) },
+        AwsSettings { identity_center: false, ..aws_settings(&aws) },
+    ] {
+        let (by_details, details) = rows(&settings).await;
+        assert!(by_details.cheaper.is_empty(), "{:?}", by_details.cheaper);
+        aws.arm(Fault::new(DETAILS, Effect::Deny));
+        aws.arm(Fault::new("iam:GenerateCredentialReport", Effect::Deny));
+        let (by_entities, entities) = rows(&settings).await;
+        aws.disarm();
+        assert!(by_entities.cheaper.contains(&DETAILS), "{:?}", by_entities.cheaper);
+        assert_eq!(by_details.incomplete, by_entities.incomplete);
+        for (id, row) in &details.resources {
+            assert_eq!(Some(row), entities.resources.get(id), "{id}");
+        }
+        assert!(details == entities, "rows differ");
+        assert!(details.of_type("iam_user").len() >= 4);
+    }
+}
+
+#[tokio::test]
+async fn pages_of_one_item_give_the_same_rows() {
+    let aws = example().await;
+    let settings = AwsSettings { iam_tags: true, ..with_members(&aws) };
+    let (_, large) = rows(&settings).await;
+    aws.set(|knobs| {
+        knobs.page_size = Some(1);
+        knobs.empty_pages = true;
+    });
+    let (_, small) = rows(&settings).await;
+    assert!(small == large, "rows differ");
+    aws.arm(Fault::new(DETAILS, Effect::Deny));
+    let (_, small) = rows(&settings).await;
+    assert!(small == large, "rows differ");
+}
+
+#[tokio::test]
+async fn the_last_login_is_the_newest_use_of_password_or_key() {
+    let aws = example().await;
+    let login = |dump: &Dump, name: &str| {
+        let user = dump.named("iam_user", name);
+        let its: batond::baton::v2::UserTrait = batond::baton::any::find(&user.annotations).unwrap();
+        its.last_login.map(|time| jiff::Timestamp::from_second(time.seconds).unwrap().to_string())
+    };
+    let without_report = Fault::new("iam:GenerateCredentialReport", Effect::Deny);
+    for fault in [None, Some(without_report)] {
+        if let Some(fault) = fault {
+            aws.arm(fault);
+        }
+        let (_, dump) = rows(&with_members(&aws)).await;
+        assert_eq!(login(&dump, "alice@example.com").as_deref(), Some("2025-03-04T05:06:07Z"), "her key");
+        assert_eq!(login(&dump, "o,brien+x=1").as_deref(), Some("2025-01-02T03:04:05Z"), "the console");
+        assert_eq!(login(&dump, "ci-robot"), None);
+        assert_eq!(login(&dump, "shop-bot").as_deref(), Some("2025-06-07T08:09:10Z"));
+    }
+}
+
+#[tokio::test]
+async fn keys_of_members_are_rows_and_belong_to_users_that_are_rows() {
+    let aws = example().await;
+    let (_, without) = rows(&with_members(&aws)).await;
+    assert!(without.of_type("access-key").is_empty());
+    let (_, dump) = rows(&AwsSettings { secrets: true, ..with_members(&aws) }).await;
+    let keys = dump.of_type("access-key");
+    assert_eq!(keys.len(), 2 + 1 + 1 + 1);
+    for key in keys {
+        let secret: batond::baton::v2::SecretTrait = batond::baton::any::find(&key.annotations).unwrap();
+        let owner = secret.identity_id.unwrap();
+        assert!(
+            dump.resources.contains_key(&format!("{}:{}", owner.resource_type, owner.resource)),
+            "{owner:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn tags_and_descriptions_are_there_only_when_they_are_asked_for() {
+    let aws = example().await;
+    let (_, silent) = rows(&aws_settings(&aws)).await;
+    let (_, told) = rows(&AwsSettings { iam_tags: true, ..aws_settings(&aws) }).await;
+    let emails = |dump: &Dump| {
+        let user = dump.named("iam_user", "alice@example.com");
+        let its: batond::baton::v2::UserTrait = batond::baton::any::find(&user.annotations).unwrap();
+        its.emails.into_iter().map(|email| email.address).collect::<Vec<_>>()
+    };
+    assert_eq!(emails(&silent), ["alice@example.com"]);
+    assert_eq!(emails(&told), ["alice@example.com", "alice.archer@example.com"]);
+    assert_eq!(silent.named("iam_policy", "ReadLogs").description, "");
+    assert_eq!(told.named("iam_policy", "ReadLogs").description, "Reads logs + metrics");
+}
+
+#[tokio::test]
+async fn only_attached_policies_are_rows_when_that_is_asked_for() {
+    let aws = example().await;
+    let (_, all) = rows(&with_members(&aws)).await;
+    let (_, attached) = rows(&AwsSettings { only_attached_policies: true, ..with_members(&aws) }).await;
+    let has = |dump: &Dump, name: &str| dump.of_type("iam_policy").iter().any(|row| row.display_name == name);
+    assert!(has(&all, "Unattached") && !has(&attached, "Unattached"));
+    for name in ["ReadLogs", "DeployShop", "AdministratorAccess"] {
+        assert!(has(&attached, name), "{name}");
+    }
+    assert!(attached.of_type("iam_policy").len() < all.of_type("iam_policy").len());
+}
+
+#[tokio::test]
+async fn a_document_keeps_its_plus_signs_and_its_alphabets() {
+    let aws = example().await;
+    let (_, dump) = rows(&aws_settings(&aws)).await;
+    let policy = dump.named("iam_policy", "DeployShop").profile.as_ref().unwrap();
+    let document = policy.fields["policy_document"].kind.clone().unwrap();
+    let prost_types::value::Kind::StringValue(document) = document else { panic!("{document:?}") };
+    assert!(
+        document.contains("shop bücket/100%/日本/a+b&c=<d>/*") && document.contains("AllowC+D"),
+        "{document}"
+    );
+}
+
+#[tokio::test]
+async fn a_denied_document_takes_only_itself_away_and_is_said_once() {
+    let aws = example().await;
+    let settings = with_members(&aws);
+    let (_, whole) = rows(&settings).await;
+    aws.arm(Fault::new(DETAILS, Effect::Deny));
+    aws.arm(Fault::new("iam:GetPolicyVersion", Effect::Deny));
+    aws.arm(Fault::new("iam:GetUserPolicy", Effect::Deny));
+    let (report, without) = rows(&settings).await;
+    let mut expected = whole.clone();
+    for (id, row) in &mut expected.resources {
+        let inline = id.starts_with("inline_policy:") && id.contains(":user/");
+        if id.starts_with("iam_policy:") || inline {
+            row.profile.as_mut().unwrap().fields.remove("policy_document");
+        }
+    }
+    for (id, row) in &expected.resources {
+        assert_eq!(Some(row), without.resources.get(id), "{id}");
+    }
+    assert_eq!(expected.resources.len(), without.resources.len());
+    assert!(expected.grants.keys().eq(without.grants.keys()));
+    let denied: Vec<_> = report.incomplete.iter().filter(|one| one.reason.contains("is denied")).collect();
+    assert_eq!(denied.len(), 2, "{denied:?}");
+    assert!(denied.iter().any(|one| one.reason.contains("iam:GetPolicyVersion is denied (")), "{denied:?}");
+}
+
+#[tokio::test]
+async fn a_denied_essential_read_of_iam_fails_the_sync_and_names_account_and_statement() {
+    for action in [
+        "iam:ListUsers",
+        "iam:ListGroups",
+        "iam:ListRoles",
+        "iam:ListPolicies",
+        "iam:GetGroup",
+        "iam:ListAttachedUserPolicies",
+        "iam:ListAttachedGroupPolicies",
+        "iam:ListAttachedRolePolicies",
+        "iam:ListUserPolicies",
+        "iam:ListGroupPolicies",
+        "iam:ListRolePolicies",
+    ] {
+        let aws = example().await;
+        aws.arm(Fault::new(DETAILS, Effect::Deny));
+        aws.arm(Fault::new(action, Effect::Deny).account(SHOP));
+        let work = Work::new();
+        let error = sync(&with_members(&aws), &work).await.unwrap_err();
+        let message = error.to_string();
+        assert!(error.is_denied() && !error.is_retryable(), "{action}: {message}");
+        assert!(message.contains(action) && message.contains(SHOP), "{action}: {message}");
+        assert!(message.contains("\"Effect\""), "{message}");
+        assert!(work.left().is_empty(), "{action} left {:?}", work.left());
+    }
+}
+
+#[tokio::test]
+async fn trouble_with_entering_a_member_fails_the_sync_instead_of_dropping_it() {
+    for effect in [Effect::Status(500), Effect::Reset, Effect::ExpiredCredentials] {
+        let aws = example().await;
+        let settings = with_members(&aws);
+        let connector = Connector::open(&settings).await.unwrap();
+        aws.arm(Fault::new("sts:AssumeRole", effect.clone()));
+        let work = Work::new();
+        let options = SyncOptions::default();
+        let error = work.sync(&connector, &options, CancellationToken::new()).await.unwrap_err();
+        assert!(error.is_retryable() && matches!(error, SyncError::Entry { .. }), "{effect:?}: {error}");
+        assert!(work.left().is_empty(), "{effect:?} left {:?}", work.left());
+        // Nothing of the failure is remembered.
+        aws.disarm();
+        let report = work.sync(&connector, &options, CancellationToken::new()).await.unwrap();
+        assert_eq!(report.incomplete.len(), 1, "{:?}", report.incomplete);
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_entered_once_and_a_refusal_is_asked_for_again() {
+    let aws = example().await;
+    let settings = with_members(&aws);
+    let connector = Connector::open(&settings).await.unwrap();
+    let work = Work::new();
+    for expected in [5, 5 + 1] {
+        work.sync(&connector, &SyncOptions::default(), CancellationToken::new()).await.unwrap();
+        // Five members are in use; one of them refuses each time.
+        assert_eq!(aws.counters().calls("sts:AssumeRole"), expected);
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_expire_in_mid_crawl_go_unnoticed() {
+    let aws = example().await;
+    let settings = with_members(&aws);
+    let (_, calm) = rows(&settings).await;
+    for action in ["iam:ListRoles", "iam:ListUsers", DETAILS] {
+        aws.arm(Fault::once(action, Effect::ExpiredCredentials).account(SHOP));
+        let (_, dump) = rows(&settings).await;
+        assert!(aws.armed().is_empty(), "{action}");
+        assert!(dump == calm, "{action} changed rows");
+    }
+}
+
+#[tokio::test]
+async fn passing_trouble_with_iam_never_drops_a_row() {
+    let aws = example().await;
+    let settings = AwsSettings { iam_tags: true, ..with_members(&aws) };
+    let (_, calm) = rows(&settings).await;
+    for (action, by_entities) in [
+        (DETAILS, false),
+        ("iam:ListUsers", false),
+        ("iam:ListRoles", false),
+        ("iam:ListPolicies", false),
+        ("iam:GetPolicyVersion", false),
+        ("iam:GenerateCredentialReport", false),
+        ("iam:GetCredentialReport", false),
+        ("iam:ListGroups", true),
+        ("iam:GetGroup", true),
+        ("iam:ListAttachedUserPolicies", true),
+        ("iam:ListAttachedGroupPolicies", true),
+        ("iam:ListAttachedRolePolicies", true),
+        ("iam:ListUserPolicies", true),
+        ("iam:ListGroupPolicies", true),
+        ("iam:ListRolePolicies", true),
+        ("iam:GetUserPolicy", true),
+        ("iam:GetGroupPolicy", true),
+        ("iam:GetRolePolicy", true),
+        ("iam:ListUserTags", true),
+        ("iam:ListRoleTags", true),
+        ("iam:GetPolicy", true),
+    ] {
+        for effect in
+            [Effect::Throttle, Effect::Status(500), Effect::Reset, Effect::TruncatedBody, Effect::CutBody]
+        {
+            aws.arm(Fault::once(action, effect.clone()));
+            if by_entities {
+                aws.arm(Fault::new(DETAILS, Effect::Deny));
+            }
+            let (_, dump) = rows(&settings).await;
+            assert_eq!(aws.armed().len(), usize::from(by_entities), "{action} {effect:?} did not hit");
+            aws.disarm();
+            assert!(dump == calm, "{action} {effect:?} changed rows");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_entity_that_vanishes_in_mid_crawl_leaves_no_row() {
+    for (action, kind) in [
+        ("iam:ListAttachedUserPolicies", "iam_user"),
+        ("iam:GetGroup", "group"),
+        ("iam:ListRolePolicies", "role"),
+    ] {
+        let aws = example().await;
+        let settings = aws_settings(&aws);
+        let (_, whole) = rows(&settings).await;
+        aws.arm(Fault::new(DETAILS, Effect::Deny));
+        let gone = Effect::Error { code: "NoSuchEntity".into(), message: "it is gone".into(), status: 404 };
+        aws.arm(Fault::once(action, gone));
+        let (report, dump) = rows(&settings).await;
+        assert!(!report.incomplete.is_empty(), "{action} is reported");
+        assert_eq!(dump.of_type(kind).len() + 1, whole.of_type(kind).len(), "{action}");
+        let dangling = dump.entitlements.values().filter(|entitlement| {
+            let id = entitlement.resource.as_ref().unwrap().id.as_ref().unwrap();
+            !dump.resources.contains_key(&format!("{}:{}", id.resource_type, id.resource))
+        });
+        assert_eq!(dangling.count(), 0, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn the_settings_decide_which_accounts_are_read() {
+    let aws = example().await;
+    let base = aws_settings(&aws);
+    for (settings, members, center) in [
+        (AwsSettings { organizations: false, identity_center: false, ..base.clone() }, false, false),
+        (AwsSettings { identity_center: false, ..base.clone() }, true, false),
+        (base.clone(), false, true),
+        (AwsSettings { cross_account_iam: true, ..base.clone() }, true, true),
+    ] {
+        let (_, dump) = rows(&settings).await;
+        assert_eq!(dump.of_type("iam_user").len(), if members { 5 } else { 4 });
+        assert_eq!(dump.of_type("account_iam").len(), if members { 7 } else { 0 });
+        assert_eq!(dump.of_type("account").len(), if center { 6 } else { 0 });
+    }
+}
