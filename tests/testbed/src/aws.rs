@@ -40,4 +40,5 @@ pub use knobs::{AccountFields, Knobs};
 pub use ledger::{Count, Counters, Entry};
 pub use quota::{Quota, Quotas, Scope, documented as documented_quotas, per_account as account_quotas};
 pub use server::{Credentials, Membership, Server, StartError, Transport};
+pub use service::{Served, served};
 pub use world::assignments::{Assignment, PrincipalType};

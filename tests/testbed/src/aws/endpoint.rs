@@ -117,6 +117,9 @@ fn carry_out(
         Some(Effect::Status(status)) => return Err(ApiError::internal(service, *status).into()),
         Some(Effect::ExpiredCredentials) => return Err(ApiError::expired(service).into()),
         Some(Effect::Throttle) => return Err(ApiError::throttled(service).into()),
+        Some(Effect::ThrottleFor(pause)) => {
+            return Err(ApiError::throttled(service).retry_after(service, *pause).into());
+        }
         Some(Effect::Deny) => return Err(ApiError::denied(service, caller, action, &resource()).into()),
         Some(Effect::Error { code, message, status }) => {
             return Err(ApiError::with_status(code.clone(), message.clone(), *status).into());
@@ -138,7 +141,11 @@ fn carry_out(
         input: &request.input,
         quirk: effect,
     };
-    Ok((request.operation.run)(&mut call)?)
+    let mut answer = (request.operation.run)(&mut call)?;
+    if let Some(effect) = effect {
+        effect.change(&mut answer);
+    }
+    Ok(answer)
 }
 
 /// The signed parts of a request.

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::knobs::millis;
 use super::quota::matches;
+
+mod answer;
 
 /// A fault that hits some calls. The first armed fault that matches a call takes it.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -30,6 +33,11 @@ impl Fault {
     /// A fault that hits every call of `action`.
     pub fn new(action: impl Into<String>, effect: Effect) -> Self {
         Self { action: action.into(), account: None, skip: 0, times: None, effect }
+    }
+
+    /// Hits the `nth` call alone, counted from one.
+    pub fn nth(nth: u32, action: impl Into<String>, effect: Effect) -> Self {
+        Self::once(action, effect).after(nth.saturating_sub(1))
     }
 
     /// Hits one call, then is spent.
@@ -73,6 +81,8 @@ pub enum Effect {
     SlowBody(#[serde(with = "millis")] Duration),
     /// Carries the call out and sends only the first half of the body, as if it were all.
     TruncatedBody,
+    /// Carries the call out and sends no body, as if there were none.
+    EmptyBody,
     /// Carries the call out and closes the connection in the middle of the body.
     CutBody,
     /// Waits so many milliseconds, then goes on as usual.
@@ -81,6 +91,9 @@ pub enum Effect {
     ExpiredCredentials,
     /// Answers that the caller sends too many requests.
     Throttle,
+    /// The same, and that it may come back after so many milliseconds: the headers `x-amz-retry-after` and
+    /// `Retry-After`, and `RetryAfterSeconds` where the service has it.
+    ThrottleFor(#[serde(with = "millis")] Duration),
     /// Answers that the caller is not authorized.
     Deny,
     /// Answers with any error.
@@ -96,8 +109,21 @@ pub enum Effect {
     },
     /// Answers a listing with an empty page and a token that leads on.
     EmptyPage,
-    /// Answers a listing with the token that the call came with, so that a caller could turn in circles.
+    /// Answers a listing with a token that leads on, and with the same one for ever to whoever follows it.
     RepeatedToken,
+    /// Leaves a member out of the answer, wherever it stands in it: `drop: UserName`.
+    Drop(String),
+    /// Gives a member this value, wherever it stands: `replace: {member: IsTruncated, value: [1]}`.
+    Replace {
+        /// The name of the member.
+        member: String,
+        /// Its value: any JSON, also where the answer is XML.
+        value: Value,
+    },
+    /// Gives a member a value of another type: an object for a text, a list for an object, a text for the rest.
+    WrongType(String),
+    /// Gives a member a text that no enumeration knows.
+    UnknownValue(String),
     /// Accepts an assignment request and ends it as `FAILED` with this reason.
     SettlesFailed(String),
 }
@@ -171,7 +197,9 @@ mod tests {
     #[test]
     fn effects_are_written_as_people_would() {
         let text = "- {action: 'sso:*', times: 3, effect: throttle}\n- {action: 'iam:*', effect: {status: 503}}\n\
-                    - {action: 'sts:*', effect: {slow_body: 200}}\n- {action: a, effect: {error: {code: Odd}}}\n";
+                    - {action: 'sts:*', effect: {slow_body: 200}}\n- {action: a, effect: {error: {code: Odd}}}\n\
+                    - {action: a, effect: {drop: UserName}}\n- {action: a, effect: {throttle_for: 1500}}\n\
+                    - {action: a, effect: {replace: {member: Arn, value: [1]}}}\n";
         let faults: Vec<Fault> = serde_saphyr::from_str(text).unwrap();
         assert_eq!(faults[0].effect, Effect::Throttle);
         assert_eq!(faults[1].effect, Effect::Status(503));
@@ -180,5 +208,9 @@ mod tests {
             faults[3].effect,
             Effect::Error { code: "Odd".into(), message: String::new(), status: 400 }
         );
+        assert_eq!(faults[4].effect, Effect::Drop("UserName".into()));
+        assert_eq!(faults[5].effect, Effect::ThrottleFor(Duration::from_millis(1500)));
+        let value = serde_json::json!([1]);
+        assert_eq!(faults[6].effect, Effect::Replace { member: "Arn".into(), value });
     }
 }

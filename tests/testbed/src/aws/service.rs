@@ -3,6 +3,7 @@
 //! Each service is one file with a table of operations. A further service is a file and a line in [`SERVICES`].
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -28,6 +29,26 @@ pub(crate) static SERVICES: [&Service; 6] = [
     &sso_admin::SERVICE,
     &cloudtrail::SERVICE,
 ];
+
+/// An operation that the testbed serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Its action, for example `sso:ListInstances`: what faults, quotas and counters name.
+    pub action: String,
+    /// Whether it answers in pages.
+    pub paged: bool,
+}
+
+/// All operations that the testbed serves.
+pub fn served() -> Vec<Served> {
+    let of = |service: &'static Service| {
+        service.operations.iter().map(move |operation| Served {
+            action: format!("{}:{}", service.name, operation.name),
+            paged: operation.page.is_some(),
+        })
+    };
+    SERVICES.into_iter().flat_map(of).collect()
+}
 
 /// One AWS service.
 pub(crate) struct Service {
@@ -134,6 +155,11 @@ fn put(row: &mut Value, name: &str, value: impl Into<Value>) {
     }
 }
 
+/// A pause in whole seconds, never too short.
+pub(crate) fn whole_seconds(pause: Duration) -> u64 {
+    pause.as_secs() + u64::from(pause.subsec_nanos() > 0)
+}
+
 /// An error as the caller will see it.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
@@ -142,6 +168,8 @@ pub(crate) struct ApiError {
     pub(crate) status: u16,
     /// Further members of the error.
     pub(crate) members: Vec<(&'static str, Value)>,
+    /// How long the caller is told to wait.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl ApiError {
@@ -154,7 +182,17 @@ impl ApiError {
         message: impl Into<String>,
         status: u16,
     ) -> Self {
-        Self { code: code.into(), message: message.into(), status, members: Vec::new() }
+        Self { code: code.into(), message: message.into(), status, members: Vec::new(), retry_after: None }
+    }
+
+    /// Tells the caller how long to wait.
+    pub(crate) fn retry_after(mut self, service: &Service, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        if service.name == "identitystore" {
+            self.members.retain(|(name, _)| *name != "RetryAfterSeconds");
+            return self.member("RetryAfterSeconds", whole_seconds(pause));
+        }
+        self
     }
 
     fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {

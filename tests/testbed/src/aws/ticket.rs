@@ -12,7 +12,7 @@ use super::fault::Effect;
 use super::ids::random_uuid;
 use super::ledger::Entry;
 use super::listener::Abort;
-use super::service::{ApiError, Service};
+use super::service::{ApiError, Service, whole_seconds};
 use super::signature::Authorization;
 use super::state::State;
 use super::wire;
@@ -49,7 +49,13 @@ impl Ticket {
         self.entry.error = Some(error.code.to_string());
         self.throttled = error.code == service.throttled;
         let body = wire::encode_error(service, error, &self.entry.request_id);
-        self.respond(service, error.status, Body::from(body))
+        let mut response = self.respond(service, error.status, Body::from(body));
+        if let Some(pause) = error.retry_after {
+            let headers = response.headers_mut();
+            headers.insert("x-amz-retry-after", u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).into());
+            headers.insert(http::header::RETRY_AFTER, whole_seconds(pause).into());
+        }
+        response
     }
 
     /// Answers with a success, or with what a fault makes of it.
@@ -59,6 +65,7 @@ impl Ticket {
         let (first, second) = (bytes.slice(..length / 2), bytes.slice(length / 2..));
         let body = match effect {
             Some(Effect::LostReply) => return abort(),
+            Some(Effect::EmptyBody) => return self.respond(service, 200, Body::empty()),
             Some(Effect::TruncatedBody) => return self.respond(service, 200, Body::from(first)),
             Some(Effect::CutBody) => {
                 Body::from_stream(stream::iter([Ok(first), Err(io::Error::other("cut by a scripted fault"))]))

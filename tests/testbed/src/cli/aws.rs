@@ -8,12 +8,34 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, ValueEnum};
 use testbed::aws::{Fixture, FixtureError, IamShape, Quotas, Server, Shape, Transport};
 
+const EXAMPLE: &str = "\
+To test a connector of your own, give it an organization with IAM in every account:
+
+  testbed aws --preset medium-members > aws.env &
+  until grep -q ACCESS_KEY aws.env; do sleep 0.1; done
+  . ./aws.env         # AWS_ENDPOINT_URL, AWS_REGION and an access key, for the SDK's own chain
+  your-connector
+  curl \"$AWS_ENDPOINT_URL/_testbed/counters?action=iam:*\"
+
+The access key is that of a user in the management account, who may do everything. Every member account has a role OrganizationAccountAccessRole that this user can assume; what IAM of that account holds is seen through a session of it. The counters tell what was called by whom, and how often.
+
+Then make it hard, with --latency-ms 50, --quotas, --account-quotas or --page-size 1, or with faults while it runs:
+
+  curl -X POST $AWS_ENDPOINT_URL/_testbed/faults -H 'content-type: application/json' \\
+    -d '{\"action\": \"iam:ListRoles\", \"times\": 2, \"effect\": \"throttle\"}'
+
+Effects that go without a value: throttle, deny, expired_credentials, reset, lost_reply, truncated_body, empty_body, cut_body, empty_page, repeated_token. Those with one: {\"throttle_for\": 1500}, {\"status\": 500}, {\"slow_body\": 200}, {\"delay\": 200}, {\"drop\": \"UserName\"}, {\"wrong_type\": \"Users\"}, {\"unknown_value\": \"State\"}, {\"replace\": {\"member\": \"Arn\", \"value\": 1}}, {\"error\": {\"code\": \"Odd\", \"status\": 400}}, {\"settles_failed\": \"a reason\"}.
+
+To describe an organization of your own, start from the example: testbed aws --print-fixture > mine.yaml. Knobs and faults can stand in that file too. tests/testbed/README.md explains all of it.";
+
 /// Serve an AWS organization that can be broken.
 ///
-/// Speaks the wire protocols of STS, Organizations, Identity Store, SSO Admin, IAM and `CloudTrail` on one endpoint. Point any AWS SDK at it with the variables that it prints at start. Everything is held in memory;
-/// Ctrl-C ends it. While it runs, knobs, faults, counters and the transcript of calls are under `/_testbed/` on
-/// the same endpoint: `curl $AWS_ENDPOINT_URL/_testbed/` lists what there is.
+/// Speaks the wire protocols of STS, Organizations, Identity Store, SSO Admin, IAM and `CloudTrail` on one endpoint.
+/// Point any AWS SDK at it with the variables that it prints at start. Everything is held in memory; Ctrl-C ends it.
+/// While it runs, knobs, faults, counters and the transcript of calls are under `/_testbed/` on the same endpoint:
+/// `curl $AWS_ENDPOINT_URL/_testbed/` lists what there is.
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = EXAMPLE)]
 pub(crate) struct Args {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)))]

@@ -135,7 +135,14 @@ impl<'a> Client<'a> {
         }
     }
 
-    async fn json(&self, prefix: &str, service: &str, operation: &str, input: &Value) -> Result<Reply> {
+    /// A call of any JSON service.
+    pub(crate) async fn json(
+        &self,
+        prefix: &str,
+        service: &str,
+        operation: &str,
+        input: &Value,
+    ) -> Result<Reply> {
         let headers = format!(
             "content-type: application/x-amz-json-1.1\r\nx-amz-target: {prefix}.{operation}\r\n{}",
             self.signed(service)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use testbed::aws::{Effect, Fault, Quotas};
+use testbed::aws::{Effect, Fault, Quotas, served};
 
 use crate::client::{Client, example};
 
@@ -100,6 +100,104 @@ async fn a_page_can_be_empty_or_turn_in_a_circle() {
     let first = page(json!({"MaxResults": 4})).await;
     let second = page(json!({"MaxResults": 4, "NextToken": first["NextToken"]})).await;
     assert_eq!(second["NextToken"], first["NextToken"]);
+    // A listing of one page as well.
+    let whole = page(json!({})).await;
+    assert_eq!(whole["Users"].as_array().unwrap().len(), 6);
+    for _ in 0..2 {
+        let again = page(json!({"NextToken": whole["NextToken"]})).await;
+        assert_eq!((&again["NextToken"], &again["Users"]), (&whole["NextToken"], &json!([])));
+    }
+}
+
+#[tokio::test]
+async fn answers_can_be_made_to_say_what_aws_never_says() {
+    let server = example().await;
+    let client = Client::new(&server);
+    let users = async |effect| {
+        server.arm(Fault::once(LIST_USERS, effect));
+        client.store("ListUsers", json!({})).await
+    };
+    let dropped = users(Effect::Drop("UserName".into())).await.ok();
+    assert!(dropped["Users"].as_array().unwrap().iter().all(|user| user.get("UserName").is_none()));
+    assert_eq!(users(Effect::WrongType("Users".into())).await.ok()["Users"], "unexpected");
+    let replace = Effect::Replace { member: "UserId".into(), value: json!(null) };
+    assert_eq!(users(replace).await.ok()["Users"][0]["UserId"], json!(null));
+    let unknown = users(Effect::UnknownValue("UserStatus".into())).await.ok();
+    assert_eq!(unknown["Users"][0]["UserStatus"], "NOT_KNOWN_TO_ANYBODY");
+    let empty = users(Effect::EmptyBody).await;
+    assert_eq!((empty.status, empty.body.len()), (200, 0));
+    assert!(server.armed().is_empty());
+}
+
+#[tokio::test]
+async fn answers_in_xml_are_changed_like_those_in_json() {
+    let server = example().await;
+    let client = Client::new(&server);
+    let roles = async |effect| {
+        server.arm(Fault::nth(2, "iam:ListRoles", effect).account("111111111111"));
+        let form = [("Action", "ListRoles"), ("Version", "2010-05-08")];
+        let first = client.form("iam", &form).await;
+        assert!(first.text().contains("<RoleName>Runner</RoleName>"), "the first call is not hit");
+        let second = client.form("iam", &form).await;
+        assert!(server.armed().is_empty());
+        second.text()
+    };
+    let whole = roles(Effect::Delay(Duration::ZERO)).await;
+    assert_eq!(whole.matches("<Arn>").count(), 7);
+    assert!(!roles(Effect::Drop("Arn".into())).await.contains("<Arn>"));
+    assert!(!roles(Effect::Drop("IsTruncated".into())).await.contains("IsTruncated"));
+    let number = Effect::Replace { member: "MaxSessionDuration".into(), value: json!("an hour") };
+    assert_eq!(roles(number).await.matches("<MaxSessionDuration>an hour<").count(), 7);
+    assert!(roles(Effect::WrongType("Roles".into())).await.contains("<Roles>unexpected</Roles>"));
+    assert!(roles(Effect::WrongType("Arn".into())).await.contains("<Arn><Unexpected><member>1<"));
+    assert_eq!(roles(Effect::EmptyBody).await, "");
+    let page = roles(Effect::EmptyPage).await;
+    assert!(page.contains("<IsTruncated>true<") && page.contains("<Marker>") && !page.contains("<member>"));
+    let circle = roles(Effect::RepeatedToken).await;
+    assert!(circle.contains("<IsTruncated>true<") && circle.matches("<RoleName>").count() == 7);
+}
+
+#[tokio::test]
+async fn throttling_can_say_when_to_come_back() {
+    let server = example().await;
+    let client = Client::new(&server);
+    server.arm(Fault::new("*", Effect::ThrottleFor(Duration::from_millis(1500))));
+    for reply in [client.identity().await, client.store("ListUsers", json!({})).await] {
+        assert_eq!(reply.status, 400);
+        assert!(reply.head.contains("x-amz-retry-after: 1500\r\n"), "{}", reply.head);
+        assert!(format!("{}\r\n", reply.head).contains("\r\nretry-after: 2\r\n"), "{}", reply.head);
+    }
+    assert_eq!(client.store("ListUsers", json!({})).await.value()["RetryAfterSeconds"], 2);
+    server.disarm();
+    server.arm(Fault::new("*", Effect::Throttle));
+    assert!(!client.identity().await.head.contains("retry-after"));
+    assert_eq!(server.counters().throttled("*"), 4);
+}
+
+#[tokio::test]
+async fn every_operation_can_be_hit_in_its_own_protocol() {
+    let server = example().await;
+    let client = Client::new(&server);
+    let targets = [
+        ("organizations", "AWSOrganizationsV20161128"),
+        ("identitystore", "AWSIdentityStore"),
+        ("sso", "SWBExternalService"),
+        ("cloudtrail", "CloudTrail_20131101"),
+    ];
+    let all = served();
+    assert!(all.len() >= 60 && all.iter().any(|one| one.action == "iam:GetGroup" && one.paged), "{all:?}");
+    server.arm(Fault::new("*", Effect::Status(500)));
+    for one in &all {
+        let (service, operation) = one.action.split_once(':').unwrap();
+        let reply = if let Some((_, target)) = targets.iter().find(|(name, _)| *name == service) {
+            client.json(target, service, operation, &json!({})).await.unwrap()
+        } else {
+            let version = if service == "iam" { "2010-05-08" } else { "2011-06-15" };
+            client.form(service, &[("Action", operation), ("Version", version)]).await
+        };
+        assert_eq!(reply.status, 500, "{}: {}", one.action, reply.text());
+        assert_eq!(server.counters().errors(&one.action), 1, "{}", one.action);
+    }
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ impl Call<'_> {
         let more = empty || rest.next().is_some();
         let next = match (self.quirk, token) {
             (Some(Effect::RepeatedToken), Some(token)) => Some(token.to_owned()),
+            (Some(Effect::RepeatedToken), None) => Some(self.token(offset + rows.len())),
             _ if more => Some(self.token(offset + rows.len())),
             _ => None,
         };

@@ -1,6 +1,6 @@
 //! Principals, their keys and sessions, and which role trusts whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +16,8 @@ use crate::aws::quota::matches;
 pub(crate) struct Access {
     pub(crate) users: Vec<User>,
     pub(crate) roles: Vec<Role>,
+    /// ARN to the place among `roles`.
+    places: BTreeMap<String, usize>,
     /// Access key id to what it stands for.
     keys: BTreeMap<String, Key>,
     /// The user whose keys the connector starts with.
@@ -161,6 +163,7 @@ impl Access {
         let mut access = Self {
             users: Vec::new(),
             roles: Vec::new(),
+            places: BTreeMap::new(),
             keys: BTreeMap::new(),
             connector: fixture.connector.clone(),
             connector_role: None,
@@ -250,7 +253,7 @@ impl Access {
             name: role.name.clone(),
             account,
         };
-        if self.role(&added.arn).is_some() {
+        if self.places.insert(added.arn.clone(), self.roles.len()).is_some() {
             return Err(FixtureError::Duplicate { kind: "role", name: added.arn });
         }
         self.roles.push(added);
@@ -261,8 +264,10 @@ impl Access {
     /// goes before it.
     fn add_organization_roles(&mut self, organization: &Organization, ids: &Ids) -> Result<(), FixtureError> {
         const NAME: &str = "OrganizationAccountAccessRole";
+        let named = self.roles.iter().filter(|role| role.name == NAME);
+        let given: BTreeSet<String> = named.map(|role| role.account.clone()).collect();
         for account in organization.accounts.keys().filter(|account| **account != organization.management) {
-            if self.roles.iter().any(|role| role.name == NAME && role.account == *account) {
+            if given.contains(account) {
                 continue;
             }
             let role = IamRole {
@@ -277,7 +282,7 @@ impl Access {
     }
 
     pub(crate) fn role(&self, arn: &str) -> Option<&Role> {
-        self.roles.iter().find(|role| role.arn == arn)
+        self.places.get(arn).and_then(|place| self.roles.get(*place))
     }
 
     pub(crate) fn key(&self, access_key_id: &str) -> Option<&Key> {
@@ -327,7 +332,7 @@ impl Access {
         duration: Duration,
         transitive_tags: bool,
     ) -> Option<Issued> {
-        let index = self.roles.iter().position(|role| role.arn == role_arn)?;
+        let index = *self.places.get(role_arn)?;
         let role = self.roles.get(index)?;
         let expires = Timestamp::now().checked_add(SignedDuration::try_from(duration).ok()?).ok()?;
         let issued = Issued {

@@ -1,6 +1,6 @@
 //! The identity store: users, groups, memberships.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -83,9 +83,10 @@ impl Directory {
             }
             directory.users.insert(id.clone(), User::new(user, id, created(ids, &["user", &user.name])));
         }
+        let mut group_names = BTreeSet::new();
         for group in &fixture.groups {
             let id = group.id.clone().unwrap_or_else(|| directory.derived_id(ids, "group", &group.name));
-            if directory.groups.contains_key(&id) || directory.group_named(&group.name).is_some() {
+            if directory.groups.contains_key(&id) || !group_names.insert(group.name.as_str()) {
                 return Err(FixtureError::Duplicate { kind: "group", name: group.name.clone() });
             }
             directory.groups.insert(

@@ -16,6 +16,8 @@ pub(crate) struct Organization {
     pub(crate) management: String,
     pub(crate) units: Vec<Unit>,
     pub(crate) accounts: BTreeMap<String, Account>,
+    /// Account name to id; `None` when several accounts have the name.
+    names: BTreeMap<String, Option<String>>,
     /// Delegated administrators: account to service principals.
     pub(crate) delegated: BTreeMap<String, BTreeSet<String>>,
 }
@@ -53,6 +55,7 @@ impl Organization {
             management: String::new(),
             units: Vec::new(),
             accounts: BTreeMap::new(),
+            names: BTreeMap::new(),
             delegated: BTreeMap::new(),
             id,
             root,
@@ -115,6 +118,8 @@ impl Organization {
             joined: created(ids, &["account", &id]),
             id: id.clone(),
         };
+        let name = self.names.entry(account.name.clone());
+        name.and_modify(|twin| *twin = None).or_insert_with(|| Some(id.clone()));
         if self.accounts.insert(id.clone(), added).is_some() {
             return Err(FixtureError::Duplicate { kind: "account", name: id });
         }
@@ -133,20 +138,18 @@ impl Organization {
 
     /// The id of the account with this id or name.
     pub(crate) fn resolve(&self, name: &str, wanted_by: &str) -> Result<String, FixtureError> {
-        let unknown = || FixtureError::Unknown {
-            kind: "account",
-            name: name.to_owned(),
-            wanted_by: wanted_by.to_owned(),
-        };
         if self.accounts.contains_key(name) {
             return Ok(name.to_owned());
         }
-        let mut named = self.accounts.values().filter(|account| account.name == name);
-        let found = named.next().ok_or_else(unknown)?;
-        if named.next().is_some() {
-            return Err(FixtureError::Duplicate { kind: "account", name: name.to_owned() });
+        match self.names.get(name) {
+            Some(Some(id)) => Ok(id.clone()),
+            Some(None) => Err(FixtureError::Duplicate { kind: "account", name: name.to_owned() }),
+            None => Err(FixtureError::Unknown {
+                kind: "account",
+                name: name.to_owned(),
+                wanted_by: wanted_by.to_owned(),
+            }),
         }
-        Ok(found.id.clone())
     }
 
     /// Whether an account administers a service for the organization, as owner or as delegate.
