@@ -121,6 +121,23 @@ async fn a_principal_that_is_gone_keeps_its_assignment() {
     let reply = client.store("DescribeUser", json!({"UserId": gone["PrincipalId"]})).await;
     assert_eq!(reply.error(), (400, "ResourceNotFoundException".to_owned()));
     assert_eq!(reply.value()["ResourceType"], "USER");
+    let input = json!({"PrincipalType": "USER", "PrincipalId": gone["PrincipalId"]});
+    let (rows, _) = client.sso_rows("ListAccountAssignmentsForPrincipal", "AccountAssignments", input).await;
+    assert_eq!(rows.iter().collect::<Vec<_>>(), [gone]);
+}
+
+#[tokio::test]
+async fn a_permission_set_carries_policies_of_all_three_kinds() {
+    let server = example().await;
+    let client = Client::new(&server);
+    let set = json!({"PermissionSetArn": server.permission_set_arn("Developer").unwrap()});
+    let managed = client.sso("ListManagedPoliciesInPermissionSet", set.clone()).await.ok();
+    assert_eq!(managed["AttachedManagedPolicies"][0]["Arn"], "arn:aws:iam::aws:policy/PowerUserAccess");
+    let own = client.sso("ListCustomerManagedPolicyReferencesInPermissionSet", set.clone()).await.ok();
+    let expected = json!([{"Name": "DeployShop", "Path": "/team/shop/"}, {"Name": "ReadLogs", "Path": "/"}]);
+    assert_eq!(own["CustomerManagedPolicyReferences"], expected);
+    let inline = client.sso("GetInlinePolicyForPermissionSet", set).await.ok();
+    assert!(inline["InlinePolicy"].as_str().unwrap().starts_with("{\"Version\""));
 }
 
 #[tokio::test]
