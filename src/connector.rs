@@ -5,6 +5,7 @@
 use prost::Name;
 use prost_types::Any;
 use std::time::Duration;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::iam::Tag;
@@ -42,6 +43,9 @@ pub mod sso_user;
 mod turns;
 
 pub use holder::Holder;
+
+/// How long the name of the account is waited for.
+const ALIAS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Every resource type of this build, by id.
 const KINDS: [Kind; 14] = [
@@ -221,7 +225,8 @@ pub fn under_filter(types: Vec<ResourceType>) -> Vec<ResourceType> {
 /// The name of the caller's account, when it has exactly one. Nothing else depends on it: without the permission the
 /// connector goes unnamed.
 async fn alias(aws: &Aws) -> Option<String> {
-    match aws.sync(CancellationToken::new()).iam().account_aliases().await {
+    let iam = aws.sync(CancellationToken::new()).iam();
+    match timeout(ALIAS_PATIENCE, iam.account_aliases()).await.ok()? {
         Ok(aliases) => <[String; 1]>::try_from(aliases).ok().map(|[alias]| alias),
         Err(error) => {
             tracing::debug!(%error, "the account's alias is not known");

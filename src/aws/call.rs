@@ -283,7 +283,7 @@ impl Course {
                 let since = *self.first_throttled.get_or_insert(now);
                 let pause = THROTTLE_BACKOFF.pause(self.throttled).max(retry_after.unwrap_or_default());
                 self.throttled += 1;
-                if now + pause > since + self.throttle_budget {
+                if now + pause >= since + self.throttle_budget {
                     return Next::GiveUp;
                 }
                 Next::Wait(pause)

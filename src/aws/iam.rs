@@ -275,6 +275,7 @@ impl Iam {
                 (GET_ROLE_POLICY, send!(lane, GET_ROLE_POLICY, request).await?.policy_document)
             }
         };
+        let document = present(lane, operation, "PolicyDocument", Some(document))?;
         document::decoded(lane, operation, &document)
     }
 

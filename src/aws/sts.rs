@@ -7,7 +7,7 @@ use aws_sdk_sts::Client;
 use secrecy::ExposeSecret;
 
 use super::account::AccountId;
-use super::call::Lane;
+use super::call::{Answer, Lane};
 use super::error::CallError;
 use super::operation::{Operation, Service};
 use crate::config::{RoleArn, Secret};
@@ -30,7 +30,13 @@ impl Sts {
 
     /// Who calls (`sts:GetCallerIdentity`). Needs no permission.
     pub async fn caller_identity(&self) -> Result<Caller, CallError> {
-        let answer = self.lane.send(GET_CALLER_IDENTITY, || self.client.get_caller_identity().send()).await?;
+        let whole = Answer::xml(GET_CALLER_IDENTITY.name);
+        let answer = self
+            .lane
+            .send(GET_CALLER_IDENTITY, || {
+                self.client.get_caller_identity().customize().interceptor(whole).send()
+            })
+            .await?;
         let caller = Caller::from_arn(answer.arn().unwrap_or_default(), answer.account().unwrap_or_default());
         caller.ok_or_else(|| self.lane.malformed(GET_CALLER_IDENTITY, "it names no account or no ARN"))
     }
@@ -51,6 +57,8 @@ impl Sts {
                     .role_arn(role.to_string())
                     .role_session_name(session_name)
                     .set_external_id(external_id.map(|id| id.expose_secret().to_owned()))
+                    .customize()
+                    .interceptor(Answer::xml(ASSUME_ROLE.name))
                     .send()
             })
             .await?;

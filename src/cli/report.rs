@@ -175,7 +175,7 @@ mod tests {
             calls: Stats { operations: BTreeMap::from(operations), in_flight: 0 },
             completeness: BTreeMap::from([(Area::Accounts, Coverage { whole: 49, incomplete: 1 })]),
             incomplete: Vec::new(),
-            cheaper: vec!["iam:GetAccountAuthorizationDetails"],
+            cheaper: vec!["iam:GetAccountAuthorizationDetails".to_owned()],
             orphans: 2,
             elapsed: Duration::from_millis(2340),
         }

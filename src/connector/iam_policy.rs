@@ -32,10 +32,10 @@ pub fn resource_type() -> ResourceType {
             "iam:GetPolicy",
             "iam:GetPolicyVersion",
             "iam:AttachUserPolicy",
-            "iam:DetachUserPolicy",
             "iam:AttachRolePolicy",
-            "iam:DetachRolePolicy",
             "iam:AttachGroupPolicy",
+            "iam:DetachUserPolicy",
+            "iam:DetachRolePolicy",
             "iam:DetachGroupPolicy",
         ],
     )

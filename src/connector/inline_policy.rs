@@ -28,15 +28,15 @@ pub fn resource_type() -> ResourceType {
         vec![marker(&V1Identifier { id: ID.to_owned() })],
         &[
             "iam:ListUserPolicies",
-            "iam:GetUserPolicy",
-            "iam:DeleteUserPolicy",
             "iam:ListRolePolicies",
-            "iam:GetRolePolicy",
-            "iam:DeleteRolePolicy",
             "iam:ListGroupPolicies",
-            "iam:GetGroupPolicy",
-            "iam:DeleteGroupPolicy",
             "sso:GetInlinePolicyForPermissionSet",
+            "iam:GetUserPolicy",
+            "iam:GetRolePolicy",
+            "iam:GetGroupPolicy",
+            "iam:DeleteUserPolicy",
+            "iam:DeleteRolePolicy",
+            "iam:DeleteGroupPolicy",
         ],
     )
 }

@@ -34,7 +34,7 @@ pub struct Report {
     /// What could not be read, and why. Empty for a complete sync.
     pub incomplete: Vec<Incomplete>,
     /// AWS actions that would have made the crawl cheaper, and are denied.
-    pub cheaper: Vec<&'static str>,
+    pub cheaper: Vec<String>,
     /// Assignments that were seen and left out, since their principal is gone from the directory. Where principals
     /// are asked for what they hold, such assignments are not seen.
     pub orphans: u64,

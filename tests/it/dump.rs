@@ -8,7 +8,7 @@ use batond::baton::v2::{Entitlement, Grant, Resource};
 use prost::Message;
 
 /// The rows of a file, by id.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Dump {
     /// By `<type>:<id>`.
     pub(crate) resources: BTreeMap<String, Resource>,

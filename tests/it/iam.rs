@@ -103,7 +103,7 @@ async fn details_and_entities_give_the_same_rows() {
         aws.arm(Fault::new("iam:GenerateCredentialReport", Effect::Deny));
         let (by_entities, entities) = rows(&settings).await;
         aws.disarm();
-        assert!(by_entities.cheaper.contains(&DETAILS), "{:?}", by_entities.cheaper);
+        assert!(by_entities.cheaper.iter().any(|action| action == DETAILS), "{:?}", by_entities.cheaper);
         assert_eq!(by_details.incomplete, by_entities.incomplete);
         for (id, row) in &details.resources {
             assert_eq!(Some(row), entities.resources.get(id), "{id}");

@@ -161,7 +161,7 @@ impl Crawl<'_> {
         let rows_of_group = match self.of_groups(&held, groups).await {
             Ok(rows) => rows,
             Err(SyncError::Call(error)) if matches!(error.class(), Class::Denied) => {
-                self.findings.cheaper("sso:ListAccountAssignmentsForPrincipal", &error);
+                self.findings.cheaper(&error);
                 return Ok(Way::PerPair);
             }
             Err(error) => return Err(error),
@@ -216,8 +216,9 @@ impl Crawl<'_> {
             let page = match pages.try_next().await {
                 Ok(Some(page)) => page,
                 Ok(None) => return Ok(count),
-                // Deleted since the listing: its assignments give nobody access.
-                Err(error) if is_gone(&error) => return Ok(count),
+                Err(error) if is_gone(&error) => {
+                    return self.findings.vanished(Area::Bindings, error, || id.to_owned()).map(|()| count);
+                }
                 Err(error) => return Err(error.into()),
             };
             for row in page {

@@ -24,7 +24,7 @@ struct Gathered {
     incomplete: Vec<Incomplete>,
     /// Optional reads that were denied: how many, by what they would have told and the missing action.
     denied: BTreeMap<(&'static str, String), u64>,
-    cheaper: BTreeSet<&'static str>,
+    cheaper: BTreeSet<String>,
     vanished: u64,
     orphans: u64,
 }
@@ -37,7 +37,7 @@ pub(in crate::sync) struct Found {
     /// What is missing, and why.
     pub(in crate::sync) incomplete: Vec<Incomplete>,
     /// Actions that would have made the crawl cheaper.
-    pub(in crate::sync) cheaper: Vec<&'static str>,
+    pub(in crate::sync) cheaper: Vec<String>,
     /// Assignments that were seen and whose principal is gone from the directory.
     pub(in crate::sync) orphans: u64,
 }
@@ -88,9 +88,10 @@ impl Findings {
         }
     }
 
-    /// The crawl takes more calls for want of an action.
-    pub(super) fn cheaper(&self, action: &'static str, error: &CallError) {
-        if self.gathered().cheaper.insert(action) {
+    /// The crawl takes more calls for want of the action that was denied.
+    pub(super) fn cheaper(&self, error: &CallError) {
+        let action = error.missing_action().unwrap_or_else(|| error.operation().to_owned());
+        if self.gathered().cheaper.insert(action.clone()) {
             let statement = error.statement().unwrap_or_default();
             info!(missing_permission = action, statement, "{action} would make the sync cheaper");
         }

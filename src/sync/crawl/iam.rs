@@ -89,7 +89,7 @@ impl Crawl<'_> {
             match self.details(&reading).await? {
                 ByDetails::Read => {}
                 ByDetails::Denied(error) => {
-                    self.findings.cheaper("iam:GetAccountAuthorizationDetails", &error);
+                    self.findings.cheaper(&error);
                     self.entities(&reading).await?;
                 }
             }

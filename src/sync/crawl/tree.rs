@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tracing::warn;
 
+use super::permission_sets::is_gone;
 use super::{Crawl, FAN_OUT, Publish};
 use crate::aws::organizations::{OrganizationalUnit, Root};
 use crate::aws::{CallError, Class};
@@ -22,6 +23,8 @@ struct Walk {
     roots: Vec<Root>,
     /// Units with the id of their parent.
     units: Vec<(String, OrganizationalUnit)>,
+    /// Units that were listed and then could not be found.
+    vanished: Vec<(String, CallError)>,
 }
 
 impl Crawl<'_> {
@@ -31,8 +34,12 @@ impl Crawl<'_> {
         let mut tree = Tree::new();
         if self.scope.has(organization::ID) {
             let walk = match self.walk().await {
-                Ok(walk) => {
+                Ok(mut walk) => {
                     self.findings.whole(Area::Tree);
+                    for (unit, error) in std::mem::take(&mut walk.vanished) {
+                        self.findings
+                            .vanished(Area::Tree, error, || format!("organizational_unit {unit}"))?;
+                    }
                     walk
                 }
                 Err(error) => self.without_tree(error).map(|()| Walk::default())?,
@@ -55,7 +62,7 @@ impl Crawl<'_> {
     async fn walk(&self) -> Result<Walk, CallError> {
         let roots: Vec<Root> = self.api.organizations().roots().try_concat().await?;
         let mut level: Vec<String> = roots.iter().map(|root| root.id.clone()).collect();
-        let mut walk = Walk { roots, units: Vec::new() };
+        let mut walk = Walk { roots, units: Vec::new(), vanished: Vec::new() };
         while !level.is_empty() {
             self.progress.found(level.len());
             let below = stream::iter(level).map(async |parent: String| {
@@ -63,18 +70,21 @@ impl Crawl<'_> {
                 self.progress.finished();
                 match units {
                     // A unit that was deleted after its listing has nothing below it, and no row of its own.
-                    Err(error) if matches!(error.class(), Class::NotFound) => Ok((parent, None)),
-                    units => Ok::<_, CallError>((parent, Some(units?))),
+                    Err(error) if is_gone(&error) && parent.starts_with("ou-") => Ok((parent, Err(error))),
+                    units => Ok::<_, CallError>((parent, Ok(units?))),
                 }
             });
-            let below: Vec<(String, Option<Vec<OrganizationalUnit>>)> =
+            let below: Vec<(String, Result<Vec<OrganizationalUnit>, CallError>)> =
                 below.buffer_unordered(FAN_OUT).try_collect().await?;
             level = Vec::new();
             for (parent, units) in below {
-                let Some(units) = units else {
-                    warn!(organizational_unit = parent, "vanished during the sync");
-                    walk.units.retain(|(_, unit)| unit.id != parent);
-                    continue;
+                let units = match units {
+                    Ok(units) => units,
+                    Err(error) => {
+                        walk.units.retain(|(_, unit)| unit.id != parent);
+                        walk.vanished.push((parent, error));
+                        continue;
+                    }
                 };
                 level.extend(units.iter().map(|unit| unit.id.clone()));
                 walk.units.extend(units.into_iter().map(|unit| (parent.clone(), unit)));
@@ -109,6 +119,10 @@ impl Crawl<'_> {
         });
         let listed: Vec<_> = match listed.buffer_unordered(FAN_OUT).try_collect().await {
             Ok(listed) => listed,
+            Err(error) if is_gone(&error) => {
+                let what = "an organizational unit is listed, but cannot be found".to_owned();
+                return Err(SyncError::Shifted { what });
+            }
             Err(error) => {
                 self.without_tree(error)?;
                 Vec::new()

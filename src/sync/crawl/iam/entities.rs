@@ -164,8 +164,11 @@ impl Crawl<'_> {
         let names: Vec<String> = reading.iam.inline_policy_names(kind, name).try_concat().await?;
         let policies = stream::iter(names).map(async |policy: String| {
             let document = match reading.iam.inline_policy(kind, name, &policy).await {
-                // Deleted since its listing; if its holder was, that shows elsewhere.
-                Err(error) if is_gone(&error) => return Ok(None),
+                Err(error) if is_gone(&error) => {
+                    return self
+                        .gone_from(error, &format!("inline policy {policy} of {name}"))
+                        .map(|()| None);
+                }
                 document => self.findings.optional("documents of inline policies", document)?,
             };
             Ok::<_, SyncError>(Some(InlinePolicy { name: policy, document }))

@@ -49,7 +49,7 @@ impl Crawl<'_> {
         match reading.iam.credential_report().await {
             Ok(report) => Ok(report),
             Err(error) if matches!(error.class(), Class::Denied) => {
-                self.findings.cheaper("iam:GenerateCredentialReport", &error);
+                self.findings.cheaper(&error);
                 Ok(None)
             }
             Err(error)
@@ -89,8 +89,9 @@ impl Crawl<'_> {
         };
         let keys = stream::iter(keys).map(async |key: AccessKey| {
             let last = match reading.iam.access_key_last_used(&key.id).await {
-                // Deleted since the listing.
-                Err(error) if matches!(error.class(), Class::NotFound) => return Ok(None),
+                Err(error) if matches!(error.class(), Class::NotFound) => {
+                    return self.gone_from(error, &key.id).map(|()| None);
+                }
                 last => self.findings.optional(KEYS, last)?.flatten(),
             };
             Ok::<_, SyncError>(Some((key, last)))
