@@ -6,50 +6,69 @@ Needs a binary of it, named by BATON_AWS_BIN.
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from interop import batond, places, testbed
 from interop.processes import Failure, run
 
-from compare import DEVIATIONS, TYPES, compare
+from compare import DEVIATIONS, EXTRA_ROWS, compare
 from service import serve
 
-Check = Callable[[Path, list[str]], Iterator[str]]
+Check = Callable[[Path], Iterator[str]]
 
-ORGANIZATIONS = {"example": [], "small": ["--preset", "small"], "medium": ["--preset", "medium"]}
+ORGANIZATIONS = {
+    "example": [],
+    "small": ["--preset", "small", "--iam", "small", "--iam-per-member", "member"],
+    "medium": ["--preset", "medium-members"],
+}
+
+# the engine that baton-aws prefers: it expands cycles right, but takes apart what rows embed
+PEBBLE = {"BATON_STORAGE_ENGINE": "pebble"}
+
+# the columns of settings under which baton-aws registers its types, each with access keys, and a type filter
+COLUMNS = {
+    "own account": {"BATON_GLOBAL_AWS_ORGS_ENABLED": "false", "BATON_GLOBAL_AWS_SSO_ENABLED": "false"},
+    "organization": {"BATON_GLOBAL_AWS_SSO_ENABLED": "false"},
+    "Identity Center": {},
+    "Identity Center and IAM of members": {"BATON_GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED": "true"},
+    "seven types": {"BATON_SYNC_RESOURCE_TYPES": ",".join(batond.CENTER_TYPES)},
+}
 
 
 def main() -> None:
     """Print one line per thing that held, or what differs and exit code 1."""
-    print("may differ: " + "; ".join(deviation.reason for deviation in DEVIATIONS))
+    print("may differ: " + "; ".join(each.reason for each in (*DEVIATIONS, *EXTRA_ROWS)))
     for name, arguments in ORGANIZATIONS.items():
-        _report(name, _one_shot, arguments)
-    _report("service mode", _service_mode, [])
+        for column, settings in COLUMNS.items():
+            _report(f"{name}, {column}", partial(_one_shot, arguments, settings))
+    _report("service mode", _service_mode)
 
 
-def _report(name: str, check: Check, arguments: list[str]) -> None:
+def _report(name: str, check: Check) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="batond-incumbent-") as directory:
-            for line in check(Path(directory), arguments):
+            for line in check(Path(directory)):
                 print(f"{name}: {line}", flush=True)
     except Failure as failure:
         sys.exit(f"{name}: {failure}")
 
 
-def _one_shot(directory: Path, arguments: list[str]) -> Iterator[str]:
-    ours, theirs = directory / "batond.c1z", directory / "baton-aws.c1z"
+def _one_shot(arguments: list[str], column: dict[str, str], directory: Path) -> Iterator[str]:
+    ours, theirs, expanded = (directory / name for name in ("batond.c1z", "baton-aws.c1z", "pebble.c1z"))
     with testbed.aws(directory, *arguments) as aws:
-        settings = _settings(aws)
+        settings = _settings(aws) | {"BATON_SYNC_SECRETS": "true"} | column
         batond.once(settings, "--file", ours)
         run([places.incumbent(), "--file", theirs], environment=settings, timeout=600)
-    yield from compare(ours, theirs)
+        run([places.incumbent(), "--file", expanded], environment=settings | PEBBLE, timeout=600)
+    yield from compare(ours, theirs, expanded)
 
 
-def _service_mode(directory: Path, arguments: list[str]) -> Iterator[str]:
+def _service_mode(directory: Path) -> Iterator[str]:
     files = {}
     for name, program in (("baton-aws", places.incumbent()), ("batond", places.batond())):
         # each has an organization of its own, since a grant changes it
-        with testbed.aws(directory, *arguments) as aws:
+        with testbed.aws(directory) as aws:
             files[name] = directory / f"{name}.c1z"
             yield from serve(name, program, files[name], _settings(aws), aws.clients())
     for line in compare(files["batond"], files["baton-aws"]):
@@ -57,12 +76,20 @@ def _service_mode(directory: Path, arguments: list[str]) -> Iterator[str]:
 
 
 def _settings(aws: testbed.Aws) -> dict[str, str]:
-    """The seven types, and the container that holds rows as they are."""
-    return {
+    """All types, the container that holds rows as they are, and the connector's own account.
+
+    baton-aws takes that from the role, also where it does not assume it; without one it reads entities of members in
+    its own account.
+    """
+    account = aws.clients().account()
+    settings = {
         **aws.settings(),
-        "BATON_SYNC_RESOURCE_TYPES": ",".join(TYPES),
+        "BATON_ROLE_ARN": f"arn:aws:iam::{account}:role/BatonConnector",
+        "BATON_USE_ASSUME": "false",
         "BATON_STORAGE_ENGINE": "sqlite",
     }
+    del settings["BATON_SYNC_RESOURCE_TYPES"]
+    return settings
 
 
 if __name__ == "__main__":

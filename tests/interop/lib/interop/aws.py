@@ -8,7 +8,7 @@ from interop.content import Assignment, Organization
 
 
 class Clients:
-    """boto3 clients of the three services of an organization with Identity Center."""
+    """boto3 clients of the services of an organization with Identity Center."""
 
     def __init__(
         self, endpoint: str, region: str, access_key_id: str = "AKIAIOSFODNN7EXAMPLE", secret_access_key: str = "none"
@@ -17,9 +17,14 @@ class Clients:
             aws_access_key_id=access_key_id, aws_secret_access_key=secret_access_key, region_name=region
         )
         self.region = region
+        self.sts = session.client("sts", endpoint_url=endpoint)
         self.organizations = session.client("organizations", endpoint_url=endpoint)
         self.sso_admin = session.client("sso-admin", endpoint_url=endpoint)
         self.identity_store = session.client("identitystore", endpoint_url=endpoint)
+
+    def account(self) -> str:
+        """The account of the keys."""
+        return self.sts.get_caller_identity()["Account"]
 
     def instance(self) -> dict[str, Any]:
         """The one Identity Center instance."""

@@ -46,7 +46,7 @@ class Organization:
         return f"arn:aws:identitystore:{self.region}::{self.identity_store}/{kind}/{principal}"
 
     def held(self) -> list[Assignment]:
-        """The assignments of principals that the directory still has. AWS keeps the others, which give nobody access."""
+        """The assignments of principals that the directory has. AWS keeps the others, which give nobody access."""
         existing = {"USER": set(self.users), "GROUP": set(self.groups)}
         return [each for each in self.assignments if each.principal in existing[each.principal_type]]
 
