@@ -6,6 +6,7 @@
 
 mod account;
 mod call;
+pub mod cloudtrail;
 mod credentials;
 mod error;
 mod http;
@@ -35,6 +36,7 @@ use futures::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 
 use self::call::{Calls, Lane};
+use self::cloudtrail::CloudTrail;
 use self::credentials::Refreshing;
 use self::http::Base;
 use self::iam::{Iam, Shelf};
@@ -69,6 +71,7 @@ struct Clients {
     organizations: aws_sdk_organizations::Client,
     sso_admin: aws_sdk_ssoadmin::Client,
     identity_store: aws_sdk_identitystore::Client,
+    cloud_trail: aws_sdk_cloudtrail::Client,
 }
 
 impl Aws {
@@ -89,6 +92,7 @@ impl Aws {
             organizations: aws_sdk_organizations::Client::new(&here),
             sso_admin: aws_sdk_ssoadmin::Client::new(&center),
             identity_store: aws_sdk_identitystore::Client::new(&center),
+            cloud_trail: aws_sdk_cloudtrail::Client::new(&center),
             credentials,
         };
         let lane = |account| {
@@ -202,6 +206,11 @@ impl Api {
     /// Calls of Organizations.
     pub fn organizations(&self) -> Organizations {
         Organizations::new(self.aws.0.clients.organizations.clone(), self.lane.clone())
+    }
+
+    /// Calls of `CloudTrail`, in the region of Identity Center.
+    pub fn cloud_trail(&self) -> CloudTrail {
+        CloudTrail::new(self.aws.0.clients.cloud_trail.clone(), self.lane.clone())
     }
 
     /// Calls of SSO Admin. Without an instance ([`Aws::instance`]) AWS refuses them.

@@ -3,6 +3,7 @@
 mod arguments;
 mod capabilities;
 mod display;
+mod events;
 mod exit;
 mod failure;
 mod form;

@@ -15,9 +15,9 @@ use crate::baton::id::{self, Directory, IdError};
 use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::{
-    Capability, ConnectorCapabilities, ConnectorMetadata, Entitlement, ExternalLink, Grant,
-    GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, RequestId, Resource, ResourceType,
-    SkipEntitlementsAndGrants,
+    Capability, ConnectorCapabilities, ConnectorMetadata, Entitlement, EventFeedMetadata, ExternalLink,
+    Grant, GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, ListEventsRequest,
+    ListEventsResponse, RequestId, Resource, ResourceType, SkipEntitlementsAndGrants,
 };
 use crate::baton::{any, capability};
 use crate::config::AwsSettings;
@@ -33,6 +33,7 @@ mod holder;
 pub mod iam_policy;
 pub mod iam_user;
 pub mod inline_policy;
+pub mod last_login;
 pub mod organization;
 pub mod organizational_unit;
 pub mod permission_set;
@@ -43,6 +44,7 @@ pub mod sso_user;
 mod turns;
 
 pub use holder::Holder;
+pub use last_login::FeedError;
 
 /// How long the name of the account is waited for.
 const ALIAS_PATIENCE: Duration = Duration::from_secs(10);
@@ -129,7 +131,10 @@ impl Connector {
         let name = self.alias.as_deref().map_or_else(|| "AWS".to_owned(), |alias| format!("AWS ({alias})"));
         let mut metadata = ConnectorMetadata {
             display_name: name,
-            capabilities: Some(of_kinds(registered(&self.settings))),
+            capabilities: Some(of_kinds(
+                registered(&self.settings),
+                if self.has_events() { &[Capability::EventFeedV2] } else { &[] },
+            )),
             ..ConnectorMetadata::default()
         };
         if let Some(account) = &account {
@@ -145,6 +150,27 @@ impl Connector {
         }
         metadata.profile = Some(profile).filter(|profile| !profile.is_empty()).map(Profile::build);
         metadata
+    }
+
+    /// The event feeds that the settings switch on.
+    pub fn event_feeds(&self) -> Vec<EventFeedMetadata> {
+        self.has_events().then(last_login::metadata).into_iter().collect()
+    }
+
+    /// The next events of a feed, one page from the request's cursor or time on.
+    pub async fn events(
+        &self,
+        request: &ListEventsRequest,
+        cancel: CancellationToken,
+    ) -> Result<ListEventsResponse, FeedError> {
+        if !self.has_events() || request.event_feed_id != last_login::FEED {
+            return Err(FeedError::Unknown(request.event_feed_id.chars().take(256).collect()));
+        }
+        last_login::events(self, request, cancel).await
+    }
+
+    fn has_events(&self) -> bool {
+        self.settings.last_login_events && self.settings.organizations && self.settings.identity_center
     }
 
     /// Grants an entitlement to a principal. Executed twice it has the effect of once.
@@ -187,11 +213,11 @@ pub fn all_resource_types() -> Vec<ResourceType> {
 
 /// The capabilities of this build, whatever the settings.
 pub fn all_capabilities() -> ConnectorCapabilities {
-    of_kinds(KINDS.iter())
+    of_kinds(KINDS.iter(), &[])
 }
 
-fn of_kinds<'a>(kinds: impl Iterator<Item = &'a Kind>) -> ConnectorCapabilities {
-    capability::of_types(kinds.map(|kind| ((kind.resource_type)(), kind.capabilities.to_vec())), &[])
+fn of_kinds<'a>(kinds: impl Iterator<Item = &'a Kind>, more: &[Capability]) -> ConnectorCapabilities {
+    capability::of_types(kinds.map(|kind| ((kind.resource_type)(), kind.capabilities.to_vec())), more)
 }
 
 /// The kinds that the settings switch on.

@@ -5,6 +5,7 @@
 
 mod code;
 mod engine;
+mod events;
 mod grant;
 mod kind;
 mod outcome;
@@ -69,6 +70,8 @@ pub async fn execute(task: Task, context: &Context, cancel: &CancellationToken) 
         Some(TaskType::SyncFull(order)) => sync_full::execute(order, context, cancel).await,
         Some(TaskType::Grant(order)) => grant::execute(id, order, context, cancel).await,
         Some(TaskType::Revoke(order)) => revoke::execute(id, order, context, cancel).await,
+        Some(TaskType::ListEventFeeds(_)) => events::list_feeds(context),
+        Some(TaskType::ListEvents(order)) => events::list(order, context, cancel).await,
         other => unserved::answer(other, context.provisioning),
     }
 }

@@ -43,6 +43,11 @@ pub fn to_json_pretty<M: Name>(message: &M) -> Result<String, JsonError> {
     Ok(serde_json::to_string_pretty(&tree(message)?)?)
 }
 
+/// The JSON of a message on one line, without a newline at its end.
+pub fn to_json_line<M: Name>(message: &M) -> Result<String, JsonError> {
+    Ok(serde_json::to_string(&tree(message)?)?)
+}
+
 /// Writes `<`, `>`, `&` and the two line separators of Unicode as `\u` escapes, as JSON that goes into HTML does.
 ///
 /// In JSON these characters occur within strings only, so the JSON says the same as before.

@@ -1,9 +1,9 @@
-//! Runs that do one thing and end: a sync, a grant or a revoke.
+//! Runs that do one thing and end: a sync, a grant, a revoke, or the listing of events.
 
 use std::io;
 
 use super::display::Display;
-use super::{Exit, failure, provision, report, stop};
+use super::{Exit, events, failure, provision, report, stop};
 use crate::config::{Operation, Settings};
 use crate::connector::Connector;
 use crate::daemon::{WorkDir, prepare_target};
@@ -59,6 +59,7 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
             provision::Change::Grant { entitlement, principal, principal_type }
         }
         Operation::Revoke { grant } => provision::Change::Revoke { grant },
+        Operation::Events(query) => return Ok(events::run(&connector, query, cancel).await),
     };
     Ok(provision::run(&connector, &change, &settings.file, work_dir.path(), cancel).await)
 }

@@ -1,5 +1,7 @@
 //! What a run without a control plane does.
 
+use jiff::Timestamp;
+
 /// The one operation of a run without a control plane.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Operation {
@@ -14,11 +16,24 @@ pub enum Operation {
         /// Resource type of the principal.
         principal_type: String,
     },
+    /// Print the events of a feed.
+    Events(EventsQuery),
     /// Revoke a grant of the file.
     Revoke {
         /// Id of the grant.
         grant: String,
     },
+}
+
+/// Which events to print.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EventsQuery {
+    /// Id of the feed.
+    pub feed: String,
+    /// Where to go on; empty for the time.
+    pub cursor: String,
+    /// The time of the first event.
+    pub start_at: Timestamp,
 }
 
 /// The kind of account that a `create_account` task makes.

@@ -104,6 +104,22 @@ impl Engine for FakeEngine {
         .boxed()
     }
 
+    fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {
+        Vec::new()
+    }
+
+    fn events<'a>(
+        &'a self,
+        _: &'a v2::ListEventsRequest,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<v2::ListEventsResponse, EngineError>> {
+        async move {
+            self.act("events".into(), &cancel).await?;
+            Ok(v2::ListEventsResponse::default())
+        }
+        .boxed()
+    }
+
     fn sync<'a>(
         &'a self,
         _: &'a SyncOptions,

@@ -14,7 +14,7 @@ use crate::aws::{CallError, Class};
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::{Code, any, ksuid, rpc, v2};
 use crate::c1z::Stage;
-use crate::connector::{Connector, Provision, ProvisionError};
+use crate::connector::{Connector, FeedError, Provision, ProvisionError};
 use crate::sync::seal::{Contents, SealError, SealOptions, seal};
 use crate::sync::{self, Progress, Report, SyncError, SyncOptions};
 
@@ -37,6 +37,16 @@ pub trait Engine: Send + Sync + 'static {
         grant: &'a v2::Grant,
         provision: &'a Provision,
     ) -> BoxFuture<'a, Result<v2::GrantManagerServiceRevokeResponse, EngineError>>;
+
+    /// The event feeds that there are.
+    fn event_feeds(&self) -> Vec<v2::EventFeedMetadata>;
+
+    /// The next events of a feed.
+    fn events<'a>(
+        &'a self,
+        request: &'a v2::ListEventsRequest,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<v2::ListEventsResponse, EngineError>>;
 
     /// Writes a finished sync to `target`, which is replaced at once and only by a whole file; `work_dir` holds
     /// what is unfinished.
@@ -99,6 +109,18 @@ impl Engine for Connector {
         provision: &'a Provision,
     ) -> BoxFuture<'a, Result<v2::GrantManagerServiceRevokeResponse, EngineError>> {
         async move { Ok(self.revoke(grant, provision).await?) }.boxed()
+    }
+
+    fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {
+        self.event_feeds()
+    }
+
+    fn events<'a>(
+        &'a self,
+        request: &'a v2::ListEventsRequest,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'a, Result<v2::ListEventsResponse, EngineError>> {
+        async move { Ok(self.events(request, cancel).await?) }.boxed()
     }
 
     fn sync<'a>(
@@ -194,6 +216,16 @@ impl From<ProvisionError> for EngineError {
             }
             ProvisionError::Unconfirmed { .. } => Self::new(Code::DeadlineExceeded, message),
             ProvisionError::Cancelled => Self::new(Code::Cancelled, message),
+        }
+    }
+}
+
+impl From<FeedError> for EngineError {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Unknown(_) => Self::new(Code::NotFound, error.to_string()),
+            FeedError::Cursor(_) => Self::new(Code::InvalidArgument, error.to_string()),
+            FeedError::Call(error) => Self::of_call(&error),
         }
     }
 }

@@ -53,8 +53,6 @@ pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
         Some(TaskType::ActionGetSchema(_)) => unbuilt("action_get_schema"),
         Some(TaskType::ActionInvoke(_)) => unbuilt("action_invoke"),
         Some(TaskType::ActionStatus(_)) => unbuilt("action_status"),
-        Some(TaskType::ListEventFeeds(_)) => unbuilt("list_event_feeds"),
-        Some(TaskType::ListEvents(_)) => unbuilt("list_events"),
         Some(TaskType::CreateTicketTask(order)) => no_tickets(order.annotations),
         Some(TaskType::GetTicket(order)) if order.ticket_id.is_empty() => {
             malformed("get_ticket", "the ticket id is missing")
@@ -79,7 +77,9 @@ pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
             | TaskType::Hello(_)
             | TaskType::SyncFull(_)
             | TaskType::Grant(_)
-            | TaskType::Revoke(_),
+            | TaskType::Revoke(_)
+            | TaskType::ListEventFeeds(_)
+            | TaskType::ListEvents(_),
         ) => Failure::retryable(Code::Unknown, "unsupported task type"),
     })
 }
@@ -215,14 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn actions_and_events_are_refused_but_may_come_again() {
+    fn actions_are_refused_but_may_come_again() {
         for kind in [
             TaskType::ActionListSchemas(task::ActionListSchemasTask::default()),
             TaskType::ActionGetSchema(task::ActionGetSchemaTask { name: "a".into(), ..Default::default() }),
             TaskType::ActionInvoke(task::ActionInvokeTask { name: "a".into(), ..Default::default() }),
             TaskType::ActionStatus(task::ActionStatusTask { id: "a".into(), ..Default::default() }),
-            TaskType::ListEventFeeds(task::ListEventFeedsTask::default()),
-            TaskType::ListEvents(task::ListEventsTask::default()),
         ] {
             let failure = failure(Some(kind), true);
             assert_eq!((failure.code(), failure.non_retryable), (Code::Unimplemented, false));

@@ -13,6 +13,7 @@ mod daemon_calls;
 mod daemon_process;
 mod daemon_tasks;
 mod dump;
+mod events;
 mod faults;
 mod iam;
 mod layering;

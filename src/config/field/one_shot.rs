@@ -15,10 +15,10 @@ section! { "One-shot operations";
     DELETE_RESOURCE_TYPE = not_yet(text("delete-resource-type", "Type of the resource to delete"));
     ROTATE_CREDENTIALS = not_yet(text("rotate-credentials", "Rotate the credentials of the resource with this id"));
     ROTATE_CREDENTIALS_TYPE = not_yet(text("rotate-credentials-type", "Type of that resource"));
-    EVENT_FEED = not_yet(text("event-feed", "Print the events of a feed, if true"));
-    EVENT_FEED_ID = companion(text("event-feed-id", "Id of the feed"), EVENTS);
-    EVENT_FEED_START_AT = companion(text("event-feed-start-at", "Time of the first event (RFC 3339)"), EVENTS);
-    EVENT_FEED_CURSOR = companion(text("event-feed-cursor", "Where to go on in the feed"), EVENTS);
+    EVENT_FEED = one(text("event-feed", "Print the events of a feed, if true"));
+    EVENT_FEED_ID = one(text("event-feed-id", "Id of the feed"));
+    EVENT_FEED_START_AT = one(text("event-feed-start-at", "Time of the first event (RFC 3339); a day ago if unset"));
+    EVENT_FEED_CURSOR = one(text("event-feed-cursor", "Where to go on in the feed"));
     INVOKE_ACTION = not_yet(text("invoke-action", "Invoke the action with this name"));
     INVOKE_ACTION_ARGS = companion(text("invoke-action-args", "Arguments of the action (JSON)").default("{}"), ACTION);
     INVOKE_ACTION_RESOURCE_TYPE = companion(text("invoke-action-resource-type", "Resource type of the action"), ACTION);
@@ -47,7 +47,6 @@ section! { "One-shot operations";
     COMPACT_SYNC_IDS = companion(list("compact-sync-ids", "The syncs to merge"), FILES);
 }
 
-const EVENTS: &str = "of effect only with event-feed";
 const ACTION: &str = "of effect only with invoke-action";
 const UNREAD: &str = "no connector reads it";
 const TICKETS: &str = "AWS has no ticket system";

@@ -29,7 +29,7 @@ section! { "What to sync";
         "Read tags of IAM users and roles, the e-mail addresses among them, and descriptions of policies");
     SYNC_SSO_USER_LAST_LOGIN = switch("sync-sso-user-last-login",
         "Tell when Identity Center users last logged in, from CloudTrail")
-        .export(Export::Form("Sync SSO User Last Login")).support(Support::NotYet);
+        .export(Export::Form("Sync SSO User Last Login"));
     SYNC_ONLY_ATTACHED_POLICIES = switch("sync-only-attached-policies", "Sync only IAM policies that are attached")
         .export(Export::Form("Sync Only Attached Policies"));
     SYNC_RESOURCES = list("sync-resources", "Sync these resources alone").mode(Mode::OneShot).support(Support::NotYet);

@@ -50,6 +50,7 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         member_external_id: external_id(reader, &aws::IAM_ASSUME_ROLE_EXTERNAL_ID, false),
         secrets: reader.switch(&sync::SYNC_SECRETS),
         iam_tags: reader.switch(&sync::SYNC_IAM_TAGS),
+        last_login_events: reader.switch(&sync::SYNC_SSO_USER_LAST_LOGIN),
         only_attached_policies: reader.switch(&sync::SYNC_ONLY_ATTACHED_POLICIES),
         quotas: quotas(reader),
         workers: workers(reader),

@@ -234,7 +234,7 @@ fn every_setting_that_is_not_built_ends_the_start_and_is_named() {
             assert!(resolve(&[(&field.variable(), "false")]).is_ok(), "{}", field.name);
         }
     }
-    assert!(count >= 20, "{count}");
+    assert!(count >= 15, "{count}");
     assert!(resolve(&[("BATON_STORAGE_ENGINE", "pebble")]).unwrap_err().is_unbuilt());
 }
 
@@ -365,6 +365,23 @@ fn one_operation_runs_at_a_time() {
         both.contains("none of the others can be; [grant-entitlement revoke-grant] were all set"),
         "{both}"
     );
+}
+
+#[test]
+fn events_are_printed_when_the_text_reads_as_true() {
+    let on = ("BATON_EVENT_FEED", "1");
+    let id = ("BATON_EVENT_FEED_ID", "feed");
+    let start = ("BATON_EVENT_FEED_START_AT", "2026-01-02T03:04:05Z");
+    let Operation::Events(query) = settings(&[on, id, start, ("BATON_EVENT_FEED_CURSOR", "c")]).operation
+    else {
+        panic!("no events")
+    };
+    assert_eq!((query.feed.as_str(), query.cursor.as_str()), ("feed", "c"));
+    assert_eq!(query.start_at.to_string(), "2026-01-02T03:04:05Z");
+    assert_eq!(settings(&[("BATON_EVENT_FEED", "false"), id]).operation, Operation::Sync);
+    assert!(refusal(&[("BATON_EVENT_FEED", "yes")]).contains("must be true to print events"));
+    assert!(refusal(&[on, ("BATON_EVENT_FEED_START_AT", "monday")]).contains("must be a time"));
+    assert!(settings(&[("BATON_SYNC_SSO_USER_LAST_LOGIN", "true")]).aws.last_login_events);
 }
 
 #[test]

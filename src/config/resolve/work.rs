@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::config::field::{control_plane, one_shot, operating, sync as fields};
-use crate::config::read::Reader;
-use crate::config::{AccountKind, Operation, SyncSettings};
+use crate::config::read::{Reader, parse_switch};
+use crate::config::{AccountKind, EventsQuery, Operation, SyncSettings};
 
 pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
     let types = reader.list(&fields::SYNC_RESOURCE_TYPES);
@@ -59,7 +61,35 @@ pub(super) fn operation(reader: &mut Reader, serves: bool) -> Operation {
         };
         return Operation::Grant { entitlement, principal: principal.unwrap_or_default(), principal_type };
     }
-    text(&one_shot::REVOKE_GRANT).map_or(Operation::Sync, |grant| Operation::Revoke { grant })
+    if let Some(grant) = text(&one_shot::REVOKE_GRANT) {
+        return Operation::Revoke { grant };
+    }
+    events(reader).map_or(Operation::Sync, Operation::Events)
+}
+
+/// The feed is switched on by a text that reads as true.
+fn events(reader: &mut Reader) -> Option<EventsQuery> {
+    let wanted = reader.text(&one_shot::EVENT_FEED)?;
+    if parse_switch(&wanted) != Some(true) {
+        if parse_switch(&wanted).is_none() {
+            reader.refuse(&one_shot::EVENT_FEED, "must be true to print events");
+        }
+        return None;
+    }
+    let start_at = match reader.text(&one_shot::EVENT_FEED_START_AT).map(|text| text.parse()) {
+        None => Timestamp::now() - SignedDuration::from_hours(24),
+        Some(Ok(time)) => time,
+        Some(Err(_)) => {
+            reader.refuse(&one_shot::EVENT_FEED_START_AT, "must be a time such as 2026-01-02T03:04:05Z");
+            Timestamp::UNIX_EPOCH
+        }
+    };
+    let text = |field| reader.text(field).unwrap_or_default();
+    Some(EventsQuery {
+        feed: text(&one_shot::EVENT_FEED_ID),
+        cursor: text(&one_shot::EVENT_FEED_CURSOR),
+        start_at,
+    })
 }
 
 fn storage_engine(reader: &mut Reader) {

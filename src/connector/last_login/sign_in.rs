@@ -1,0 +1,152 @@
+//! What a record of `CloudTrail` says of a sign-in.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::baton::id::{Arn, Directory};
+use crate::baton::resource;
+use crate::baton::time::to_proto_timestamp;
+use crate::baton::v2::{Event, UsageEvent, event};
+use crate::connector::{account, sso_user};
+
+/// The service that writes the records.
+const SOURCE: &str = "sso.amazonaws.com";
+
+/// A user of the directory signed in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SignIn {
+    /// When.
+    pub at: Timestamp,
+    /// The identity store of the user.
+    pub store: String,
+    /// The user's id there.
+    pub user: String,
+    /// The account that was signed in to; for a sign-in to the portal, the account of the directory.
+    pub account: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    event_source: String,
+    event_time: String,
+    user_identity: UserIdentity,
+    #[serde(default)]
+    service_event_details: Option<Details>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserIdentity {
+    #[serde(default)]
+    account_id: String,
+    on_behalf_of: OnBehalfOf,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OnBehalfOf {
+    user_id: String,
+    identity_store_arn: String,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    #[serde(default)]
+    account_id: Option<String>,
+}
+
+impl SignIn {
+    /// Reads a record; `None` for one that names no user of a directory or no account.
+    pub fn read(record: &str) -> Option<Self> {
+        let record: Record = serde_json::from_str(record).ok()?;
+        let who = record.user_identity.on_behalf_of;
+        let store = Arn::parse(&who.identity_store_arn)?.resource.rsplit('/').next()?.to_owned();
+        let signed_in_to = record.service_event_details.and_then(|details| details.account_id);
+        let account = signed_in_to.filter(|id| !id.is_empty()).unwrap_or(record.user_identity.account_id);
+        let whole = record.event_source == SOURCE
+            && ![&store, &who.user_id, &account].iter().any(|text| text.is_empty());
+        let at = record.event_time.parse().ok()?;
+        whole.then_some(Self { at, store, user: who.user_id, account })
+    }
+
+    /// The event: the user used the account. `region` is the one that stands in ids of the directory.
+    pub(super) fn event(self, id: &str, region: &str) -> Event {
+        let directory = Directory { region: region.to_owned(), store: self.store };
+        let usage = UsageEvent {
+            target_resource: Some(resource::named(account::ID, &self.account, &self.account)),
+            actor_resource: Some(resource::named(sso_user::ID, &directory.user(&self.user), &self.user)),
+        };
+        Event {
+            id: id.to_owned(),
+            occurred_at: Some(to_proto_timestamp(self.at)),
+            event: Some(event::Event::UsageEvent(usage)),
+            annotations: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn record() -> Value {
+        json!({
+            "eventSource": "sso.amazonaws.com",
+            "eventName": "Federate",
+            "eventTime": "2026-01-02T03:04:05Z",
+            "userIdentity": {
+                "type": "IdentityCenterUser",
+                "accountId": "111111111111",
+                "onBehalfOf": {
+                    "userId": "u-1",
+                    "identityStoreArn": "arn:aws:identitystore::111111111111:identitystore/d-9067f2a1b3",
+                },
+            },
+            "serviceEventDetails": {"account_id": "444444444444", "role_name": "Developer"},
+        })
+    }
+
+    #[test]
+    fn a_user_signs_in_to_the_account_of_the_role() {
+        let sign_in = SignIn::read(&record().to_string()).unwrap();
+        let event = sign_in.event("e-1", "eu-west-1");
+        assert_eq!((event.id.as_str(), event.occurred_at.unwrap().seconds), ("e-1", 1_767_323_045));
+        let Some(event::Event::UsageEvent(usage)) = event.event else { panic!("no usage") };
+        assert_eq!(usage.target_resource, Some(resource::named("account", "444444444444", "444444444444")));
+        let user = "arn:aws:identitystore:eu-west-1::d-9067f2a1b3/user/u-1";
+        assert_eq!(usage.actor_resource, Some(resource::named("sso_user", user, "u-1")));
+    }
+
+    #[test]
+    fn a_sign_in_to_the_portal_is_one_to_the_account_of_the_directory() {
+        let mut portal = record();
+        portal.as_object_mut().unwrap().remove("serviceEventDetails");
+        assert_eq!(SignIn::read(&portal.to_string()).unwrap().account, "111111111111");
+    }
+
+    #[test]
+    fn what_names_nobody_is_no_sign_in() {
+        for pointer in
+            ["/eventTime", "/userIdentity/onBehalfOf", "/userIdentity/onBehalfOf/userId", "/eventSource"]
+        {
+            let mut broken = record();
+            *broken.pointer_mut(pointer).unwrap() = json!(7);
+            assert_eq!(SignIn::read(&broken.to_string()), None, "{pointer}");
+        }
+        for (pointer, value) in [
+            ("/eventSource", "signin.amazonaws.com"),
+            ("/userIdentity/onBehalfOf/userId", ""),
+            ("/userIdentity/onBehalfOf/identityStoreArn", "d-1"),
+            ("/eventTime", "yesterday"),
+        ] {
+            let mut broken = record();
+            *broken.pointer_mut(pointer).unwrap() = json!(value);
+            assert_eq!(SignIn::read(&broken.to_string()), None, "{pointer}");
+        }
+        for text in ["", "null", "[]", "{}"] {
+            assert_eq!(SignIn::read(text), None, "{text}");
+        }
+    }
+}
