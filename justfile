@@ -23,9 +23,13 @@ fmt:
 ci *stages:
     .ci/run {{ stages }}
 
-# What does not fit into an hour: the image, licences, side by side with the incumbent
+# What does not fit into an hour: the image, licences, long fuzzing, side by side with the incumbent
 full *stages:
     .ci/full {{ stages }}
+
+# Fuzz targets, for so many seconds each; `just fuzz 60 ids` for one alone
+fuzz seconds="20" *targets:
+    fuzz/run {{ seconds }} {{ targets }}
 
 # One check by a third party: baton-cli, moto, grpcio, proto or manifests
 interop check:
