@@ -78,6 +78,15 @@ pub enum Error {
         /// The largest size accepted, in bytes.
         limit: u64,
     },
+    /// A table of the file is a view, a virtual table or has generated columns: reading it would run what the file
+    /// says, for as long and with as much memory as that takes.
+    #[error("the rows of {table} in {} are computed, not stored", path.display())]
+    Computed {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: &'static str,
+    },
     /// The file holds no sync that came to its end.
     #[error("{} holds no finished sync", path.display())]
     NoFinishedSync {

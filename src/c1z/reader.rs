@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prost::Message;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -18,6 +20,13 @@ const PEBBLE_MAGIC: [u8; 5] = *b"C1Z3\0";
 const WINDOW_LOG: u32 = 27;
 /// The largest database: what other readers allow, 10 GiB.
 const LARGEST: u64 = 10 << 30;
+/// Every table that is read.
+const READ: [&str; 5] = ["v1_sync_runs", "v1_resource_types", "v1_resources", "v1_entitlements", "v1_grants"];
+/// Steps of `SQLite`'s machine between two looks at how many a statement has taken.
+const STRIDE: u16 = 50_000;
+/// Steps that any statement may take. In larger databases it is one for each byte: reading a whole table takes some
+/// tens for each row, and the rows of these tables are longer than that.
+const LEAST_PATIENCE: u64 = 5_000_000;
 
 /// A file of version 1, unpacked to a private temporary file that goes with the reader.
 ///
@@ -26,6 +35,8 @@ const LARGEST: u64 = 10 << 30;
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
+    /// Strides of the statement that runs.
+    strides: Arc<AtomicU64>,
     sync_id: String,
     _database: NamedTempFile,
 }
@@ -48,34 +59,38 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::NotC1z`], [`Error::UnsupportedVersion`], [`Error::Unpack`], [`Error::TooLarge`],
-    /// [`Error::Database`] for what is no such database, [`Error::NoFinishedSync`], or [`Error::Io`].
+    /// [`Error::Database`] for what is no such database, [`Error::Computed`], [`Error::NoFinishedSync`], or
+    /// [`Error::Io`].
     pub fn open(path: &Path, work_dir: &Path) -> Result<Self, Error> {
         Self::open_within(path, work_dir, LARGEST)
     }
 
     fn open_within(path: &Path, work_dir: &Path, limit: u64) -> Result<Self, Error> {
         let database = unpack(path, work_dir, limit)?;
-        let open = || {
-            let connection = Connection::open_with_flags(
-                database.path(),
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-            )?;
-            // The schema is input as well: no functions in views or triggers, no trust in the page layout.
-            connection.pragma_update(None, "trusted_schema", false)?;
-            connection.pragma_update(None, "cell_size_check", true)?;
-            let sync_id: Option<String> = connection
-                .query_row(
-                    "select sync_id from v1_sync_runs where ended_at is not null
-                     order by ended_at desc, sync_id desc limit 1",
-                    [],
-                    |columns| columns.get(0),
-                )
-                .optional()?;
-            Ok((connection, sync_id))
-        };
-        let (connection, sync_id) = open().map_err(Error::database("open the database in the file"))?;
+        let failed = || Error::database("open the database in the file");
+        let mut connection = Connection::open_with_flags(
+            database.path(),
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .map_err(failed())?;
+        let size = database.as_file().metadata().map_err(Error::io("read", database.path()))?.len();
+        let strides = guard(&mut connection, size).map_err(failed())?;
+        for table in READ {
+            if is_computed(&connection, table).map_err(failed())? {
+                return Err(Error::Computed { path: path.to_owned(), table });
+            }
+        }
+        let sync_id: Option<String> = connection
+            .query_row(
+                "select sync_id from v1_sync_runs where ended_at is not null
+                 order by ended_at desc, sync_id desc limit 1",
+                [],
+                |columns| columns.get(0),
+            )
+            .optional()
+            .map_err(failed())?;
         let sync_id = sync_id.ok_or_else(|| Error::NoFinishedSync { path: path.to_owned() })?;
-        Ok(Self { connection, sync_id, _database: database })
+        Ok(Self { connection, strides, sync_id, _database: database })
     }
 
     /// The id of the sync that is read.
@@ -129,7 +144,7 @@ impl Reader {
     pub fn counts(&self) -> Result<Counts, Error> {
         let count = |table: &str| {
             let statement = format!("select count(*) from {table} where sync_id = ?");
-            self.connection
+            self.fresh()
                 .query_row(&statement, [&self.sync_id], |columns| columns.get::<_, i64>(0))
                 .map(|count| u64::try_from(count).unwrap_or_default())
                 .map_err(Error::database("count the rows in the file"))
@@ -142,6 +157,12 @@ impl Reader {
         })
     }
 
+    /// The database, for one statement with all its patience.
+    fn fresh(&self) -> &Connection {
+        self.strides.store(0, Ordering::Relaxed);
+        &self.connection
+    }
+
     fn message<M: Message + Default>(
         &self,
         kind: &'static str,
@@ -149,7 +170,7 @@ impl Reader {
         id: &str,
     ) -> Result<Option<M>, Error> {
         let data: Option<Vec<u8>> = self
-            .connection
+            .fresh()
             .prepare_cached(&format!("select data from {table} where external_id = ? and sync_id = ?"))
             .and_then(|mut statement| {
                 statement.query_row([id, &self.sync_id], |columns| columns.get(0)).optional()
@@ -167,7 +188,7 @@ impl Reader {
             id: Some(v2::ResourceId { resource_type, resource, ..Default::default() }),
             ..Default::default()
         };
-        self.connection
+        self.fresh()
             .query_row(
                 "select resource_type_id, resource_id, entitlement_id, principal_resource_type_id,
                      principal_resource_id from v1_grants where external_id = ? and sync_id = ?",
@@ -183,6 +204,34 @@ impl Reader {
             )
             .map_err(Error::database("read a row of the file"))
     }
+}
+
+/// Keeps what is in the database from deciding what is run and for how long. The count of strides starts anew when
+/// it is set to zero.
+fn guard(connection: &mut Connection, size: u64) -> rusqlite::Result<Arc<AtomicU64>> {
+    // The schema is input as well: no functions in views or triggers, no trust in the page layout.
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    // Pages that refer to the same page many times make a small file read as endless rows.
+    let strides = Arc::new(AtomicU64::new(0));
+    let taken = Arc::clone(&strides);
+    let most = size.max(LEAST_PATIENCE) / u64::from(STRIDE);
+    connection.progress_handler(STRIDE.into(), Some(move || taken.fetch_add(1, Ordering::Relaxed) > most))?;
+    Ok(strides)
+}
+
+/// Whether the table is a view or a virtual table, or has generated columns. One that is missing is not.
+fn is_computed(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let mut is_computed = false;
+    connection.pragma(None, "table_list", table, |columns| {
+        is_computed |= columns.get_ref("type")?.as_str()? != "table";
+        Ok(())
+    })?;
+    connection.pragma(None, "table_xinfo", table, |columns| {
+        is_computed |= columns.get::<_, i64>("hidden")? != 0;
+        Ok(())
+    })?;
+    Ok(is_computed)
 }
 
 /// The database of the file, in a temporary file.
@@ -364,6 +413,86 @@ mod tests {
         encoder.window_log(28).unwrap();
         std::io::copy(&mut std::io::repeat(0).take(1 << 20), &mut encoder).unwrap();
         assert!(matches!(Shelf::new().refusal(&encoder.finish().unwrap()), Error::Unpack { .. }));
+    }
+
+    #[test]
+    fn tables_whose_rows_are_computed_are_refused() {
+        let endless =
+            "create view v1_sync_runs as with recursive n(x) as (select 1 union all select x + 1 from n)
+                           select x as sync_id, x as ended_at from n";
+        let huge = "create table v1_sync_runs (ended_at text, sync_id text as (hex(zeroblob(400000000))));
+                    insert into v1_sync_runs values ('2026-01-01 00:00:00')";
+        let foreign = "create virtual table v1_sync_runs using fts5(sync_id, ended_at)";
+        for statements in [endless, huge, foreign] {
+            let shelf = Shelf::new();
+            let path = shelf.packed(|connection| connection.execute_batch(statements).unwrap());
+            assert!(
+                matches!(shelf.open(&path), Err(Error::Computed { table: "v1_sync_runs", .. })),
+                "{statements}"
+            );
+        }
+        let shelf = Shelf::new();
+        let path = shelf.packed(|connection| {
+            connection.execute_batch(TABLES).unwrap();
+            run(connection, "one", Some("2026-01-01 00:00:00"));
+            let swap = "drop table v1_grants; create view v1_grants as select * from v1_resources";
+            connection.execute_batch(swap).unwrap();
+        });
+        assert!(matches!(shelf.open(&path), Err(Error::Computed { table: "v1_grants", .. })));
+    }
+
+    /// Six levels of pages, each with sixty references to one and the same page below, read as 60^6 leaves.
+    #[test]
+    fn a_table_that_reads_as_far_more_rows_than_the_file_can_hold_is_given_up() {
+        const PAGE: u16 = 512;
+        const LEVELS: u32 = 6;
+        const REFERENCES: u8 = 60;
+        let shelf = Shelf::new();
+        let database = shelf.0.path().join("sync.db");
+        let connection = Connection::open(&database).unwrap();
+        connection.execute_batch(&format!("pragma page_size = {PAGE}; {TABLES}")).unwrap();
+        run(&connection, "one", Some("2026-01-01 00:00:00"));
+        grant(&connection, "one", "a", b"");
+        connection.execute_batch("create table room (x); insert into room values (zeroblob(9999))").unwrap();
+        let number = |query| connection.query_row(query, [], |row| row.get::<_, u32>(0)).unwrap();
+        let root = number("select rootpage from sqlite_schema where name = 'v1_grants'");
+        let last = number("pragma page_count");
+        connection.close().unwrap();
+
+        let mut bytes = std::fs::read(&database).unwrap();
+        let place = |page: u32| {
+            let start = (page as usize - 1) * usize::from(PAGE);
+            start..start + usize::from(PAGE)
+        };
+        // The last pages of the file, which belong to the other table, become the levels below the root.
+        bytes.copy_within(place(root), place(last).start);
+        let chain: Vec<u32> = (last - LEVELS + 1..=last).collect();
+        for (page, below) in std::iter::once(root).chain(chain.clone()).zip(chain) {
+            let below = below.to_be_bytes();
+            // An inner page of a table: no free block, number of cells, where they begin, the last reference.
+            let cells = PAGE - 5 * u16::from(REFERENCES);
+            let mut content = vec![5, 0, 0, 0, REFERENCES];
+            content.extend(cells.to_be_bytes());
+            content.push(0);
+            content.extend(below);
+            for key in 0..u16::from(REFERENCES) {
+                content.extend((cells + 5 * key).to_be_bytes());
+            }
+            content.resize(usize::from(cells), 0);
+            for key in 0..REFERENCES {
+                content.extend(below);
+                content.push(key);
+            }
+            bytes[place(page)].copy_from_slice(&content);
+        }
+        std::fs::write(&database, bytes).unwrap();
+        let path = shelf.0.path().join("sync.c1z");
+        pack::pack(&database, &path, &CancellationToken::new()).unwrap();
+
+        let reader = shelf.open(&path).unwrap();
+        assert!(matches!(reader.counts(), Err(Error::Database { .. })));
+        assert!(matches!(reader.grant("b"), Err(Error::Database { .. })));
+        assert_eq!(reader.resource("user", "u").unwrap(), None, "each statement has its own patience");
     }
 
     #[test]
