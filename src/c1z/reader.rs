@@ -1,15 +1,15 @@
 //! Looks rows up in a file, whoever wrote it.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prost::Message;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 
 use super::Error;
 use super::pack::MAGIC;
@@ -28,7 +28,7 @@ const STRIDE: u16 = 50_000;
 /// tens for each row, and the rows of these tables are longer than that.
 const LEAST_PATIENCE: u64 = 5_000_000;
 
-/// A file of version 1, unpacked to a private temporary file that goes with the reader.
+/// A file of version 1, unpacked to a private directory that goes with the reader.
 ///
 /// Reads the latest finished sync. Files are input from outside: whatever is in one, the outcome is rows or an
 /// [`Error`].
@@ -38,7 +38,8 @@ pub struct Reader {
     /// Strides of the statement that runs.
     strides: Arc<AtomicU64>,
     sync_id: String,
-    _database: NamedTempFile,
+    /// Last, so that it goes after the files in it, whichever of them are `SQLite`'s own.
+    _directory: TempDir,
 }
 
 /// How many rows a sync has.
@@ -66,14 +67,19 @@ impl Reader {
     }
 
     fn open_within(path: &Path, work_dir: &Path, limit: u64) -> Result<Self, Error> {
-        let database = unpack(path, work_dir, limit)?;
+        let directory = tempfile::Builder::new()
+            .prefix("batond-read-")
+            .permissions(PermissionsExt::from_mode(0o700))
+            .tempdir_in(work_dir)
+            .map_err(Error::io("create a directory in", work_dir))?;
+        let database = directory.path().join("sync.db");
+        let size = unpack(path, &database, limit)?;
         let failed = || Error::database("open the database in the file");
         let mut connection = Connection::open_with_flags(
-            database.path(),
+            &database,
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )
         .map_err(failed())?;
-        let size = database.as_file().metadata().map_err(Error::io("read", database.path()))?.len();
         let strides = guard(&mut connection, size).map_err(failed())?;
         for table in READ {
             if is_computed(&connection, table).map_err(failed())? {
@@ -90,7 +96,7 @@ impl Reader {
             .optional()
             .map_err(failed())?;
         let sync_id = sync_id.ok_or_else(|| Error::NoFinishedSync { path: path.to_owned() })?;
-        Ok(Self { connection, strides, sync_id, _database: database })
+        Ok(Self { connection, strides, sync_id, _directory: directory })
     }
 
     /// The id of the sync that is read.
@@ -234,8 +240,8 @@ fn is_computed(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     Ok(is_computed)
 }
 
-/// The database of the file, in a temporary file.
-fn unpack(path: &Path, work_dir: &Path, limit: u64) -> Result<NamedTempFile, Error> {
+/// Writes the database of the file to `database`, and returns its size.
+fn unpack(path: &Path, database: &Path, limit: u64) -> Result<u64, Error> {
     let mut file = BufReader::new(File::open(path).map_err(Error::io("open", path))?);
     let mut magic = [0; MAGIC.len()];
     match file.read_exact(&mut magic) {
@@ -249,11 +255,12 @@ fn unpack(path: &Path, work_dir: &Path, limit: u64) -> Result<NamedTempFile, Err
         _ => return Err(Error::NotC1z { path: path.to_owned() }),
     }
 
-    let mut database = tempfile::Builder::new()
-        .prefix("batond-read-")
-        .permissions(PermissionsExt::from_mode(0o600))
-        .tempfile_in(work_dir)
-        .map_err(Error::io("create a file in", work_dir))?;
+    let mut output = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(database)
+        .map_err(Error::io("create", database))?;
     let damaged = |source| Error::Unpack { path: path.to_owned(), source };
     let mut decoder = zstd::Decoder::with_buffer(file).map_err(damaged)?;
     decoder.window_log_max(WINDOW_LOG).map_err(damaged)?;
@@ -269,9 +276,9 @@ fn unpack(path: &Path, work_dir: &Path, limit: u64) -> Result<NamedTempFile, Err
             return Err(Error::TooLarge { path: path.to_owned(), limit });
         }
         let bytes = chunk.get(..length).unwrap_or_default();
-        database.write_all(bytes).map_err(Error::io("write", database.path()))?;
+        output.write_all(bytes).map_err(Error::io("write", database))?;
     }
-    Ok(database)
+    Ok(size)
 }
 
 #[cfg(test)]
@@ -413,6 +420,21 @@ mod tests {
         encoder.window_log(28).unwrap();
         std::io::copy(&mut std::io::repeat(0).take(1 << 20), &mut encoder).unwrap();
         assert!(matches!(Shelf::new().refusal(&encoder.finish().unwrap()), Error::Unpack { .. }));
+    }
+
+    #[test]
+    fn what_sqlite_puts_beside_the_database_goes_with_it() {
+        let mut database = zstd::decode_all(&WHOLE[MAGIC.len()..]).unwrap();
+        // Versions of the format for writing and reading: a log of writes stands beside the database.
+        database[18..20].copy_from_slice(&[2, 2]);
+        let broken = [&database[..100], &[0xff; 1000]].concat();
+        for (database, is_whole) in [(database, true), (broken, false)] {
+            let bytes = [&MAGIC[..], &zstd::encode_all(&database[..], 1).unwrap()].concat();
+            let shelf = Shelf::new();
+            let path = shelf.file(&bytes);
+            assert_eq!(shelf.open(&path).is_ok(), is_whole);
+            assert_eq!(std::fs::read_dir(shelf.0.path()).unwrap().count(), 1);
+        }
     }
 
     #[test]
