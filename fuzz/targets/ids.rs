@@ -6,7 +6,9 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use batond::aws::AccountId;
-use batond::baton::id::{Binding, Directory, IdError, sso_group_of, sso_user_of};
+use batond::baton::id::{
+    Arn, Binding, Directory, IdError, inline_policy_id, inline_policy_of, sso_group_of, sso_user_of,
+};
 use batond::config::{Authority, ClientId, ClientSecret, RoleArn, session_name};
 use libfuzzer_sys::fuzz_target;
 
@@ -17,6 +19,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     members(text);
     bindings(text);
+    inline_policies(text);
+    arns(text);
     faithful::<RoleArn>(text);
     faithful::<ClientId>(text);
     faithful::<AccountId>(text);
@@ -48,6 +52,21 @@ fn bindings(text: &str) {
         assert!(binding.account.parse::<AccountId>().is_ok());
         assert_eq!(Binding::new(&binding.account, &binding.permission_set), Ok(binding));
     }
+}
+
+fn inline_policies(text: &str) {
+    if let Some((holder, name)) = bounded(inline_policy_of(text)) {
+        assert!(!holder.is_empty() && !name.is_empty());
+        assert_eq!(inline_policy_id(holder, name), text);
+    }
+}
+
+fn arns(text: &str) {
+    let arn = Arn::parse(text);
+    if let Some(Arn { partition, service, region, account, resource }) = arn {
+        assert_eq!(format!("arn:{partition}:{service}:{region}:{account}:{resource}"), text);
+    }
+    assert!(arn.is_some() || text.parse::<RoleArn>().is_err(), "an ARN of a role that is none");
 }
 
 /// What is accepted prints as it was written.
