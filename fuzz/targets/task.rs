@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 const LONGEST_ID: usize = 1024;
 const LONGEST_MESSAGE: usize = 1024;
+const LARGEST_PAGE: u32 = 1000;
 
 static WORK: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().expect("a directory for the tasks"));
 static RUNTIME: LazyLock<Runtime> =
@@ -95,6 +96,19 @@ impl Engine for Recorder {
     ) -> BoxFuture<'a, Result<v2::GrantManagerServiceRevokeResponse, EngineError>> {
         self.change(grant.entitlement.as_ref(), grant.principal.as_ref());
         ready(Ok(v2::GrantManagerServiceRevokeResponse::default())).boxed()
+    }
+
+    fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {
+        Vec::new()
+    }
+
+    fn events<'a>(
+        &'a self,
+        request: &'a v2::ListEventsRequest,
+        _: CancellationToken,
+    ) -> BoxFuture<'a, Result<v2::ListEventsResponse, EngineError>> {
+        assert!(request.page_size <= LARGEST_PAGE, "a page out of bounds");
+        ready(Ok(v2::ListEventsResponse::default())).boxed()
     }
 
     fn sync<'a>(

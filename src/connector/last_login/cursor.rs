@@ -72,13 +72,14 @@ impl Cursor {
         };
         let newest: Option<Timestamp> = time(&members.latest_event_seen)?;
         let start = time(&members.start_at)?.or(newest).ok_or(CursorError("it has no start"))?.min(now);
-        let end = time(&members.end_at)?.unwrap_or(now).max(start);
+        let end = time(&members.end_at)?;
         // The token of another program leads on in a lookup that is not ours: the time is looked at anew.
         let within = members.next_page_token.split_once(' ');
         let within =
             within.and_then(|(name, token)| Some((NAMES.iter().position(|one| *one == name)?, token)));
         let (name, token) = within.unwrap_or_default();
         let token = Some(token.to_owned()).filter(|token| !token.is_empty());
+        let end = end.filter(|_| name > 0 || token.is_some()).unwrap_or(now).max(start);
         Ok(Self { start, end, name, token, newest })
     }
 
@@ -139,7 +140,7 @@ mod tests {
         let within = theirs(
             r#"{"next_page_token":"AbC==","start_at":"2026-01-01T09:00:00Z","end_at":"2026-01-01T11:00:00Z"}"#,
         );
-        assert_eq!((within.start, within.end), (at("2026-01-01T09:00:00Z"), at("2026-01-01T11:00:00Z")));
+        assert_eq!((within.start, within.end), (at("2026-01-01T09:00:00Z"), now));
         assert_eq!((within.name, within.token), (0, None), "their token is of another lookup");
     }
 
