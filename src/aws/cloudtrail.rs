@@ -14,6 +14,9 @@ const LOOKUP_EVENTS: Operation = Operation::safe(Service::CloudTrail, "LookupEve
 /// AWS's largest page.
 pub const PAGE: i32 = 50;
 
+/// AWS's error code for a token that it does not know, or no longer.
+pub const UNKNOWN_TOKEN: &str = "InvalidNextTokenException";
+
 /// Calls of `CloudTrail` in the region of Identity Center.
 #[derive(Clone, Debug)]
 pub struct CloudTrail {
@@ -60,7 +63,8 @@ impl CloudTrail {
     }
 
     /// One page of events by name and time (`cloudtrail:LookupEvents`, twice a second at most). AWS keeps them for 90
-    /// days and shows them some minutes late.
+    /// days and shows them some minutes late. A page that leads to itself is a
+    /// [`Class::Malformed`](super::Class::Malformed).
     pub async fn lookup(&self, lookup: Lookup<'_>) -> Result<Events, CallError> {
         let attribute = LookupAttribute::builder()
             .attribute_key(LookupAttributeKey::EventName)
@@ -74,17 +78,20 @@ impl CloudTrail {
             .start_time(DateTime::from_secs(lookup.start.as_second()))
             .end_time(DateTime::from_secs(lookup.end.as_second()))
             .max_results(lookup.page)
-            .set_next_token(lookup.token);
+            .set_next_token(lookup.token.clone());
         let answer = self
             .lane
             .send(LOOKUP_EVENTS, || request.clone().customize().interceptor(Answer::OBJECT).send())
             .await?;
+        let token = answer.next_token.filter(|token| !token.is_empty());
+        if token.is_some() && token == lookup.token {
+            return Err(self
+                .lane
+                .malformed(LOOKUP_EVENTS, "it repeats a page token, the lookup would never end"));
+        }
         let read = |event: aws_sdk_cloudtrail::types::Event| {
             Some(TrailEvent { id: event.event_id?, record: event.cloud_trail_event? })
         };
-        Ok(Events {
-            events: answer.events.unwrap_or_default().into_iter().filter_map(read).collect(),
-            token: answer.next_token.filter(|token| !token.is_empty()),
-        })
+        Ok(Events { events: answer.events.unwrap_or_default().into_iter().filter_map(read).collect(), token })
     }
 }

@@ -45,6 +45,9 @@ pub enum FeedError {
     Call(#[from] CallError),
 }
 
+/// How far back `CloudTrail` can be asked.
+const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
+
 /// The feed as the connector announces it.
 pub(super) fn metadata() -> EventFeedMetadata {
     EventFeedMetadata { id: FEED.to_owned(), supported_event_types: vec![EventType::Usage.into()] }
@@ -61,7 +64,7 @@ pub(super) async fn events(
     let now = Timestamp::now();
     let start = request.start_at.as_ref().map(from_proto_timestamp);
     let cursor = match request.cursor.as_str() {
-        "" => Cursor::begin(start.unwrap_or(now - FIRST_LOOK).min(now), now),
+        "" => Cursor::begin(start.unwrap_or(now - FIRST_LOOK), now),
         text => Cursor::read(text, now)?,
     };
     let page = i32::try_from(request.page_size).unwrap_or(i32::MAX);
@@ -72,7 +75,14 @@ pub(super) async fn events(
         token: cursor.token.clone(),
         page: if page == 0 { cloudtrail::PAGE } else { page.min(cloudtrail::PAGE) },
     };
-    let found = connector.aws.sync(cancel).cloud_trail().lookup(lookup).await?;
+    let trail = connector.aws.sync(cancel).cloud_trail();
+    let found = match trail.lookup(lookup.clone()).await {
+        // The control plane may come back after the token's time. What the lookup told already comes again.
+        Err(error) if lookup.token.is_some() && error.code() == Some(cloudtrail::UNKNOWN_TOKEN) => {
+            trail.lookup(Lookup { token: None, ..lookup }).await?
+        }
+        found => found?,
+    };
     let mut sign_ins = Vec::new();
     for event in &found.events {
         if let Some(sign_in) = SignIn::read(&event.record) {

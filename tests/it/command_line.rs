@@ -189,6 +189,33 @@ async fn a_change_of_what_is_not_in_the_file_is_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_feed_is_printed_one_event_a_line_and_an_unknown_feed_is_not_found() {
+    let organization = Organization::example().await;
+    let bob = organization.server.user_id("bob").unwrap();
+    let hour_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    let ids = [
+        organization.server.authenticate(&bob, hour_ago),
+        organization.server.sign_in(&bob, "444444444444", "Developer", hour_ago),
+    ];
+    let feed = ["--event-feed", "true", "--event-feed-id", "aws_last_login_event_feed"];
+    let off = organization.run(&feed).await;
+    assert_eq!(off.status.code(), Some(5), "{}", text(&off.stderr));
+    assert!(text(&off.stderr).contains("BATON_SYNC_SSO_USER_LAST_LOGIN=true"), "{}", text(&off.stderr));
+    let on = organization.run(&[&feed[..], &["--sync-sso-user-last-login"]].concat()).await;
+    assert!(on.status.success(), "{}", text(&on.stderr));
+    let events: Vec<Value> =
+        text(&on.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(ids.iter().all(|id| events.iter().any(|event| event["id"] == **id)), "{events:?}");
+    assert!(events.iter().all(|event| event["usageEvent"]["targetResource"]["id"].is_object()), "{events:?}");
+    assert_eq!(organization.left(), Vec::<String>::new(), "no file is written");
+    organization.server.deny("BatonConnector", &["cloudtrail:LookupEvents"]);
+    let denied = organization.run(&[&feed[..], &["--sync-sso-user-last-login"]].concat()).await;
+    assert_eq!((denied.status.code(), denied.stdout.len()), (Some(7), 0));
+    assert!(text(&denied.stderr).contains("cloudtrail:LookupEvents"), "{}", text(&denied.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grant_from_the_file_changes_aws_once_and_a_revoke_undoes_it() {
     let organization = Organization::example().await;
     assert!(organization.run(&[]).await.status.success());

@@ -161,3 +161,33 @@ async fn trouble_with_the_trail_is_said_and_a_broken_cursor_is_final() {
     aws.arm(Fault::new("cloudtrail:LookupEvents", Effect::Throttle).times(2));
     assert!(page(&context, ask("", None)).await.events.is_empty(), "throttles are waited out");
 }
+
+#[tokio::test]
+async fn a_token_that_aws_no_longer_knows_costs_a_second_look_and_not_the_feed() {
+    let (aws, context) = start().await;
+    let bob = aws.user_id("bob").unwrap();
+    let mut ids: Vec<String> = (0..5).map(|n| aws.sign_in(&bob, SHOP, "Developer", ago(60 + n))).collect();
+    ids.sort();
+    let first = page(&context, ask("", None)).await;
+    assert!(first.has_more && first.events.len() == 2);
+    let refusal = Effect::Error {
+        code: "InvalidNextTokenException".into(),
+        message: "The token has expired.".into(),
+        status: 400,
+    };
+    aws.arm(Fault::once("cloudtrail:LookupEvents", refusal));
+    let (seen, _) = drain(&context, &first.cursor, None).await;
+    assert_eq!(seen, ids, "the time is looked at anew from its newest event");
+}
+
+#[tokio::test]
+async fn a_token_that_leads_to_itself_is_an_error_and_not_an_endless_feed() {
+    let (aws, context) = start().await;
+    aws.arm(Fault::new("cloudtrail:LookupEvents", Effect::RepeatedToken));
+    let first = page(&context, ask("", None)).await;
+    assert!(first.has_more);
+    let order = task::TaskType::ListEvents(ask(&first.cursor, None));
+    let Outcome::Failed(failure) = run(&context, order).await else { panic!("it goes round in circles") };
+    assert!(failure.status.message.contains("repeats a page token"), "{}", failure.status.message);
+    assert!(!failure.non_retryable);
+}

@@ -30,6 +30,10 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         let message = "baton-aws: SSO Support requires Org support to also be enabled. Please enable both";
         reader.fault(&sync::GLOBAL_AWS_SSO_ENABLED, message);
     }
+    let last_login_events = reader.switch(&sync::SYNC_SSO_USER_LAST_LOGIN);
+    if last_login_events && !identity_center {
+        reader.warn(&sync::SYNC_SSO_USER_LAST_LOGIN, "has no effect: Identity Center is not read");
+    }
     AwsSettings {
         region: region(reader, &aws::GLOBAL_REGION),
         role,
@@ -50,7 +54,7 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         member_external_id: external_id(reader, &aws::IAM_ASSUME_ROLE_EXTERNAL_ID, false),
         secrets: reader.switch(&sync::SYNC_SECRETS),
         iam_tags: reader.switch(&sync::SYNC_IAM_TAGS),
-        last_login_events: reader.switch(&sync::SYNC_SSO_USER_LAST_LOGIN),
+        last_login_events,
         only_attached_policies: reader.switch(&sync::SYNC_ONLY_ATTACHED_POLICIES),
         quotas: quotas(reader),
         workers: workers(reader),

@@ -381,7 +381,17 @@ fn events_are_printed_when_the_text_reads_as_true() {
     assert_eq!(settings(&[("BATON_EVENT_FEED", "false"), id]).operation, Operation::Sync);
     assert!(refusal(&[("BATON_EVENT_FEED", "yes")]).contains("must be true to print events"));
     assert!(refusal(&[on, ("BATON_EVENT_FEED_START_AT", "monday")]).contains("must be a time"));
-    assert!(settings(&[("BATON_SYNC_SSO_USER_LAST_LOGIN", "true")]).aws.last_login_events);
+}
+
+#[test]
+fn sign_ins_are_told_only_where_asked_for_and_where_identity_center_is_read() {
+    assert!(!settings(&[]).aws.last_login_events);
+    let on = ("BATON_SYNC_SSO_USER_LAST_LOGIN", "true");
+    let (with, notes) = resolve(&[on]).unwrap();
+    assert!(with.aws.last_login_events && notes.is_empty(), "{notes:?}");
+    let (_, notes) = resolve(&[on, ("BATON_GLOBAL_AWS_SSO_ENABLED", "false")]).unwrap();
+    assert!(notes.len() == 1 && notes[0].is_warning, "{notes:?}");
+    assert!(notes[0].message.starts_with("BATON_SYNC_SSO_USER_LAST_LOGIN has no effect"), "{notes:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{NAMES, OVERLAP};
+use super::{KEPT, NAMES, OVERLAP};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -51,9 +51,9 @@ struct Members {
 }
 
 impl Cursor {
-    /// The beginning of a feed.
-    pub(super) fn begin(start: Timestamp, end: Timestamp) -> Self {
-        Self { start, end, name: 0, token: None, newest: None }
+    /// The beginning of a feed at `start`, as far as AWS can be asked, up to `now`.
+    pub(super) fn begin(start: Timestamp, now: Timestamp) -> Self {
+        Self { start: within_reach(start, now), end: now, name: 0, token: None, newest: None }
     }
 
     /// Reads a cursor, ours or one that baton-aws left behind. A cursor between two lookups leads on to `now`.
@@ -71,7 +71,8 @@ impl Cursor {
             text => text.parse().map(Some).map_err(|_| CursorError("a time in it is not RFC 3339")),
         };
         let newest: Option<Timestamp> = time(&members.latest_event_seen)?;
-        let start = time(&members.start_at)?.or(newest).ok_or(CursorError("it has no start"))?.min(now);
+        let start = time(&members.start_at)?.or(newest).ok_or(CursorError("it has no start"))?;
+        let start = within_reach(start, now);
         let end = time(&members.end_at)?;
         // The token of another program leads on in a lookup that is not ours: the time is looked at anew.
         let within = members.next_page_token.split_once(' ');
@@ -79,7 +80,8 @@ impl Cursor {
             within.and_then(|(name, token)| Some((NAMES.iter().position(|one| *one == name)?, token)));
         let (name, token) = within.unwrap_or_default();
         let token = Some(token.to_owned()).filter(|token| !token.is_empty());
-        let end = end.filter(|_| name > 0 || token.is_some()).unwrap_or(now).max(start);
+        // A clock that went back must not make the feed skip what happens until it is there again.
+        let end = end.filter(|_| name > 0 || token.is_some()).unwrap_or(now).clamp(start, now);
         Ok(Self { start, end, name, token, newest })
     }
 
@@ -117,6 +119,11 @@ impl Cursor {
         let start = (self.end - OVERLAP).max(self.start);
         (Self { start, end: self.end, name: 0, token: None, newest }, false)
     }
+}
+
+/// The nearest time that AWS can be asked for.
+fn within_reach(time: Timestamp, now: Timestamp) -> Timestamp {
+    time.clamp(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN), now)
 }
 
 #[cfg(test)]
@@ -164,6 +171,21 @@ mod tests {
     }
 
     #[test]
+    fn no_time_in_a_cursor_is_too_early_or_too_late_to_go_on_from() {
+        let now = at("2026-01-01T12:00:00Z");
+        for text in ["-009999-01-02T01:59:59Z", "9999-12-30T22:00:00Z"] {
+            let json = format!(r#"{{"latest_event_seen":"{text}","start_at":"{text}","end_at":"{text}"}}"#);
+            let cursor = Cursor::read(&BASE64.encode(json), now).unwrap();
+            assert!(
+                now - KEPT <= cursor.start && cursor.start <= cursor.end && cursor.end <= now,
+                "{cursor:?}"
+            );
+            let (next, _) = cursor.after(None, None, 1);
+            assert!(next.start <= now, "what happens from now on would be skipped: {next:?}");
+        }
+    }
+
+    #[test]
     fn a_quiet_time_is_not_looked_at_again_but_for_what_comes_late() {
         let (start, end) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T12:00:00Z"));
         let cursor = Cursor::begin(start, end);
@@ -184,10 +206,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_reads_back_as_it_was_written(start in 0_i64..2_000_000_000, life in 0_i64..1_000_000, name in 0_usize..2, token in "[A-Za-z0-9+/=]{1,40}", newest in proptest::option::of(0_i64..2_000_000_000)) {
+        fn a_cursor_reads_back_as_it_was_written(age in 1_000_000_i64..7_000_000, life in 0_i64..1_000_000, name in 0_usize..2, token in "[A-Za-z0-9+/=]{1,40}", newest in proptest::option::of(0_i64..2_000_000_000)) {
             let second = |second| Timestamp::from_second(second).unwrap();
+            let (now, start) = (3_000_000_000, 3_000_000_000 - age);
             let cursor = Cursor { start: second(start), end: second(start + life), name, token: Some(token), newest: newest.map(second) };
-            prop_assert_eq!(Cursor::read(&cursor.write(), second(3_000_000_000)).unwrap(), cursor);
+            prop_assert_eq!(Cursor::read(&cursor.write(), second(now)).unwrap(), cursor);
         }
 
         #[test]

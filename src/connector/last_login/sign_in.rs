@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::aws::AccountId;
 use crate::baton::id::{Arn, Directory};
 use crate::baton::resource;
 use crate::baton::time::to_proto_timestamp;
@@ -32,7 +34,7 @@ struct Record {
     event_time: String,
     user_identity: UserIdentity,
     #[serde(default)]
-    service_event_details: Option<Details>,
+    service_event_details: Value,
 }
 
 #[derive(Deserialize)]
@@ -50,22 +52,21 @@ struct OnBehalfOf {
     identity_store_arn: String,
 }
 
-#[derive(Deserialize)]
-struct Details {
-    #[serde(default)]
-    account_id: Option<String>,
-}
-
 impl SignIn {
-    /// Reads a record; `None` for one that names no user of a directory or no account.
+    /// Reads a record; `None` for one that names no user of a directory or no account by its id.
     pub fn read(record: &str) -> Option<Self> {
         let record: Record = serde_json::from_str(record).ok()?;
         let who = record.user_identity.on_behalf_of;
         let store = Arn::parse(&who.identity_store_arn)?.resource.rsplit('/').next()?.to_owned();
-        let signed_in_to = record.service_event_details.and_then(|details| details.account_id);
-        let account = signed_in_to.filter(|id| !id.is_empty()).unwrap_or(record.user_identity.account_id);
+        // Details take many shapes; only this member of them says something here.
+        let signed_in_to = record.service_event_details.get("account_id").and_then(Value::as_str);
+        let account = match signed_in_to {
+            Some(id) if !id.is_empty() => id.to_owned(),
+            _ => record.user_identity.account_id,
+        };
         let whole = record.event_source == SOURCE
-            && ![&store, &who.user_id, &account].iter().any(|text| text.is_empty());
+            && account.parse::<AccountId>().is_ok()
+            && ![&store, &who.user_id].iter().any(|text| text.is_empty());
         let at = record.event_time.parse().ok()?;
         whole.then_some(Self { at, store, user: who.user_id, account })
     }
@@ -89,7 +90,7 @@ impl SignIn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn record() -> Value {
         json!({
@@ -124,6 +125,10 @@ mod tests {
         let mut portal = record();
         portal.as_object_mut().unwrap().remove("serviceEventDetails");
         assert_eq!(SignIn::read(&portal.to_string()).unwrap().account, "111111111111");
+        for details in [json!(null), json!("x"), json!({"account_id": 7}), json!({"account_id": ""})] {
+            portal["serviceEventDetails"] = details;
+            assert_eq!(SignIn::read(&portal.to_string()).unwrap().account, "111111111111");
+        }
     }
 
     #[test]
@@ -140,6 +145,7 @@ mod tests {
             ("/userIdentity/onBehalfOf/userId", ""),
             ("/userIdentity/onBehalfOf/identityStoreArn", "d-1"),
             ("/eventTime", "yesterday"),
+            ("/serviceEventDetails/account_id", "prod"),
         ] {
             let mut broken = record();
             *broken.pointer_mut(pointer).unwrap() = json!(value);
