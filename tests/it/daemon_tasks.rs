@@ -11,6 +11,7 @@ use batond::baton::id::Directory;
 use batond::config::{
     AccountKind, DaemonSettings, LogSettings, Operation, Secret, Settings, StaticKeys, SyncSettings,
 };
+use batond::connector::last_login;
 use batond::control_plane::Network;
 use batond::daemon::{self, Ended, Signals};
 use batond::telemetry;
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 use testbed::aws::{Effect, Fault as AwsFault, Fixture, Server as Aws};
 use testbed::control_plane::transcript::Event;
 use testbed::control_plane::{Entry, Fault, Finish, Leasing, Options, Rpc, Server, task};
+use testbed::proto::api::task::{ListEventFeedsTask, ListEventsTask, TaskType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -245,6 +247,39 @@ async fn a_control_plane_that_is_away_at_start_is_waited_for() {
     timeout(PATIENCE, ready).await.unwrap();
     assert_eq!(daemon.stop().await, Ended::Cleanly);
     assert_eq!(probe("/live").await, None, "probes end with the process");
+}
+
+#[tokio::test]
+async fn tasks_of_the_event_feed_are_finished_with_events_or_with_what_is_missing() {
+    let mut world = World::new().await;
+    world.settings.aws.last_login_events = true;
+    let bob = world.aws.user_id(USER).unwrap();
+    world.aws.authenticate(&bob, jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1));
+    let daemon = world.start();
+    world.plane.wait_for(is_accepted_hello).await.unwrap();
+
+    let feeds = world.plane.push(task::any(TaskType::ListEventFeeds(ListEventFeedsTask::default())));
+    let finish = world.plane.finished(&feeds).await.unwrap();
+    assert_eq!(finish.response.as_deref(), Some("c1.connector.v2.ListEventFeedsResponse"), "{finish:?}");
+    let ask = || {
+        task::any(TaskType::ListEvents(ListEventsTask {
+            event_feed_id: last_login::FEED.into(),
+            ..ListEventsTask::default()
+        }))
+    };
+    let events = world.plane.push(ask());
+    let finish = world.plane.finished(&events).await.unwrap();
+    assert!(finish.success, "{finish:?}");
+    assert_eq!(finish.response.as_deref(), Some("c1.connector.v2.ListEventsResponse"));
+
+    world.aws.arm(AwsFault::new("cloudtrail:LookupEvents", Effect::Deny));
+    let denied = world.plane.push(ask());
+    let finish = world.report(&denied).await;
+    assert_eq!(finish.grpc_code() as i32, Code::PermissionDenied as i32, "{finish:?}");
+    assert!(finish.message.contains("cloudtrail:LookupEvents is missing"), "{finish:?}");
+    assert!(!finish.non_retryable);
+    assert_eq!(daemon.stop().await, Ended::Cleanly);
+    world.assert_no_violations();
 }
 
 fn free_address() -> SocketAddr {
