@@ -43,6 +43,7 @@ pub async fn run(
     let begun = Instant::now();
     let seal_options = options.seal(ksuid::new(), Timestamp::now());
     let before = connector.aws().stats();
+    let used_before = connector.aws().saturation();
     let scope = options.scope(&connector.resource_types())?;
     let stage = Stage::create(work_dir)?;
 
@@ -64,5 +65,7 @@ pub async fn run(
 
     progress.enter(Phase::Done);
     let calls = &connector.aws().stats() - &before;
-    Ok(Report::new(sealed, target, calls, found, begun.elapsed()))
+    let used = connector.aws().saturation().into_iter().map(|used| used.since(&used_before));
+    let used = used.filter(|used| used.calls > 0).collect();
+    Ok(Report::new(sealed, target, calls, used, found, begun.elapsed()))
 }

@@ -4,6 +4,7 @@ mod bucket;
 mod rates;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,7 +101,7 @@ impl Quotas {
                     calls: usage.admitted,
                     throttled: usage.throttled,
                     per_second: usage.ceiling,
-                    floor: usage.floor(),
+                    burst: usage.burst,
                     slowed: usage.rate < usage.ceiling,
                 }
             })
@@ -132,10 +133,46 @@ pub struct Saturation {
     pub throttled: u64,
     /// The rate in the table, in calls per second.
     pub per_second: f64,
-    /// The least time that the table permits for as many calls.
-    pub floor: Duration,
+    /// Calls that may be made at once after a pause.
+    pub burst: f64,
     /// Whether the bucket is slower than the table at the moment, since AWS throttled.
     pub slowed: bool,
+}
+
+impl Saturation {
+    /// The least time that the table permits for as many calls.
+    #[allow(clippy::cast_precision_loss, reason = "nobody makes 2^52 calls")]
+    pub fn floor(&self) -> Duration {
+        let beyond_burst = (self.calls as f64 - self.burst).max(0.0);
+        Duration::try_from_secs_f64(beyond_burst / self.per_second).unwrap_or_default()
+    }
+
+    /// How far the bucket was used since an earlier look at all of them.
+    #[must_use]
+    pub fn since(mut self, earlier: &[Self]) -> Self {
+        let same = |other: &&Self| {
+            (other.service, other.operation, &other.account) == (self.service, self.operation, &self.account)
+        };
+        if let Some(before) = earlier.iter().find(same) {
+            self.calls = self.calls.saturating_sub(before.calls);
+            self.throttled = self.throttled.saturating_sub(before.throttled);
+        }
+        self
+    }
+}
+
+impl fmt::Display for Saturation {
+    /// What the bucket is for: `sso`, `organizations:ListAccounts`, `iam in 444444444444`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.service)?;
+        if let Some(operation) = self.operation {
+            write!(f, ":{operation}")?;
+        }
+        match &self.account {
+            Some(account) => write!(f, " in {account}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The permission to send one request now. The slot is free again when this is dropped.

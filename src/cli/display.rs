@@ -55,17 +55,20 @@ impl Display {
         let output = loop {
             tokio::select! {
                 output = &mut work => break output,
-                _ = ticks.tick() => self.show(progress.snapshot(), aws.stats().total().calls, begun.elapsed()),
+                _ = ticks.tick() => self.show(progress.snapshot(), aws, begun.elapsed()),
             }
         };
         self.bar.finish_and_clear();
         output
     }
 
-    fn show(&self, now: Snapshot, calls: u64, elapsed: Duration) {
+    fn show(&self, now: Snapshot, aws: &Aws, elapsed: Duration) {
         let seconds = elapsed.as_secs_f64().max(0.001);
+        let calls = aws.stats().total().calls;
+        let slowed: Vec<String> =
+            aws.saturation().iter().filter(|used| used.slowed).map(ToString::to_string).collect();
         if self.is_live {
-            self.bar.set_message(message(now, calls, seconds));
+            self.bar.set_message(message(now, calls, seconds, &slowed));
             self.bar.tick();
         } else {
             tracing::info!(
@@ -74,6 +77,7 @@ impl Display {
                 items_known = now.known,
                 rows = now.rows,
                 calls,
+                slowed = (!slowed.is_empty()).then(|| slowed.join(", ")),
                 duration = seconds,
                 "sync is under way"
             );
@@ -81,12 +85,17 @@ impl Display {
     }
 }
 
-fn message(now: Snapshot, calls: u64, seconds: f64) -> String {
+fn message(now: Snapshot, calls: u64, seconds: f64, slowed: &[String]) -> String {
     // Rates are for the eye: the fraction of a call and counts beyond 2^52 do not matter.
     #[allow(clippy::cast_precision_loss, reason = "a rate for display")]
     let rate = calls as f64 / seconds;
+    let throttled = match slowed {
+        [] => String::new(),
+        [one] => format!("  throttled: {one}"),
+        [first, more @ ..] => format!("  throttled: {first} and {} more", more.len()),
+    };
     format!(
-        "{}  {}/{} items  {} rows  {} calls ({rate:.0}/s)",
+        "{}  {}/{} items  {} rows  {} calls ({rate:.0}/s){throttled}",
         phase(now.phase),
         HumanCount(now.done),
         HumanCount(now.known),
@@ -124,6 +133,10 @@ mod tests {
     #[test]
     fn the_line_tells_phase_items_rows_calls_and_rate() {
         let now = Snapshot { phase: Phase::Crawl, known: 1500, done: 120, rows: 20_000 };
-        assert_eq!(message(now, 300, 2.0), "reading AWS  120/1,500 items  20,000 rows  300 calls (150/s)");
+        let line = "reading AWS  120/1,500 items  20,000 rows  300 calls (150/s)";
+        assert_eq!(message(now, 300, 2.0, &[]), line);
+        let slowed = ["sso in 111111111111".to_owned(), "iam in 444444444444".to_owned()];
+        let throttled = format!("{line}  throttled: sso in 111111111111 and 1 more");
+        assert_eq!(message(now, 300, 2.0, &slowed), throttled);
     }
 }

@@ -41,6 +41,8 @@ pub(super) fn log(report: &Report) {
                 throttled = calls.throttled,
                 errors = calls.errors,
                 orphaned_assignments = report.orphans,
+                busiest_quota = report.busiest().map(tracing::field::display),
+                quota_floor = report.busiest().map(|used| used.floor().as_secs_f64()),
                 incomplete = missing,
                 duration = report.elapsed.as_secs_f64(),
                 $($message)+
@@ -71,6 +73,18 @@ pub(super) fn table(report: &Report) -> String {
         rows.push([service, count(counts.0), count(counts.1), count(counts.2)]);
     }
     text.push_str(&aligned(&rows));
+    if let Some(used) = report.busiest() {
+        let _ = writeln!(
+            text,
+            "{used} is the busiest quota: {} calls take {:.1} s at {} per second.",
+            count(used.calls),
+            used.floor().as_secs_f64(),
+            used.per_second
+        );
+    }
+    for used in report.saturation.iter().filter(|used| used.throttled > 0) {
+        let _ = writeln!(text, "AWS throttled {used} {} times.", count(used.throttled));
+    }
     text.push('\n');
     let mut rows = vec![["", "read whole", "incomplete"].map(str::to_owned)];
     for (area, coverage) in &report.completeness {
@@ -149,7 +163,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::aws::{Counts, Service, Stats};
+    use crate::aws::{Counts, Saturation, Service, Stats};
     use crate::sync::completeness::{Area, Coverage};
     use crate::sync::seal::Dropped;
     use crate::sync::{Incomplete, TypeCounts};
@@ -173,6 +187,16 @@ mod tests {
             expanded: 19_000,
             dropped: Dropped::default(),
             calls: Stats { operations: BTreeMap::from(operations), in_flight: 0 },
+            saturation: vec![Saturation {
+                service: Service::SsoAdmin,
+                operation: None,
+                account: Some("111111111111".parse().unwrap()),
+                calls: 1202,
+                throttled: 3,
+                per_second: 20.0,
+                burst: 2.0,
+                slowed: true,
+            }],
             completeness: BTreeMap::from([(Area::Accounts, Coverage { whole: 49, incomplete: 1 })]),
             incomplete: Vec::new(),
             cheaper: vec!["iam:GetAccountAuthorizationDetails".to_owned()],
@@ -193,6 +217,14 @@ mod tests {
         assert_eq!(calls.split_whitespace().skip(1).collect::<Vec<_>>(), ["1,202", "2", "0"]);
         assert!(table.contains("sync.c1z (2.00 KiB) in 2.3 s, sync 2abc"), "{table}");
         assert!(table.ends_with("Nothing is missing.\n"), "{table}");
+    }
+
+    #[test]
+    fn the_table_names_the_busiest_quota_and_who_was_throttled() {
+        let table = table(&report());
+        let busiest = "sso in 111111111111 is the busiest quota: 1,202 calls take 60.0 s at 20 per second.";
+        assert!(table.contains(busiest), "{table}");
+        assert!(table.contains("AWS throttled sso in 111111111111 3 times."), "{table}");
     }
 
     #[test]

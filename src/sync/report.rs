@@ -8,7 +8,7 @@ use super::TypeCounts;
 use super::completeness::Completeness;
 use super::crawl::Found;
 use super::seal::{Dropped, Sealed};
-use crate::aws::Stats;
+use crate::aws::{Saturation, Stats};
 
 /// What a finished sync says of itself.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Report {
     pub dropped: Dropped,
     /// The calls made to AWS, by service and operation.
     pub calls: Stats,
+    /// How far the quotas were used; empty with quotas off.
+    pub saturation: Vec<Saturation>,
     /// What was read whole and what was not, by area.
     pub completeness: Completeness,
     /// What could not be read, and why. Empty for a complete sync.
@@ -52,7 +54,14 @@ pub struct Incomplete {
 }
 
 impl Report {
-    pub(super) fn new(sealed: Sealed, file: &Path, calls: Stats, found: Found, elapsed: Duration) -> Self {
+    pub(super) fn new(
+        sealed: Sealed,
+        file: &Path,
+        calls: Stats,
+        saturation: Vec<Saturation>,
+        found: Found,
+        elapsed: Duration,
+    ) -> Self {
         let Found { completeness, incomplete, cheaper, orphans } = found;
         let Sealed { sync_id, bytes, sha256, types, expanded, dropped } = sealed;
         Self {
@@ -64,12 +73,18 @@ impl Report {
             expanded,
             dropped,
             calls,
+            saturation,
             completeness,
             incomplete,
             cheaper,
             orphans,
             elapsed,
         }
+    }
+
+    /// The bucket that the quotas allow the least time for, if any was used beyond its burst.
+    pub fn busiest(&self) -> Option<&Saturation> {
+        self.saturation.iter().max_by_key(|used| used.floor()).filter(|used| !used.floor().is_zero())
     }
 
     /// The sum over all resource types.

@@ -190,6 +190,8 @@ fn log(report: &Report) {
                 scopes_incomplete = unread,
                 orphaned_assignments = report.orphans,
                 calls = report.calls.total().calls,
+                throttled = report.calls.total().throttled,
+                busiest_quota = report.busiest().map(tracing::field::display),
                 bytes = report.bytes,
                 duration = report.elapsed.as_secs_f64(),
                 $($message)+

@@ -200,6 +200,38 @@ async fn documented_quotas_are_used_up_and_never_exceeded() {
 }
 
 #[tokio::test]
+async fn one_throttled_account_leaves_the_pace_of_the_others_unchanged() {
+    const THROTTLED: &str = "444444444444";
+    let aws = Server::start(Fixture::example().unwrap()).await.unwrap();
+    let settings = AwsSettings {
+        quotas: QuotaSetting::Documented,
+        cross_account_iam: true,
+        secrets: true,
+        ..aws_settings(&aws)
+    };
+    let connector = Connector::open(&settings).await.unwrap();
+    aws.arm(Fault::new("iam:*", Effect::Throttle).account(THROTTLED).times(4));
+    let work = Work::new();
+    let report = work.sync(&connector, &SyncOptions::default(), CancellationToken::new()).await.unwrap();
+
+    let throttled: Vec<_> = report.saturation.iter().filter(|used| used.throttled > 0).collect();
+    assert!(!throttled.is_empty());
+    for used in &throttled {
+        assert_eq!(used.account.as_ref().unwrap().as_str(), THROTTLED, "{used}");
+        assert!(used.slowed);
+    }
+    for used in report.saturation.iter().filter(|used| used.throttled == 0) {
+        assert!(!used.slowed, "{used} is slowed");
+    }
+    let transcript = aws.transcript();
+    let ends = |of_it: bool| {
+        let calls = transcript.iter().filter(|entry| entry.action.starts_with("iam:"));
+        calls.filter(|entry| (entry.account == THROTTLED) == of_it).map(|entry| entry.end).max().unwrap()
+    };
+    assert!(ends(false) < ends(true), "the throttled account is done last");
+}
+
+#[tokio::test]
 async fn one_throttled_bucket_leaves_the_pace_of_the_others_unchanged() {
     let shape = Shape { groups: 45, ..Shape::SMALL };
     let aws = Server::start(Fixture::generate(shape).unwrap()).await.unwrap();

@@ -1,7 +1,7 @@
 //! What a sync holds, and when there is none.
 
 use batond::sync::{SyncError, SyncOptions};
-use testbed::aws::{AccountFields, Effect, Fault, Fixture, Server};
+use testbed::aws::{AccountFields, Effect, Fault, Fixture, Server, Shape};
 use tokio_util::sync::CancellationToken;
 
 use crate::dump::Dump;
@@ -65,6 +65,41 @@ async fn a_full_sync_holds_the_organization() {
     let shared = format!("333333333333|{set}");
     let of_shared = dump.grants.values().filter(|grant| grant.entitlement.as_ref().unwrap().id == shared);
     assert_eq!(of_shared.count(), 0);
+}
+
+#[tokio::test]
+async fn both_plans_of_reading_assignments_give_the_same_rows_and_the_cheaper_is_taken() {
+    let shape = Shape {
+        accounts: 12,
+        users: 40,
+        groups: 6,
+        memberships: 80,
+        assignments: 110,
+        pairs: 100,
+        ..Shape::SMALL
+    };
+    let mut fixture = Fixture::generate(shape).unwrap();
+    // Somebody left the directory, and the assignments stayed.
+    let mut gone = fixture.identity_center.assignments[0].clone();
+    gone.gone_users = vec!["former-employee".into()];
+    gone.gone_groups = vec!["Former team".into()];
+    (gone.users, gone.groups) = (Vec::new(), Vec::new());
+    fixture.identity_center.assignments.push(gone);
+    let aws = Server::start(fixture).await.unwrap();
+
+    let work = Work::new();
+    let by_principal = full_sync(&aws, &work).await.unwrap();
+    let rows = Dump::read(&work.file());
+    assert_eq!(aws.counters().calls("sso:ListAccountAssignments"), 0);
+    assert_eq!(aws.counters().calls("sso:ListAccountAssignmentsForPrincipal"), 46);
+    assert_eq!(by_principal.orphans, 0, "nobody is asked for who is gone");
+
+    aws.deny("connector", &["sso:ListAccountAssignmentsForPrincipal"]);
+    let by_pair = full_sync(&aws, &work).await.unwrap();
+    assert_eq!(aws.counters().calls("sso:ListAccountAssignments"), 100);
+    assert_eq!(by_pair.orphans, 2);
+    assert!(Dump::read(&work.file()) == rows, "rows differ");
+    assert!(rows.grants.len() > 200);
 }
 
 #[tokio::test]
@@ -330,7 +365,7 @@ async fn an_account_that_cannot_be_found_fails_the_sync_for_now() {
 
 #[tokio::test]
 async fn a_crawl_from_which_much_vanishes_is_not_believed() {
-    let aws = Server::start(Fixture::generate(testbed::aws::Shape::SMALL).unwrap()).await.unwrap();
+    let aws = Server::start(Fixture::generate(Shape::SMALL).unwrap()).await.unwrap();
     let work = Work::new();
     aws.arm(Fault::new("sso:ListAccountAssignments", not_found()));
     let error = full_sync(&aws, &work).await.unwrap_err();

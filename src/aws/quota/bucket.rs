@@ -59,16 +59,7 @@ pub(super) struct Usage {
     pub(super) throttled: u64,
     pub(super) rate: f64,
     pub(super) ceiling: f64,
-    burst: f64,
-}
-
-impl Usage {
-    /// The least time for as many requests at the published rate.
-    #[allow(clippy::cast_precision_loss, reason = "no crawl makes 2^52 calls")]
-    pub(super) fn floor(&self) -> Duration {
-        let beyond_burst = (self.admitted as f64 - self.burst).max(0.0);
-        Duration::try_from_secs_f64(beyond_burst / self.ceiling).unwrap_or_default()
-    }
+    pub(super) burst: f64,
 }
 
 /// What the holder of a ticket has to do.
