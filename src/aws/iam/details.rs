@@ -106,11 +106,14 @@ fn policy_detail(policy: types::ManagedPolicyDetail, lane: &Lane) -> Result<Poli
     let default_version = present(lane, GET_DETAILS, "DefaultVersionId", policy.default_version_id)?;
     let in_force = versions.into_iter().find(|version| version.version_id.as_ref() == Some(&default_version));
     let text = in_force.and_then(|version| version.document);
+    let arn = present(lane, GET_DETAILS, "Arn", policy.arn)?;
+    // An ARN ends with the name, which not every server of this API tells once more.
+    let name = policy.policy_name.or_else(|| Some(arn.rsplit('/').next()?.to_owned()));
     Ok(PolicyDetail {
         document: text.map(|text| document::decoded(lane, GET_DETAILS, &text)).transpose()?,
         policy: Policy {
-            arn: present(lane, GET_DETAILS, "Arn", policy.arn)?,
-            name: present(lane, GET_DETAILS, "PolicyName", policy.policy_name)?,
+            name: present(lane, GET_DETAILS, "PolicyName", name)?,
+            arn,
             default_version,
         },
         description: policy.description,

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import moto_organization as moto
 from interop import batond, places, testbed
+from interop.aws import Clients
 from interop.processes import Failure, run
 
 from compare import DEVIATIONS, EXTRA_ROWS, compare
@@ -42,6 +44,8 @@ def main() -> None:
     for name, arguments in ORGANIZATIONS.items():
         for column, settings in COLUMNS.items():
             _report(f"{name}, {column}", partial(_one_shot, arguments, settings))
+    for column, settings in COLUMNS.items():
+        _report(f"moto, {column}", partial(_on_moto, settings))
     _report("service mode", _service_mode)
 
 
@@ -55,12 +59,22 @@ def _report(name: str, check: Check) -> None:
 
 
 def _one_shot(arguments: list[str], column: dict[str, str], directory: Path) -> Iterator[str]:
-    ours, theirs, expanded = (directory / name for name in ("batond.c1z", "baton-aws.c1z", "pebble.c1z"))
     with testbed.aws(directory, *arguments) as aws:
-        settings = _settings(aws) | {"BATON_SYNC_SECRETS": "true"} | column
-        batond.once(settings, "--file", ours)
-        run([places.incumbent(), "--file", theirs], environment=settings, timeout=600)
-        run([places.incumbent(), "--file", expanded], environment=settings | PEBBLE, timeout=600)
+        settings = _settings(aws.settings(), aws.clients())
+        yield from _side_by_side(settings | {"BATON_SYNC_SECRETS": "true"} | column, directory)
+
+
+def _on_moto(column: dict[str, str], directory: Path) -> Iterator[str]:
+    with moto.aws() as clients:
+        settings = _settings(batond.settings(clients.endpoint, clients.region), clients)
+        yield from _side_by_side(settings | {"BATON_SYNC_SECRETS": "true"} | column, directory)
+
+
+def _side_by_side(settings: dict[str, str], directory: Path) -> Iterator[str]:
+    ours, theirs, expanded = (directory / name for name in ("batond.c1z", "baton-aws.c1z", "pebble.c1z"))
+    batond.once(settings, "--file", ours)
+    run([places.incumbent(), "--file", theirs], environment=settings, timeout=600)
+    run([places.incumbent(), "--file", expanded], environment=settings | PEBBLE, timeout=600)
     yield from compare(ours, theirs, expanded)
 
 
@@ -70,20 +84,21 @@ def _service_mode(directory: Path) -> Iterator[str]:
         # each has an organization of its own, since a grant changes it
         with testbed.aws(directory) as aws:
             files[name] = directory / f"{name}.c1z"
-            yield from serve(name, program, files[name], _settings(aws), aws.clients())
+            settings = _settings(aws.settings(), aws.clients())
+            yield from serve(name, program, files[name], settings, aws.clients())
     for line in compare(files["batond"], files["baton-aws"]):
         yield f"uploads: {line}"
 
 
-def _settings(aws: testbed.Aws) -> dict[str, str]:
+def _settings(given: dict[str, str], clients: Clients) -> dict[str, str]:
     """All types, the container that holds rows as they are, and the connector's own account.
 
     baton-aws takes that from the role, also where it does not assume it; without one it reads entities of members in
     its own account.
     """
-    account = aws.clients().account()
+    account = clients.account()
     settings = {
-        **aws.settings(),
+        **given,
         "BATON_ROLE_ARN": f"arn:aws:iam::{account}:role/BatonConnector",
         "BATON_USE_ASSUME": "false",
         "BATON_STORAGE_ENGINE": "sqlite",

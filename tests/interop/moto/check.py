@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import iam
 from interop import batond
 from interop.aws import Clients
-from interop.baton_cli import judge
+from interop.baton_cli import BatonFile, judge
 from interop.content import Assignment, Organization
 from interop.processes import Failure
 from moto.server import ThreadedMotoServer
@@ -33,6 +34,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="batond-moto-") as directory:
             for line in _sync_and_grant(clients, organization, proxy, Path(directory)):
                 print(line)
+            for line in _iam(clients, organization, proxy, Path(directory)):
+                print(f"IAM: {line}")
     except Failure as failure:
         sys.exit(f"moto: {failure}")
     finally:
@@ -86,6 +89,15 @@ def _sync_and_grant(
     if granted in clients.assignments(granted.account, granted.permission_set):
         raise Failure(f"revoke: moto still holds {granted}")
     yield "revoke: the account assignment is gone from moto"
+
+
+def _iam(clients: Clients, organization: Organization, proxy: RepairingProxy, directory: Path) -> Iterator[str]:
+    file = directory / "iam.c1z"
+    iam.populate(clients, list(organization.accounts)[1])
+    environment = batond.settings(proxy.endpoint, REGION) | {"BATON_GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED": "true"}
+    del environment["BATON_SYNC_RESOURCE_TYPES"]
+    batond.once(environment, "--file", file)
+    yield from iam.judge(iam.read(clients, list(organization.accounts)), BatonFile(file).content())
 
 
 def _assigned_once(clients: Clients, granted: Assignment) -> None:

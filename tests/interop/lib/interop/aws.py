@@ -17,6 +17,8 @@ class Clients:
             aws_access_key_id=access_key_id, aws_secret_access_key=secret_access_key, region_name=region
         )
         self.region = region
+        self.endpoint = endpoint
+        self.iam = session.client("iam", endpoint_url=endpoint)
         self.sts = session.client("sts", endpoint_url=endpoint)
         self.organizations = session.client("organizations", endpoint_url=endpoint)
         self.sso_admin = session.client("sso-admin", endpoint_url=endpoint)
