@@ -111,11 +111,7 @@ fn policy_detail(policy: types::ManagedPolicyDetail, lane: &Lane) -> Result<Poli
     let name = policy.policy_name.or_else(|| Some(arn.rsplit('/').next()?.to_owned()));
     Ok(PolicyDetail {
         document: text.map(|text| document::decoded(lane, GET_DETAILS, &text)).transpose()?,
-        policy: Policy {
-            name: present(lane, GET_DETAILS, "PolicyName", name)?,
-            arn,
-            default_version,
-        },
+        policy: Policy { name: present(lane, GET_DETAILS, "PolicyName", name)?, arn, default_version },
         description: policy.description,
     })
 }
