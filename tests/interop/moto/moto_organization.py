@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Iterator
+from urllib.request import Request, urlopen
 
 import iam
 from interop.aws import Clients
@@ -22,6 +23,8 @@ def aws() -> Iterator[Clients]:
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     _, port = moto.get_host_and_port()
+    # all servers of a process share what they hold
+    urlopen(Request(f"http://127.0.0.1:{port}/moto-api/reset", method="POST")).close()
     proxy = RepairingProxy(port, Clients(f"http://127.0.0.1:{port}", REGION))
     try:
         clients = Clients(proxy.endpoint, REGION)
