@@ -6,6 +6,7 @@
 
 mod authority;
 mod aws;
+mod breaker;
 mod client_id;
 mod client_secret;
 mod constraint;
@@ -24,6 +25,7 @@ mod sync;
 
 pub use authority::{Authority, AuthorityError};
 pub use aws::{Assume, AwsSettings, QuotaSetting, StaticKeys, session_name};
+pub use breaker::BreakerSettings;
 pub use client_id::{ClientId, ClientIdError};
 pub use client_secret::{ClientSecret, ClientSecretError, SigningKey};
 pub use constraint::{DEPENDENCIES, Dependency};

@@ -14,6 +14,7 @@ use crate::baton::ksuid;
 use crate::c1z::Stage;
 use crate::connector::Connector;
 
+mod census;
 pub mod completeness;
 mod crawl;
 mod error;
@@ -23,6 +24,7 @@ mod report;
 pub mod seal;
 
 pub use crate::c1z::TypeCounts;
+pub use census::Census;
 pub use error::SyncError;
 pub use options::SyncOptions;
 pub use progress::{Phase, Progress, Snapshot};

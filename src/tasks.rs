@@ -3,7 +3,9 @@
 //! [`execute`] takes a task and gives its [`Outcome`]; it never fails otherwise. It calls no control plane: who
 //! hands tasks out reports the outcomes, too.
 
+mod breaker;
 mod code;
+mod crawl;
 mod engine;
 mod events;
 mod grant;
@@ -15,15 +17,18 @@ mod revoke;
 mod sync_full;
 mod unserved;
 
+pub use breaker::{Breaker, Held};
 pub use code::access_code;
+pub use crawl::{Crawls, Made, make};
 pub use engine::{Engine, EngineError};
 pub use kind::Kind;
-pub use outcome::{Failure, Outcome, SyncFile, panicked};
-pub use prepared::{Prepared, PreparedSync};
+pub use outcome::{Failure, Outcome, SyncFile, Synced, panicked};
+pub use prepared::Prepared;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::baton::api::Task;
@@ -43,6 +48,10 @@ pub struct Context {
     pub work_dir: PathBuf,
     /// The sync that was made ahead of being asked for, and what came between.
     pub prepared: Arc<Prepared>,
+    /// The syncs that are being made.
+    pub crawls: Arc<Crawls>,
+    /// What holds back a sync that looks as if access had collapsed.
+    pub breaker: Arc<Breaker>,
 }
 
 impl Context {
@@ -54,7 +63,19 @@ impl Context {
             sync: settings.sync.clone(),
             work_dir,
             prepared: Arc::default(),
+            crawls: Arc::default(),
+            breaker: Arc::new(Breaker::new(settings.sync.breaker.clone())),
         }
+    }
+}
+
+impl Context {
+    /// Remembers a sync that was uploaded: the next one is judged by it.
+    pub async fn uploaded(&self, synced: Synced) {
+        let Some((options, census)) = synced.counted else { return };
+        let breaker = Arc::clone(&self.breaker);
+        // A failure to remember is logged there; a panic must not take the outcome of the task along.
+        let _ = spawn_blocking(move || breaker.uploaded(&options, &census)).await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use batond::baton::{api, v2};
 use batond::config::SyncSettings;
 use batond::connector::Provision;
-use batond::sync::SyncOptions;
+use batond::sync::{Census, SyncOptions};
 use batond::tasks::{self, Context, Engine, EngineError, Kind, Outcome};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
@@ -49,6 +49,8 @@ fn answer(task: api::Task, provisioning: bool) {
         sync: SyncSettings::default(),
         work_dir: WORK.path().to_owned(),
         prepared: Arc::default(),
+        crawls: Arc::default(),
+        breaker: Arc::default(),
     };
     let outcome = RUNTIME.block_on(tasks::execute(task, &context, &CancellationToken::new()));
     if let Outcome::Failed(failure) = outcome {
@@ -117,8 +119,8 @@ impl Engine for Recorder {
         target: &'a Path,
         _: &'a Path,
         _: CancellationToken,
-    ) -> BoxFuture<'a, Result<(), EngineError>> {
-        ready(write(target)).boxed()
+    ) -> BoxFuture<'a, Result<Census, EngineError>> {
+        ready(write(target).map(|()| Census::default())).boxed()
     }
 
     fn empty_sync<'a>(&'a self, target: &'a Path, _: &'a Path) -> BoxFuture<'a, Result<(), EngineError>> {

@@ -151,6 +151,21 @@ impl<'a> Arn<'a> {
     }
 }
 
+/// The 12-digit account that the id of a resource names: it is the account, an ARN of the account, or a permission set
+/// on it. `None` for what belongs to no single account.
+pub fn account_in(id: &str) -> Option<&str> {
+    let account = match Arn::parse(id) {
+        Some(arn) if arn.account.is_empty() => id.rsplit_once('-')?.1,
+        Some(arn) => arn.account,
+        None => id,
+    };
+    is_account(account).then_some(account)
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// One permission set on one account: what an account assignment assigns.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Binding {
@@ -163,7 +178,7 @@ pub struct Binding {
 impl Binding {
     /// Checks both halves.
     pub fn new(account: &str, permission_set: &str) -> Result<Self, IdError> {
-        if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
+        if !is_account(account) {
             return Err(IdError::new("account id", account, "expected 12 digits"));
         }
         let set =

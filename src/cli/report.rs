@@ -159,7 +159,7 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
     use super::*;
@@ -184,6 +184,9 @@ mod tests {
                 ("account".to_owned(), TypeCounts { resources: 50, entitlements: 1000, grants: 20_145 }),
                 ("sso_user".to_owned(), TypeCounts { resources: 500, entitlements: 0, grants: 0 }),
             ]),
+            accounts: BTreeMap::new(),
+            entered: BTreeSet::new(),
+            refused: BTreeSet::new(),
             expanded: 19_000,
             dropped: Dropped::default(),
             calls: Stats { operations: BTreeMap::from(operations), in_flight: 0 },

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::breaker::BreakerSettings;
+
 /// What a sync contains and where its work happens.
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one switch that an operator sets by its own name")]
@@ -23,4 +25,6 @@ pub struct SyncSettings {
     pub skip_full_sync: bool,
     /// Whether a refused sync may be answered with an empty one, which reads as "everyone lost access".
     pub allow_empty_upload: bool,
+    /// When an upload is held back.
+    pub breaker: BreakerSettings,
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::SyncSettings;
 use crate::sync::SyncOptions;
-use crate::tasks::{Context, EngineError, PreparedSync, SyncFile};
+use crate::tasks::{Context, EngineError, make};
 
 /// How far a time may be off the schedule, as a part of the interval: many connectors of one operator do not call at
 /// once.
@@ -22,11 +22,16 @@ pub(super) async fn prepare(context: Context, interval: Duration, intake: Cancel
     loop {
         let options = context.prepared.last_asked().unwrap_or_else(|| as_tasks_ask(&context.sync));
         let cancel = intake.child_token();
-        match intake.run_until_cancelled(make(&context, options, cancel)).await {
+        match intake.run_until_cancelled(make_ahead(&context, options, cancel)).await {
             None => return,
             Some(Ok(())) => {}
             Some(Err(error)) => {
-                tracing::error!(error = %error, "sync ahead of time failed; the next task makes its own");
+                let age = context.prepared.newest_began().map(|began| began.elapsed().as_secs_f64());
+                tracing::error!(
+                    error = %error,
+                    last_good_age = age,
+                    "sync ahead of time failed; the last good one is kept while it is young enough"
+                );
             }
         }
         if intake.run_until_cancelled(schedule.next()).await.is_none() {
@@ -35,17 +40,14 @@ pub(super) async fn prepare(context: Context, interval: Duration, intake: Cancel
     }
 }
 
-async fn make(context: &Context, options: SyncOptions, cancel: CancellationToken) -> Result<(), EngineError> {
-    let started_at = Instant::now();
-    let target = tempfile::Builder::new()
-        .prefix("ahead-")
-        .suffix(".c1z")
-        .tempfile_in(&context.work_dir)
-        .map_err(|error| EngineError::local(format!("no file can be made in the work directory: {error}")))?
-        .into_temp_path();
-    context.engine.sync(&options, &target, &context.work_dir, cancel).await?;
-    let duration = started_at.elapsed().as_secs_f64();
-    if context.prepared.offer(PreparedSync { options, started_at, file: SyncFile::new(target) }) {
+async fn make_ahead(
+    context: &Context,
+    options: SyncOptions,
+    cancel: CancellationToken,
+) -> Result<(), EngineError> {
+    let made = make(context, &options, &cancel).await?;
+    let duration = made.started_at.elapsed().as_secs_f64();
+    if context.prepared.offer(made) {
         tracing::info!(duration, "sync made ahead of time");
     } else {
         tracing::info!(duration, "sync made ahead of time is not used: access was changed meanwhile");
@@ -77,7 +79,7 @@ async fn write(context: &Context, options: &SyncOptions, file: &Path, work: &Can
     let sync = context.engine.sync(options, file, &context.work_dir, work.clone());
     let path = file.display();
     match work.run_until_cancelled(sync).await {
-        Some(Ok(())) => {
+        Some(Ok(_)) => {
             tracing::info!(path = %path, duration = began.elapsed().as_secs_f64(), "file replaced with a new sync");
         }
         Some(Err(error)) => {

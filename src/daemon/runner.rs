@@ -13,7 +13,7 @@ use super::stop::Stop;
 use super::supervisor::{self, Supervisor};
 use crate::baton::api::Task;
 use crate::control_plane::{Client, Finish, Unacknowledged, UploadError};
-use crate::tasks::{self, Context, Failure, Kind, Outcome, SyncFile};
+use crate::tasks::{self, Context, Failure, Kind, Outcome, Synced};
 
 /// How long cancelled work may take to say how far it came, before it is dropped.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -94,8 +94,8 @@ impl Runner {
                 Some(Err(stop.failure()))
             }
             Outcome::Failed(failure) => Some(Err(failure)),
-            Outcome::Synced(file) => Some(
-                self.upload(task_id, &file, stop)
+            Outcome::Synced(synced) => Some(
+                self.upload(task_id, synced, stop)
                     .await
                     .map(|()| Finish::Success { response: None, annotations: Vec::new() }),
             ),
@@ -111,13 +111,15 @@ impl Runner {
         }
     }
 
-    async fn upload(&self, task_id: &str, file: &SyncFile, stop: &Stop) -> Result<(), Failure> {
+    async fn upload(&self, task_id: &str, synced: Synced, stop: &Stop) -> Result<(), Failure> {
         let began = Instant::now();
-        let uploaded = stop.token().run_until_cancelled(self.client.upload(task_id, file.path())).await;
+        let uploaded =
+            stop.token().run_until_cancelled(self.client.upload(task_id, synced.file.path())).await;
         match uploaded {
             None => Err(stop.failure()),
             Some(Ok(())) => {
                 tracing::info!(duration = began.elapsed().as_secs_f64(), "sync uploaded");
+                self.context.uploaded(synced).await;
                 Ok(())
             }
             Some(Err(UploadError::Rpc(error))) => {

@@ -1,5 +1,7 @@
 //! The daemon against a scripted service and a scripted connector, on a paused clock.
 
+mod syncs;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -23,7 +25,7 @@ use crate::baton::{Code, any, rpc, v2};
 use crate::config::{DaemonSettings, SyncSettings};
 use crate::connector::Provision;
 use crate::control_plane::scripted::{Call, Scripted};
-use crate::sync::SyncOptions;
+use crate::sync::{Census, SyncOptions};
 use crate::tasks::{Context, Engine, EngineError};
 
 const GRACE: Duration = Duration::from_secs(25);
@@ -35,6 +37,8 @@ enum Act {
     Succeed(Duration),
     /// Fails at once with this code.
     Fail(Code),
+    /// Fails a second later with this code.
+    FailLater(Code),
     Panic,
     /// Does not end before it is cancelled.
     Hang,
@@ -46,6 +50,8 @@ enum Act {
 struct FakeEngine {
     acts: Mutex<VecDeque<Act>>,
     began: Mutex<Vec<(Instant, String)>>,
+    /// What the next syncs count.
+    censuses: Mutex<VecDeque<Census>>,
 }
 
 impl FakeEngine {
@@ -63,6 +69,10 @@ impl FakeEngine {
                 Ok(())
             }
             Act::Fail(code) => failed(code),
+            Act::FailLater(code) => {
+                sleep(Duration::from_secs(1)).await;
+                failed(code)
+            }
             Act::Panic => panic!("planned"),
             Act::Hang => {
                 cancel.cancelled().await;
@@ -126,12 +136,12 @@ impl Engine for FakeEngine {
         target: &'a Path,
         _: &'a Path,
         cancel: CancellationToken,
-    ) -> BoxFuture<'a, Result<(), EngineError>> {
+    ) -> BoxFuture<'a, Result<Census, EngineError>> {
         async move {
             std::fs::write(target, "half").unwrap();
             self.act("sync".into(), &cancel).await?;
             std::fs::write(target, "a whole sync").unwrap();
-            Ok(())
+            Ok(self.censuses.lock().unwrap().pop_front().unwrap_or_default())
         }
         .boxed()
     }
@@ -158,6 +168,8 @@ impl Bench {
             engine: engine.clone(),
             provisioning: true,
             sync: SyncSettings::default(),
+            crawls: Arc::default(),
+            breaker: Arc::default(),
             work_dir: work_dir.path().to_owned(),
             prepared: Arc::default(),
         };

@@ -1,14 +1,15 @@
 //! What a finished sync says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::TypeCounts;
+use super::census::Census;
 use super::completeness::Completeness;
 use super::crawl::Found;
-use super::seal::{Dropped, Sealed};
-use crate::aws::{Saturation, Stats};
+use super::seal::{AccountCounts, Counts, Dropped, Sealed};
+use crate::aws::{AccountId, Saturation, Stats};
 
 /// What a finished sync says of itself.
 #[derive(Clone, Debug)]
@@ -23,6 +24,12 @@ pub struct Report {
     pub sha256: [u8; 32],
     /// The rows by resource type; entitlements and grants under the type of the entitlement's resource.
     pub types: BTreeMap<String, TypeCounts>,
+    /// The rows by account and resource type, of what belongs to an account.
+    pub accounts: BTreeMap<String, AccountCounts>,
+    /// The accounts whose IAM may be read.
+    pub entered: BTreeSet<AccountId>,
+    /// The accounts that refused to be entered.
+    pub refused: BTreeSet<AccountId>,
     /// How many of the grants are there by expansion only.
     pub expanded: u64,
     /// What was read and is not in the file, because its type is not part of the sync or it came twice.
@@ -62,14 +69,17 @@ impl Report {
         found: Found,
         elapsed: Duration,
     ) -> Self {
-        let Found { completeness, incomplete, cheaper, orphans } = found;
-        let Sealed { sync_id, bytes, sha256, types, expanded, dropped } = sealed;
+        let Found { completeness, incomplete, cheaper, orphans, entered, refused } = found;
+        let Sealed { sync_id, bytes, sha256, types, accounts, expanded, dropped } = sealed;
         Self {
             sync_id,
             file: file.to_owned(),
             bytes,
             sha256,
             types,
+            accounts,
+            entered,
+            refused,
             expanded,
             dropped,
             calls,
@@ -85,6 +95,19 @@ impl Report {
     /// The bucket that the quotas allow the least time for, if any was used beyond its burst.
     pub fn busiest(&self) -> Option<&Saturation> {
         self.saturation.iter().max_by_key(|used| used.floor()).filter(|used| !used.floor().is_zero())
+    }
+
+    /// What the file holds, as far as its plausibility is judged by it.
+    pub fn census(&self) -> Census {
+        let counts = |one: &TypeCounts| Counts { resources: one.resources, grants: one.grants };
+        let ids = |accounts: &BTreeSet<AccountId>| accounts.iter().map(ToString::to_string).collect();
+        Census {
+            sync_id: self.sync_id.clone(),
+            types: self.types.iter().map(|(id, one)| (id.clone(), counts(one))).collect(),
+            accounts: self.accounts.clone(),
+            entered: ids(&self.entered),
+            refused: ids(&self.refused),
+        }
     }
 
     /// The sum over all resource types.

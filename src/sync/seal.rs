@@ -4,6 +4,7 @@ mod expansion;
 mod ingest;
 mod load;
 mod pool;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,8 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::c1z::{self, Finished, Quality, Run, Stage, SyncType, Token, TypeCounts, Writer};
 
+pub use tally::{AccountCounts, Counts};
+
 use expansion::Expansion;
 use ingest::{ExclusionGroups, Types};
+use tally::Tally;
 
 /// Rows between two looks at the cancellation.
 const PATIENCE: usize = 4096;
@@ -54,6 +58,8 @@ pub struct Sealed {
     pub sha256: [u8; 32],
     /// What is in it, by resource type.
     pub types: BTreeMap<String, TypeCounts>,
+    /// What is in it, by the account that a row's resource belongs to.
+    pub accounts: BTreeMap<String, AccountCounts>,
     /// How many of the grants are there only by expansion.
     pub expanded: u64,
     /// What was staged and is not in it.
@@ -166,12 +172,14 @@ pub fn seal(
     }
     dropped.duplicates += rows.duplicates();
 
+    let mut tally = Tally::default();
     let mut resources = 0;
     let mut rows = staged.resources()?;
     while let Some(row) = rows.next_row()? {
         pulse.beat()?;
         if types.accept_resource(&row)? {
             writer.resource(&row)?;
+            tally.resource(row.resource_type, row.id);
             resources += 1;
         } else {
             dropped.resources += 1;
@@ -205,7 +213,8 @@ pub fn seal(
     let mut expanded = 0;
     if wants_grants {
         let mut additions = expansion.run(&staged, &types, &mut pulse, &mut dropped)?;
-        expanded = load::grants(&staged, &types, &mut additions, &mut writer, &mut pulse, &mut dropped)?;
+        let mut grants = load::Grants { types: &types, writer: &mut writer, tally: &mut tally };
+        expanded = grants.write(&staged, &mut additions, &mut pulse, &mut dropped)?;
     }
     // Frees the disk before the database grows.
     drop(staged);
@@ -226,7 +235,8 @@ pub fn seal(
     let Finished { packed, types, duplicates } = writer.finish(&token, target, cancel)?;
     dropped.duplicates += duplicates;
     let sync_id = options.sync_id.clone();
-    Ok(Sealed { sync_id, bytes: packed.bytes, sha256: packed.sha256, types, expanded, dropped })
+    let accounts = tally.into_accounts();
+    Ok(Sealed { sync_id, bytes: packed.bytes, sha256: packed.sha256, types, accounts, expanded, dropped })
 }
 
 /// How many steps a connector would count that lists per type and per resource: one to begin, one for the types,

@@ -16,7 +16,7 @@ use crate::baton::{Code, any, ksuid, rpc, v2};
 use crate::c1z::Stage;
 use crate::connector::{Connector, FeedError, Provision, ProvisionError};
 use crate::sync::seal::{Contents, SealError, SealOptions, seal};
-use crate::sync::{self, Progress, Report, SyncError, SyncOptions};
+use crate::sync::{self, Census, Progress, Report, SyncError, SyncOptions};
 
 /// The operations of a connector. Those that take a cancellation token obey it down to the call to AWS.
 pub trait Engine: Send + Sync + 'static {
@@ -49,14 +49,14 @@ pub trait Engine: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<v2::ListEventsResponse, EngineError>>;
 
     /// Writes a finished sync to `target`, which is replaced at once and only by a whole file; `work_dir` holds
-    /// what is unfinished.
+    /// what is unfinished. Gives what the sync counted.
     fn sync<'a>(
         &'a self,
         options: &'a SyncOptions,
         target: &'a Path,
         work_dir: &'a Path,
         cancel: CancellationToken,
-    ) -> BoxFuture<'a, Result<(), EngineError>>;
+    ) -> BoxFuture<'a, Result<Census, EngineError>>;
 
     /// Writes a finished sync without a single row to `target`.
     fn empty_sync<'a>(
@@ -80,6 +80,11 @@ impl EngineError {
     /// Trouble on this host, not with AWS.
     pub fn local(message: String) -> Self {
         Self::new(Code::Unknown, message)
+    }
+
+    /// Nobody waits for the result any more.
+    pub(super) fn cancelled() -> Self {
+        Self::new(Code::Cancelled, "the sync was cancelled".to_owned())
     }
 
     fn new(code: Code, message: String) -> Self {
@@ -129,11 +134,11 @@ impl Engine for Connector {
         target: &'a Path,
         work_dir: &'a Path,
         cancel: CancellationToken,
-    ) -> BoxFuture<'a, Result<(), EngineError>> {
+    ) -> BoxFuture<'a, Result<Census, EngineError>> {
         async move {
             let report = sync::run(self, options, target, work_dir, &Progress::default(), cancel).await?;
             log(&report);
-            Ok(())
+            Ok(report.census())
         }
         .boxed()
     }

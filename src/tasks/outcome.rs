@@ -7,8 +7,10 @@ use crate::baton::Code;
 use prost_types::Any;
 use tempfile::TempPath;
 
+use super::engine::EngineError;
 use super::kind::Kind;
 use crate::baton::{rpc, v2};
+use crate::sync::{Census, SyncOptions};
 
 /// How a task ended, as far as the connector is concerned.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub enum Outcome {
     /// It was not done.
     Failed(Failure),
     /// A sync lies on disk; the task is done once the file is uploaded.
-    Synced(SyncFile),
+    Synced(Synced),
     /// The connector is to be announced anew, under the id of the task; that announcement is the answer.
     Announce(Box<v2::ConnectorMetadata>),
 }
@@ -95,6 +97,15 @@ pub fn panicked(kind: Kind) -> Failure {
     Failure::of(kind, rpc::Status { code: Code::Internal.into(), message, details: Vec::new() })
 }
 
+/// A sync that may be uploaded.
+#[derive(Clone, Debug)]
+pub struct Synced {
+    /// The file.
+    pub file: SyncFile,
+    /// What it contains and counts, if later ones are to be judged by it.
+    pub counted: Option<(SyncOptions, Arc<Census>)>,
+}
+
 /// A finished sync on disk, deleted with its last clone.
 #[derive(Clone, Debug)]
 pub struct SyncFile(Arc<TempPath>);
@@ -103,6 +114,16 @@ impl SyncFile {
     /// Takes over a file that is whole.
     pub fn new(path: TempPath) -> Self {
         Self(Arc::new(path))
+    }
+
+    /// An empty file in `directory`. Its name says nothing of what comes from outside.
+    pub(super) fn empty_in(directory: &Path) -> Result<Self, EngineError> {
+        let file = tempfile::Builder::new().prefix("sync-").suffix(".c1z").tempfile_in(directory);
+        let file = file.map_err(|error| {
+            let directory = directory.display();
+            EngineError::local(format!("no file can be made in the work directory {directory}: {error}"))
+        })?;
+        Ok(Self::new(file.into_temp_path()))
     }
 
     /// Where it is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::outcome::SyncFile;
+use super::crawl::Made;
 use crate::sync::SyncOptions;
 
 /// How long after a change AWS may still show what was before it.
@@ -22,21 +22,10 @@ pub struct Prepared {
 
 #[derive(Debug, Default)]
 struct State {
-    newest: Option<PreparedSync>,
+    newest: Option<Made>,
     asked: Option<SyncOptions>,
     changes_running: usize,
     last_change: Option<Instant>,
-}
-
-/// A sync made ahead.
-#[derive(Clone, Debug)]
-pub struct PreparedSync {
-    /// What it contains.
-    pub options: SyncOptions,
-    /// When its making began; nothing in it is older.
-    pub started_at: Instant,
-    /// The file.
-    pub file: SyncFile,
 }
 
 /// While it lives, a change of AWS is under way.
@@ -45,10 +34,9 @@ pub(super) struct Change(Arc<Prepared>);
 
 impl Prepared {
     /// Keeps `sync` as the newest, if no change of AWS makes it doubtful. Says whether it did.
-    pub fn offer(&self, sync: PreparedSync) -> bool {
+    pub fn offer(&self, sync: Made) -> bool {
         let mut state = self.state();
-        let settled = state.last_change.is_none_or(|ended| ended + SETTLING <= sync.started_at);
-        let usable = state.changes_running == 0 && settled;
+        let usable = state.unchanged_since(sync.started_at);
         if usable {
             state.newest = Some(sync);
         }
@@ -56,10 +44,25 @@ impl Prepared {
     }
 
     /// The newest sync, if it was made with exactly `options` and its making began less than `max_age` ago.
-    pub fn newest(&self, options: &SyncOptions, max_age: Duration) -> Option<SyncFile> {
+    pub fn newest(&self, options: &SyncOptions, max_age: Duration) -> Option<Made> {
         let state = self.state();
         let newest = state.newest.as_ref()?;
-        (newest.options == *options && newest.started_at.elapsed() < max_age).then(|| newest.file.clone())
+        (newest.options == *options && newest.started_at.elapsed() < max_age).then(|| newest.clone())
+    }
+
+    /// When the making of the newest sync began.
+    pub fn newest_began(&self) -> Option<Instant> {
+        self.state().newest.as_ref().map(|newest| newest.started_at)
+    }
+
+    /// Gives the newest sync up: the next task makes its own.
+    pub(super) fn forget(&self) {
+        self.state().newest = None;
+    }
+
+    /// Whether no change of AWS by this process can be missing from what was read since `began`.
+    pub(super) fn unchanged_since(&self, began: Instant) -> bool {
+        self.state().unchanged_since(began)
     }
 
     /// The options with which a sync was last asked for: the next will be asked for likewise.
@@ -84,6 +87,12 @@ impl Prepared {
     }
 }
 
+impl State {
+    fn unchanged_since(&self, began: Instant) -> bool {
+        self.changes_running == 0 && self.last_change.is_none_or(|ended| ended + SETTLING <= began)
+    }
+}
+
 impl Drop for Change {
     fn drop(&mut self) {
         let mut state = self.0.state();
@@ -96,6 +105,7 @@ impl Drop for Change {
 mod tests {
     use tokio::time::advance;
 
+    use super::super::outcome::SyncFile;
     use super::*;
 
     const HOUR: Duration = Duration::from_hours(1);
@@ -109,9 +119,9 @@ mod tests {
         }
     }
 
-    fn sync(started_at: Instant) -> PreparedSync {
+    fn sync(started_at: Instant) -> Made {
         let file = SyncFile::new(tempfile::NamedTempFile::new().unwrap().into_temp_path());
-        PreparedSync { options: options(&[]), started_at, file }
+        Made { options: options(&[]), started_at, file, census: Arc::default() }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,30 +1,27 @@
 //! A `sync_full` task: make a sync as the task wants it and leave it on disk for the upload.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use crate::baton::Code;
-use tempfile::TempPath;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::crawl::{Made, make};
 use super::engine::EngineError;
-use super::outcome::{Failure, Outcome, SyncFile};
+use super::outcome::{Failure, Outcome, SyncFile, Synced};
 use crate::baton::api::task::SyncFullTask;
 use crate::config::SyncSettings;
 use crate::sync::SyncOptions;
 
 pub(super) async fn execute(order: SyncFullTask, context: &Context, cancel: &CancellationToken) -> Outcome {
     match sync(order, context, cancel).await {
-        Ok(file) => Outcome::Synced(file),
+        Ok(synced) => Outcome::Synced(synced),
         Err(failure) => Outcome::Failed(failure),
     }
 }
 
-async fn sync(
-    order: SyncFullTask,
-    context: &Context,
-    cancel: &CancellationToken,
-) -> Result<SyncFile, Failure> {
+async fn sync(order: SyncFullTask, context: &Context, cancel: &CancellationToken) -> Result<Synced, Failure> {
     note_engine(&order.storage_engine);
     if context.sync.skip_full_sync {
         return empty(context).await;
@@ -37,18 +34,41 @@ async fn sync(
     }
     let options = options(order, &context.sync);
     context.prepared.note_asked(&options);
-    if let Some(file) = context.prepared.newest(&options, context.sync.max_age) {
+    let made = if let Some(made) = context.prepared.newest(&options, context.sync.max_age) {
         tracing::info!("answering with the sync that was made ahead");
-        return Ok(file);
+        made
+    } else {
+        make(context, &options, cancel).await.map_err(failed)?
+    };
+    judge(&made, context).await?;
+    Ok(Synced { file: made.file, counted: Some((options, made.census)) })
+}
+
+/// Lets a plausible sync pass. One that is held is of no further use: only another crawl can confirm it.
+async fn judge(made: &Made, context: &Context) -> Result<(), Failure> {
+    let (breaker, options, census) =
+        (Arc::clone(&context.breaker), made.options.clone(), Arc::clone(&made.census));
+    let judged = spawn_blocking(move || breaker.judge(&options, &census)).await;
+    match judged {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(held)) => {
+            context.prepared.forget();
+            Err(Failure::retryable(
+                Code::FailedPrecondition,
+                format!(
+                    "the upload is held, because the sync looks as if access had collapsed: {held}. Nothing was \
+                     uploaded. If the next sync finds the same within 1 %, it is uploaded; \
+                     BATON_ALLOW_COLLAPSE=true uploads at once"
+                ),
+            ))
+        }
+        Err(_) => Err(Failure::retryable(Code::Internal, "the sync could not be judged")),
     }
-    let target = target(context)?;
-    context.engine.sync(&options, &target, &context.work_dir, cancel.clone()).await.map_err(failed)?;
-    Ok(SyncFile::new(target))
 }
 
 /// Full syncs are switched off. Downstream, an empty sync reads as "everyone lost access", so that one is made only
 /// if the operator says that this is wanted.
-async fn empty(context: &Context) -> Result<SyncFile, Failure> {
+async fn empty(context: &Context) -> Result<Synced, Failure> {
     if !context.sync.allow_empty_upload {
         return Err(Failure::permanent(
             Code::FailedPrecondition,
@@ -57,9 +77,9 @@ async fn empty(context: &Context) -> Result<SyncFile, Failure> {
         ));
     }
     tracing::warn!("full syncs are switched off; an empty sync is uploaded");
-    let target = target(context)?;
-    context.engine.empty_sync(&target, &context.work_dir).await.map_err(failed)?;
-    Ok(SyncFile::new(target))
+    let file = SyncFile::empty_in(&context.work_dir).map_err(failed)?;
+    context.engine.empty_sync(file.path(), &context.work_dir).await.map_err(failed)?;
+    Ok(Synced { file, counted: None })
 }
 
 /// What the task wants synced. Its list of types goes before ours; what else ours say is for one-shot runs.
@@ -77,22 +97,6 @@ fn options(order: SyncFullTask, local: &SyncSettings) -> SyncOptions {
         entitlements_and_grants: !order.skip_entitlements_and_grants,
         grants: !order.skip_grants,
     }
-}
-
-/// A file of its own for each task; the name says nothing of what comes from outside.
-fn target(context: &Context) -> Result<TempPath, Failure> {
-    tempfile::Builder::new()
-        .prefix("sync-")
-        .suffix(".c1z")
-        .tempfile_in(&context.work_dir)
-        .map(tempfile::NamedTempFile::into_temp_path)
-        .map_err(|error| {
-            let dir = context.work_dir.display();
-            Failure::retryable(
-                Code::Unknown,
-                format!("no file can be made in the work directory {dir}: {error}"),
-            )
-        })
 }
 
 fn failed(error: EngineError) -> Failure {

@@ -428,6 +428,55 @@ async fn an_empty_sync_is_refused_or_made_on_demand() {
 }
 
 #[tokio::test]
+async fn accounts_that_stop_letting_us_in_hold_the_upload_until_a_second_crawl_confirms_it() {
+    let mut world = World::new().await;
+    let state = TempDir::new().unwrap();
+    world.settings.aws.cross_account_iam = true;
+    world.settings.sync.breaker.state_dir = Some(state.path().to_owned());
+    let daemon = world.start();
+    let good = world.plane.push(task::sync_full());
+    assert!(world.plane.finished(&good).await.unwrap().success);
+    assert_eq!(daemon.stop().await, Ended::Cleanly);
+
+    // A restart remembers what was uploaded.
+    world.aws.arm(AwsFault::new("sts:AssumeRole", Effect::Deny));
+    let daemon = world.start();
+    let poor = world.plane.push(task::sync_full());
+    let held = world.report(&poor).await;
+    assert_eq!(held.grpc_code() as i32, Code::FailedPrecondition as i32, "{held:?}");
+    assert!(!held.non_retryable, "{held:?}");
+    assert!(held.message.contains("was readable and no longer is"), "{held:?}");
+    assert!(world.plane.uploads(&poor).is_empty());
+
+    let confirming = world.plane.push(task::sync_full());
+    assert!(world.plane.finished(&confirming).await.unwrap().success);
+    assert_eq!(world.plane.uploads(&confirming).len(), 1);
+    assert_eq!(daemon.stop().await, Ended::Cleanly);
+    world.assert_no_violations();
+    assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn the_first_upload_of_an_organization_that_mostly_refuses_is_held_unless_that_is_allowed() {
+    let mut world = World::new().await;
+    world.settings.aws.cross_account_iam = true;
+    world.aws.arm(AwsFault::new("sts:AssumeRole", Effect::Deny));
+    let daemon = world.start();
+    let sync = world.plane.push(task::sync_full());
+    let held = world.report(&sync).await;
+    assert!(held.message.contains("accounts cannot be read"), "{held:?}");
+    assert!(world.plane.uploads(&sync).is_empty());
+    assert_eq!(daemon.stop().await, Ended::Cleanly);
+
+    world.settings.sync.breaker.allow = true;
+    let daemon = world.start();
+    let sync = world.plane.push(task::sync_full());
+    assert!(world.plane.finished(&sync).await.unwrap().success);
+    assert_eq!(world.plane.uploads(&sync).len(), 1);
+    assert_eq!(daemon.stop().await, Ended::Cleanly);
+}
+
+#[tokio::test]
 async fn without_a_control_plane_the_file_is_replaced_at_each_interval() {
     let mut world = World::new().await;
     world.settings.control_plane = None;

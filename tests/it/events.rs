@@ -30,6 +30,8 @@ async fn context(settings: &AwsSettings) -> Context {
         sync: SyncSettings::default(),
         work_dir: std::env::temp_dir(),
         prepared: Arc::default(),
+        crawls: Arc::default(),
+        breaker: Arc::default(),
     }
 }
 

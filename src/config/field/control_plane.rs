@@ -1,6 +1,6 @@
 //! Settings of the control plane.
 
-use super::{Export, Mode, Support, duration, number, section, switch, text};
+use super::{Export, Mode, Support, duration, number, path, section, switch, text};
 
 section! { "Control plane";
     CLIENT_ID = text("client-id", "Client id of this connector; setting it makes the process a daemon")
@@ -13,6 +13,17 @@ section! { "Control plane";
         "allow-empty-upload",
         "Answer sync tasks under --skip-full-sync with an empty sync, which reads as if everyone had lost access",
     ).mode(Mode::Service);
+    STATE_DIR = path("state-dir", "Existing directory that keeps the counts of the last uploaded sync, to judge the \
+        next one by; unset, they last as long as the process").mode(Mode::Service);
+    ALLOW_COLLAPSE = switch("allow-collapse",
+        "Upload a sync even if it looks as if far too many had lost their access").mode(Mode::Service);
+    COLLAPSE_PERCENT = number("collapse-percent", "30",
+        "Hold an upload if more than this share of the rows of a type, of one account or all, is gone since the last \
+        upload, 1 to 100").mode(Mode::Service);
+    COLLAPSE_ROWS = number("collapse-rows", "50", "Never hold an upload for fewer rows than this that are gone, 1 or more")
+        .mode(Mode::Service);
+    COLLAPSE_UNREADABLE_PERCENT = number("collapse-unreadable-percent", "50",
+        "Hold the first upload if more than this share of the accounts cannot be entered, 0 to 100").mode(Mode::Service);
     SYNC_MAX_AGE = duration(
         "sync-max-age", "0s",
         "Answer a sync task with the newest sync of the interval if it is younger than this; 0 always syncs anew",

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::field::{control_plane, one_shot, operating, sync as fields};
 use crate::config::read::{Reader, parse_switch};
-use crate::config::{AccountKind, EventsQuery, Operation, SyncSettings};
+use crate::config::{AccountKind, BreakerSettings, EventsQuery, Field, Operation, SyncSettings};
 
 pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
     let types = reader.list(&fields::SYNC_RESOURCE_TYPES);
@@ -28,6 +28,22 @@ pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
         max_age: reader.duration(&control_plane::SYNC_MAX_AGE).unwrap_or_default(),
         skip_full_sync: reader.switch(&control_plane::SKIP_FULL_SYNC),
         allow_empty_upload: reader.switch(&control_plane::ALLOW_EMPTY_UPLOAD),
+        breaker: breaker(reader),
+    }
+}
+
+fn breaker(reader: &mut Reader) -> BreakerSettings {
+    let percent = "must be a share in percent";
+    BreakerSettings {
+        state_dir: directory(reader, &control_plane::STATE_DIR),
+        allow: reader.switch(&control_plane::ALLOW_COLLAPSE),
+        shrinkage_percent: reader.number(&control_plane::COLLAPSE_PERCENT, 1..=100, percent).unsigned_abs(),
+        shrinkage_rows: reader
+            .number(&control_plane::COLLAPSE_ROWS, 1..=i64::MAX, "must be 1 or more rows")
+            .unsigned_abs(),
+        unreadable_percent: reader
+            .number(&control_plane::COLLAPSE_UNREADABLE_PERCENT, 0..=100, percent)
+            .unsigned_abs(),
     }
 }
 
@@ -103,6 +119,10 @@ fn storage_engine(reader: &mut Reader) {
 fn work_dir(reader: &mut Reader) -> Option<PathBuf> {
     let field =
         [&operating::C1Z_TEMP_DIR, &operating::TMPDIR].into_iter().find(|field| reader.is_set(field))?;
+    directory(reader, field)
+}
+
+fn directory(reader: &mut Reader, field: &Field) -> Option<PathBuf> {
     let directory = reader.path(field)?;
     if !directory.is_dir() {
         reader.refuse(field, "must be an existing directory");

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::{info, warn};
 
-use crate::aws::{CallError, Class};
+use crate::aws::{AccountId, CallError, Class};
+
 use crate::sync::completeness::{Area, Completeness};
 use crate::sync::{Incomplete, SyncError};
 
@@ -27,6 +28,8 @@ struct Gathered {
     cheaper: BTreeSet<String>,
     vanished: u64,
     orphans: u64,
+    entered: BTreeSet<AccountId>,
+    refused: BTreeSet<AccountId>,
 }
 
 /// What a crawl found out about itself.
@@ -40,6 +43,10 @@ pub(in crate::sync) struct Found {
     pub(in crate::sync) cheaper: Vec<String>,
     /// Assignments that were seen and whose principal is gone from the directory.
     pub(in crate::sync) orphans: u64,
+    /// The accounts that let us in.
+    pub(in crate::sync) entered: BTreeSet<AccountId>,
+    /// The accounts that refused to.
+    pub(in crate::sync) refused: BTreeSet<AccountId>,
 }
 
 impl Findings {
@@ -53,6 +60,17 @@ impl Findings {
         let mut gathered = self.gathered();
         gathered.completeness.entry(area).or_default().incomplete += 1;
         gathered.incomplete.push(Incomplete { scope, reason });
+    }
+
+    /// An account let us in.
+    pub(super) fn entered(&self, account: &AccountId) {
+        self.gathered().entered.insert(account.clone());
+    }
+
+    /// An account refused to let us in.
+    pub(super) fn refused(&self, account: &AccountId, scope: String, reason: String) {
+        self.incomplete(Area::Iam, scope, reason);
+        self.gathered().refused.insert(account.clone());
     }
 
     /// A detail is missing from a scope that counts as read all the same.
@@ -123,7 +141,8 @@ impl Findings {
     /// A few things may be deleted while a crawl reads `items`; when many are gone, it is the crawl that is wrong.
     pub(super) fn conclude(self, items: u64) -> Result<Found, SyncError> {
         let gathered = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Gathered { completeness, mut incomplete, denied, cheaper, vanished, orphans } = gathered;
+        let Gathered { completeness, mut incomplete, denied, cheaper, vanished, orphans, entered, refused } =
+            gathered;
         if vanished > FEW && vanished > items / TENTH {
             let what = format!("{vanished} of {items} things vanished between being listed and being read");
             return Err(SyncError::Shifted { what });
@@ -133,7 +152,8 @@ impl Findings {
             reason: format!("{action} is denied ({reads} {})", if reads == 1 { "read" } else { "reads" }),
         }));
         incomplete.sort();
-        Ok(Found { completeness, incomplete, cheaper: cheaper.into_iter().collect(), orphans })
+        let cheaper = cheaper.into_iter().collect();
+        Ok(Found { completeness, incomplete, cheaper, orphans, entered, refused })
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {

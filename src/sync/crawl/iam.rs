@@ -44,6 +44,7 @@ impl Crawl<'_> {
             return Ok(());
         }
         self.progress.found(1);
+        self.findings.entered(&self.connector.aws().caller().account);
         self.iam(Reading { iam: self.api.iam(), parent: None }).await?;
         self.progress.finished();
         Ok(())
@@ -63,15 +64,17 @@ impl Crawl<'_> {
                 let name = account.name.as_deref().unwrap_or_default();
                 warn!(account.id = %account.id, account.name = name, "IAM of an account is not read: {error}");
                 let scope = format!("IAM of account {} ({name})", account.id);
-                self.findings.incomplete(Area::Iam, scope, error.to_string());
+                self.findings.refused(&account.id, scope, error.to_string());
                 return Ok(self.resource(&account_iam::resource(account, false))?);
             }
             Err(error) => {
                 return Err(SyncError::of_entry(account.id.clone(), error));
             }
         };
+        self.findings.entered(&account.id);
         if self.wants_iam() {
-            self.iam(Reading { iam, parent: Some(account_iam::parent(&account.id)) }).await?;
+            let parent = Some(account_iam::parent(&account.id));
+            self.iam(Reading { iam, parent }).await?;
         }
         Ok(self.resource(&account_iam::resource(account, true))?)
     }

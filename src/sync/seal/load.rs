@@ -9,93 +9,106 @@ use prost_types::Any;
 
 use super::expansion::{Addition, Additions};
 use super::ingest::{Narrowed, Types};
+use super::tally::Tally;
 use super::{Dropped, Pulse, SealError};
 use crate::baton::v2;
 use crate::c1z::{EntitlementRow, GrantRow, Staged, StagedGrant, Writer};
 
-/// Writes all grants. Returns how many of them are there only by expansion.
-pub(super) fn grants(
-    staged: &Staged,
-    types: &Types,
-    additions: &mut Additions,
-    writer: &mut Writer,
-    pulse: &mut Pulse<'_>,
-    dropped: &mut Dropped,
-) -> Result<u64, SealError> {
-    let mut newcomers = Newcomers::new();
-    let mut rows = staged.grants()?;
-    loop {
-        pulse.beat()?;
-        let order = match (rows.peek(), additions.peek()) {
-            (None, None) => break,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(row), Some(addition)) => row.cmp(addition),
-        };
-        let row = if order.is_le() { rows.next_row()? } else { None };
-        let addition = if order.is_ge() { additions.next()? } else { None };
-        let accepted = row.filter(|row| {
-            let accepted = types.accept_grant(row);
-            dropped.grants += u64::from(!accepted);
-            accepted
-        });
-        match (accepted, addition) {
-            (Some(row), addition) => write(row, addition.as_ref(), types, additions, writer, dropped)?,
-            (None, Some(addition)) => newcomers.write(&addition, additions, writer)?,
-            (None, None) => {}
-        }
-    }
-    dropped.duplicates += rows.duplicates();
-    Ok(newcomers.written)
+/// Where grants are written to.
+pub(super) struct Grants<'a> {
+    pub(super) types: &'a Types,
+    pub(super) writer: &'a mut Writer,
+    pub(super) tally: &'a mut Tally,
 }
 
-/// Writes a grant of the connector, with the sources that expansion adds.
-fn write(
-    row: StagedGrant<'_>,
-    addition: Option<&Addition>,
-    types: &Types,
-    additions: &Additions,
-    writer: &mut Writer,
-    dropped: &mut Dropped,
-) -> Result<(), SealError> {
-    let narrowed;
-    let mut expansion = row.expansion;
-    if !expansion.is_empty() {
-        match types.narrow(expansion) {
-            Narrowed::Whole => {}
-            Narrowed::Part(part) => {
-                dropped.narrowed_expansions += 1;
-                narrowed = part;
-                expansion = &narrowed;
-            }
-            Narrowed::Nothing => {
-                dropped.expansions += 1;
-                expansion = &[];
+impl Grants<'_> {
+    /// Writes all grants. Returns how many of them are there only by expansion.
+    pub(super) fn write(
+        &mut self,
+        staged: &Staged,
+        additions: &mut Additions,
+        pulse: &mut Pulse<'_>,
+        dropped: &mut Dropped,
+    ) -> Result<u64, SealError> {
+        let mut newcomers = Newcomers::new();
+        let mut rows = staged.grants()?;
+        loop {
+            pulse.beat()?;
+            let order = match (rows.peek(), additions.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(row), Some(addition)) => row.cmp(addition),
+            };
+            let row = if order.is_le() { rows.next_row()? } else { None };
+            let addition = if order.is_ge() { additions.next()? } else { None };
+            let accepted = row.filter(|row| {
+                let accepted = self.types.accept_grant(row);
+                dropped.grants += u64::from(!accepted);
+                accepted
+            });
+            match (accepted, addition) {
+                (Some(row), addition) => self.direct(row, addition.as_ref(), additions, dropped)?,
+                (None, Some(addition)) => newcomers.write(&addition, additions, self)?,
+                (None, None) => {}
             }
         }
+        dropped.duplicates += rows.duplicates();
+        Ok(newcomers.written)
     }
-    let mut sources = row.sources;
-    if let Some(addition) = addition {
-        if sources.is_empty() {
-            // The grant was there before: the connector is one of its sources.
-            sources.insert(Cow::Borrowed(row.entitlement), true);
+
+    /// Writes a grant of the connector, with the sources that expansion adds.
+    fn direct(
+        &mut self,
+        row: StagedGrant<'_>,
+        addition: Option<&Addition>,
+        additions: &Additions,
+        dropped: &mut Dropped,
+    ) -> Result<(), SealError> {
+        let narrowed;
+        let mut expansion = row.expansion;
+        if !expansion.is_empty() {
+            match self.types.narrow(expansion) {
+                Narrowed::Whole => {}
+                Narrowed::Part(part) => {
+                    dropped.narrowed_expansions += 1;
+                    narrowed = part;
+                    expansion = &narrowed;
+                }
+                Narrowed::Nothing => {
+                    dropped.expansions += 1;
+                    expansion = &[];
+                }
+            }
         }
-        contribute(addition, additions, &mut sources);
+        let mut sources = row.sources;
+        if let Some(addition) = addition {
+            if sources.is_empty() {
+                // The grant was there before: the connector is one of its sources.
+                sources.insert(Cow::Borrowed(row.entitlement), true);
+            }
+            contribute(addition, additions, &mut sources);
+        }
+        self.one(&GrantRow {
+            id: row.id,
+            resource_type: row.resource_type,
+            resource: row.resource,
+            entitlement: row.entitlement,
+            principal_type: row.principal_type,
+            principal: row.principal,
+            expansion,
+            entitlement_message: row.entitlement_message,
+            principal_message: row.principal_message,
+            annotations: &row.annotations,
+            sources: &sources,
+        })
     }
-    writer.grant(&GrantRow {
-        id: row.id,
-        resource_type: row.resource_type,
-        resource: row.resource,
-        entitlement: row.entitlement,
-        principal_type: row.principal_type,
-        principal: row.principal,
-        expansion,
-        entitlement_message: row.entitlement_message,
-        principal_message: row.principal_message,
-        annotations: &row.annotations,
-        sources: &sources,
-    })?;
-    Ok(())
+
+    fn one(&mut self, row: &GrantRow<'_>) -> Result<(), SealError> {
+        self.writer.grant(row)?;
+        self.tally.grant(row.resource_type, row.resource);
+        Ok(())
+    }
 }
 
 fn contribute<'a>(addition: &Addition, additions: &'a Additions, sources: &mut BTreeMap<Cow<'a, str>, bool>) {
@@ -124,20 +137,20 @@ impl Newcomers {
         &mut self,
         addition: &Addition,
         additions: &Additions,
-        writer: &mut Writer,
+        grants: &mut Grants<'_>,
     ) -> Result<(), SealError> {
         // Only edges between stored entitlements lead here.
         let Some(row) = additions.row(addition.destination) else { return Ok(()) };
         let entitlement = match &mut self.entitlement {
             Some((last, entitlement)) if *last == row => entitlement,
-            other => &mut other.insert((row, writer.stored_entitlement(row)?)).1,
+            other => &mut other.insert((row, grants.writer.stored_entitlement(row)?)).1,
         };
         additions.principal_message(addition.principal, &mut self.principal)?;
         let id = additions.entitlement(addition.destination);
         let (principal_type, principal) = additions.principal(addition.principal);
         let mut sources = BTreeMap::new();
         contribute(addition, additions, &mut sources);
-        writer.grant(&GrantRow {
+        grants.one(&GrantRow {
             id: &[id, principal_type, principal].join(":"),
             resource_type: &entitlement.resource_type,
             resource: &entitlement.resource,
