@@ -20,7 +20,7 @@ mod token;
 mod upload;
 
 pub use backoff::Backoff;
-pub use client::{Client, Heartbeat, PolledTask, PolledTasks, SetupError};
+pub use client::{Client, Heartbeat, Heartbeats, PolledTask, PolledTasks, SetupError};
 pub use error::{Rpc, RpcError, chain};
 pub use finish::{Finish, Unacknowledged};
 pub use network::{Network, NetworkError, Proxies};

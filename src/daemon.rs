@@ -6,6 +6,7 @@
 //! that the control plane can hand them out again. A second request ends the process at once.
 
 mod health;
+mod heartbeats;
 mod interval;
 mod lease;
 mod poller;
@@ -32,6 +33,7 @@ use crate::control_plane::{Client, Network, NetworkError, SetupError, chain};
 use crate::tasks::{Context, Engine};
 use crate::telemetry;
 use health::Health;
+use heartbeats::Pulse;
 use poller::Poller;
 use runner::Runner;
 use start::StartError;
@@ -131,7 +133,8 @@ async fn start(
             start::hello(&client, &*engine).await?;
             tracing::info!("the control plane has accepted the hello");
             prepare_syncs(settings, supervisor, &context);
-            let runner = Runner { client, context, supervisor: supervisor.clone() };
+            let pulse = Pulse::new(client.clone(), settings.daemon.get_tasks);
+            let runner = Runner { client, pulse, context, supervisor: supervisor.clone() };
             let poller = Arc::new(Poller::new(runner, &settings.daemon));
             supervisor.serve("poller", move || {
                 let poller = Arc::clone(&poller);

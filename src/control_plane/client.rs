@@ -62,6 +62,15 @@ pub struct Heartbeat {
     pub cancelled: bool,
 }
 
+/// What the service answers to a heartbeat for several tasks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Heartbeats {
+    /// How long to wait before the next one, 1 second to 5 minutes.
+    pub next: Duration,
+    /// The tasks that are to be given up.
+    pub cancelled: Vec<String>,
+}
+
 impl Client {
     /// Prepares a client; nothing is connected and no token fetched before the first call. `token_timeout` bounds
     /// a request to the token endpoint.
@@ -140,6 +149,28 @@ impl Client {
             })
             .await?;
         Ok(Heartbeat { next: hint::next_heartbeat(answer.next_heartbeat), cancelled: answer.cancelled })
+    }
+
+    /// Keeps several tasks leased with one call (the batch form of `Heartbeat`), 1 to 100 of them. One of them is named
+    /// as the single form wants it, too.
+    pub async fn heartbeats(&self, task_ids: &[String]) -> Result<Heartbeats, RpcError> {
+        let first = task_ids.first().cloned().unwrap_or_default();
+        let request = api::BatonServiceHeartbeatRequest {
+            host_id: self.host_id.clone(),
+            task_id: first.clone(),
+            task_ids: task_ids.to_vec(),
+            ..Default::default()
+        };
+        let answer = self
+            .unary(Rpc::Heartbeat, request, |mut service, request| {
+                async move { service.heartbeat(request).await }.boxed()
+            })
+            .await?;
+        let mut cancelled = answer.cancelled_task_ids;
+        if answer.cancelled && cancelled.is_empty() {
+            cancelled.push(first);
+        }
+        Ok(Heartbeats { next: hint::next_heartbeat(answer.next_heartbeat), cancelled })
     }
 
     /// Reports once how a task ended (`FinishTask`).

@@ -34,9 +34,12 @@ pub(crate) struct Script {
     /// Answers to heartbeats: cancelled or not, or an error; "not cancelled" once these are used up.
     pub(crate) heartbeats: VecDeque<Result<bool, Code>>,
     pub(crate) next_heartbeat: Duration,
+    /// The tasks that the next heartbeat for several tells to be given up.
+    pub(crate) cancelled: Vec<String>,
     /// Errors of the next calls, before any succeeds.
     pub(crate) hello_errors: VecDeque<Code>,
     pub(crate) poll_errors: VecDeque<Code>,
+    pub(crate) batch_errors: VecDeque<Code>,
     pub(crate) upload_errors: VecDeque<Code>,
     pub(crate) finish_errors: VecDeque<Code>,
     /// Everything that was asked, with its time.
@@ -55,6 +58,8 @@ pub(crate) enum Call {
     },
     Heartbeat {
         task_id: String,
+        /// The others that it names.
+        task_ids: Vec<String>,
     },
     /// An upload that ended as the protocol wants it; `None` if it did not.
     Upload(Option<Upload>),
@@ -170,6 +175,7 @@ impl BatonService for Scripted {
         let request = request.into_inner();
         self.note(Call::Poll { known: request.known_task_ids, page_size: request.page_size });
         let mut script = self.script();
+        fails(&mut script.batch_errors)?;
         fails(&mut script.poll_errors)?;
         let most = script.tasks.len().min(request.page_size as usize);
         Ok(Response::new(api::BatonServiceGetTasksResponse {
@@ -183,13 +189,19 @@ impl BatonService for Scripted {
         &self,
         request: Request<api::BatonServiceHeartbeatRequest>,
     ) -> Result<Response<api::BatonServiceHeartbeatResponse>, Status> {
-        self.note(Call::Heartbeat { task_id: request.into_inner().task_id });
+        let request = request.into_inner();
+        let several = !request.task_ids.is_empty();
+        self.note(Call::Heartbeat { task_id: request.task_id, task_ids: request.task_ids });
         let mut script = self.script();
+        if several {
+            fails(&mut script.batch_errors)?;
+        }
         let answer = script.heartbeats.pop_front().unwrap_or(Ok(false));
         let cancelled = answer.map_err(|code| Status::new(code, "scripted"))?;
         Ok(Response::new(api::BatonServiceHeartbeatResponse {
             next_heartbeat: Some(hint(script.next_heartbeat)),
             cancelled,
+            cancelled_task_ids: if several { std::mem::take(&mut script.cancelled) } else { Vec::new() },
             ..Default::default()
         }))
     }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::heartbeats::{Beat, Leased, Pulse};
 use super::stop::{Reason, Stop};
 use super::supervisor::Supervisor;
-use crate::control_plane::{Client, Heartbeat, RpcError};
 use crate::tasks::Failure;
 
 /// Heartbeats in a row that may fail before the task is given up.
@@ -26,17 +26,17 @@ impl Lease {
     /// first heartbeat that is lost on the way counts as one of those that may fail; one that the service refuses
     /// means that the task is not ours.
     pub(super) async fn begin(
-        client: &Client,
+        pulse: &Pulse,
         supervisor: &Supervisor,
         task_id: &str,
         stop: &Stop,
     ) -> Result<Self, Failure> {
         let first = tokio::select! {
-            answer = client.heartbeat(task_id) => answer,
+            beat = pulse.alone(task_id) => beat,
             () = stop.token().cancelled() => return Err(stop.failure()),
         };
-        let mut beats = Beats::default();
-        match &first {
+        let mut beats = Beats::starting_with(first.sent_at);
+        match &first.answer {
             Err(error) if error.is_permanent() && !error.is_identity_refused() => {
                 let status = error.to_status();
                 return Err(Failure { status, non_retryable: false, annotations: Vec::new() });
@@ -48,7 +48,7 @@ impl Lease {
             return Err(stop.failure());
         }
         let end = CancellationToken::new();
-        let keep = keep(client.clone(), task_id.to_owned(), stop.clone(), beats);
+        let keep = keep(pulse.clone(), pulse.lease(task_id), task_id.to_owned(), stop.clone(), beats);
         let ended = end.clone();
         supervisor.spawn("heartbeats", async move {
             ended.run_until_cancelled(keep).await;
@@ -58,37 +58,39 @@ impl Lease {
 }
 
 /// Sends heartbeats until the task is to be given up.
-async fn keep(client: Client, task_id: String, stop: Stop, mut beats: Beats) {
+async fn keep(pulse: Pulse, _leased: Leased, task_id: String, stop: Stop, mut beats: Beats) {
     loop {
         if let Some(reason) = beats.over() {
             tracing::warn!(reason = ?reason, "the task is given up");
             return stop.give_up(reason);
         }
-        sleep(beats.interval).await;
-        beats.note(client.heartbeat(&task_id).await);
+        sleep_until(beats.sent_at + beats.interval).await;
+        beats.note(pulse.with_others(&task_id, beats.sent_at).await);
     }
 }
 
 /// What the heartbeats so far have told.
 #[derive(Debug)]
 struct Beats {
+    sent_at: Instant,
     interval: Duration,
     failed: u32,
     cancelled: bool,
 }
 
-impl Default for Beats {
-    fn default() -> Self {
-        Self { interval: DEFAULT_INTERVAL, failed: 0, cancelled: false }
-    }
-}
-
 impl Beats {
-    fn note(&mut self, answer: Result<Heartbeat, RpcError>) {
-        match answer {
+    fn starting_with(sent_at: Instant) -> Self {
+        Self { sent_at, interval: DEFAULT_INTERVAL, failed: 0, cancelled: false }
+    }
+
+    fn note(&mut self, beat: Beat) {
+        self.sent_at = beat.sent_at;
+        match beat.answer {
             Ok(heartbeat) => {
                 tracing::debug!(next_heartbeat = heartbeat.next.as_secs_f64(), "heartbeat");
-                *self = Self { interval: heartbeat.next, failed: 0, cancelled: heartbeat.cancelled };
+                self.interval = heartbeat.next;
+                self.failed = 0;
+                self.cancelled = heartbeat.cancelled;
             }
             Err(error) => {
                 self.failed += 1;

@@ -1,6 +1,7 @@
 //! Asks for tasks while there are slots for them.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::runner::Runner;
+use crate::baton::Code;
 use crate::baton::api::Task;
 use crate::config::DaemonSettings;
 use crate::control_plane::RpcError;
@@ -28,7 +30,8 @@ pub(super) struct Poller {
     runner: Runner,
     slots: Arc<Semaphore>,
     size: usize,
-    batches: bool,
+    /// Whether to ask for several tasks at once; not any more once the service refuses that.
+    batches: AtomicBool,
     in_flight: InFlight,
 }
 
@@ -39,7 +42,7 @@ impl Poller {
             runner,
             slots: Arc::new(Semaphore::new(size)),
             size,
-            batches: settings.get_tasks,
+            batches: AtomicBool::new(settings.get_tasks),
             in_flight: InFlight::default(),
         }
     }
@@ -107,16 +110,24 @@ impl Poller {
 
     async fn question(&self, queue: &Queue) -> Result<(Vec<Task>, Duration), RpcError> {
         let client = &self.runner.client;
-        if self.batches {
+        if self.batches.load(Ordering::Relaxed) {
             let known: Vec<String> =
                 queue.tasks.iter().map(|task| task.id.clone()).chain(self.in_flight.ids()).collect();
             let page_size = u32::try_from((2 * self.size).saturating_sub(known.len())).unwrap_or(u32::MAX);
-            let polled = client.get_tasks(page_size, known).await?;
-            Ok((polled.tasks, polled.next_poll))
-        } else {
-            let polled = client.get_task().await?;
-            Ok((polled.task.into_iter().collect(), polled.next_poll))
+            match client.get_tasks(page_size, known).await {
+                Ok(polled) => return Ok((polled.tasks, polled.next_poll)),
+                Err(error) if error.code() == Code::Unimplemented => {
+                    tracing::warn!(
+                        error = %error,
+                        "the control plane hands out no batches (BATON_GET_TASKS); tasks are asked for one by one"
+                    );
+                    self.batches.store(false, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error),
+            }
         }
+        let polled = client.get_task().await?;
+        Ok((polled.task.into_iter().collect(), polled.next_poll))
     }
 
     /// Queues those that are new, and says whether there were any. The service alone keeps a task from being handed

@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument as _;
 
+use super::heartbeats::Pulse;
 use super::lease::Lease;
 use super::stop::Stop;
 use super::supervisor::{self, Supervisor};
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct Runner {
     pub(super) client: Client,
+    pub(super) pulse: Pulse,
     pub(super) context: Context,
     pub(super) supervisor: Supervisor,
 }
@@ -47,7 +49,7 @@ impl Runner {
         let task_id = task.id.clone();
         let stop = Stop::under(self.supervisor.work());
         let lease = if kind.needs_heartbeats() {
-            match Lease::begin(&self.client, &self.supervisor, &task_id, &stop).await {
+            match Lease::begin(&self.pulse, &self.supervisor, &task_id, &stop).await {
                 Ok(lease) => Some(lease),
                 Err(failure) => {
                     tracing::warn!(error = failure.status.message, "task is not begun");

@@ -1,5 +1,6 @@
 //! The daemon against a scripted service and a scripted connector, on a paused clock.
 
+mod batches;
 mod syncs;
 
 use std::collections::VecDeque;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::heartbeats::Pulse;
 use super::poller::Poller;
 use super::runner::Runner;
 use super::start;
@@ -173,7 +175,8 @@ impl Bench {
             work_dir: work_dir.path().to_owned(),
             prepared: Arc::default(),
         };
-        let runner = Runner { client, context, supervisor: Supervisor::default() };
+        let pulse = Pulse::new(client.clone(), false);
+        let runner = Runner { client, pulse, context, supervisor: Supervisor::default() };
         Self { service, engine, runner, work_dir }
     }
 
@@ -351,7 +354,7 @@ async fn a_sync_is_leased_first_uploaded_then_reported_and_leaves_no_file() {
         "{finish:?}"
     );
     let calls: Vec<_> = bench.service.script().calls.iter().map(|(_, call)| call.clone()).collect();
-    let heartbeat = Call::Heartbeat { task_id: "a".into() };
+    let heartbeat = Call::Heartbeat { task_id: "a".into(), task_ids: Vec::new() };
     assert_eq!(calls[..3], [heartbeat.clone(), heartbeat.clone(), heartbeat]);
     let Call::Upload(Some(upload)) = &calls[3] else { panic!("{calls:?}") };
     assert_eq!((upload.task_id.as_str(), upload.bytes.as_slice()), ("a", b"a whole sync".as_slice()));
