@@ -9,6 +9,7 @@ mod health;
 mod heartbeats;
 mod interval;
 mod lease;
+mod metrics;
 mod poller;
 mod runner;
 mod signal;
@@ -115,6 +116,7 @@ async fn start(
     health: &Health,
 ) -> Result<WorkDir, Refusal> {
     serve_probes(settings, supervisor, health).await?;
+    show_metrics(settings, supervisor).await?;
     let work_dir = WorkDir::create(settings.sync.work_dir.as_deref()).map_err(Refusal::WorkDir)?;
     // Mistakes in what is configured show before AWS is asked anything.
     let client =
@@ -124,7 +126,9 @@ async fn start(
         prepare_target(&settings.file).map_err(Refusal::Target)?;
     }
 
-    let engine: Arc<dyn Engine> = Arc::new(start::connect(settings).await?);
+    let connector = start::connect(settings).await?;
+    metrics::observe(connector.aws());
+    let engine: Arc<dyn Engine> = Arc::new(connector);
     tracing::info!("AWS is accessible");
     let context = Context::new(settings, Arc::clone(&engine), work_dir.path().to_owned());
     match client {
@@ -160,6 +164,17 @@ async fn serve_probes(settings: &Settings, supervisor: &Supervisor, health: &Hea
     let listener = TcpListener::bind(address).await.map_err(|source| Refusal::Health { address, source })?;
     tracing::info!(address = %address, "answering health probes");
     supervisor.spawn_to_the_end(health::serve(listener, health.clone()));
+    Ok(())
+}
+
+async fn show_metrics(settings: &Settings, supervisor: &Supervisor) -> Result<(), Refusal> {
+    let Some(address) = settings.daemon.metrics else { return Ok(()) };
+    let refused = |source| Refusal::Metrics { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    telemetry::metrics::start();
+    tracing::info!(address = %address, "showing metrics");
+    supervisor.spawn_to_the_end(metrics::serve(listener));
     Ok(())
 }
 
@@ -201,6 +216,8 @@ enum Refusal {
     Target(TargetError),
     #[error("health probes cannot be answered on {address}")]
     Health { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("metrics cannot be shown on {address}")]
+    Metrics { address: std::net::SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(

@@ -8,6 +8,7 @@ mod code;
 mod crawl;
 mod engine;
 mod events;
+mod figures;
 mod grant;
 mod kind;
 mod outcome;

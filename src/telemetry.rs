@@ -1,4 +1,6 @@
-//! The log: one line per event, in the shape that operators of the protocol's connectors already parse.
+//! What the process tells of itself: its log and its metrics.
+//!
+//! The log is one line per event, in the shape that operators of the protocol's connectors already parse.
 //!
 //! Every line carries the fields of the spans around it (`task_id`, `task_type`, ...). Events with the target
 //! `audit` tell of a write to AWS: they have `"logger":"audit"` and are written at every log level.
@@ -6,6 +8,7 @@
 mod fields;
 mod layer;
 mod line;
+pub mod metrics;
 mod output;
 mod summary;
 

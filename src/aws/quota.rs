@@ -140,6 +140,12 @@ pub struct Saturation {
 }
 
 impl Saturation {
+    /// How long the rate of the table takes to refill what was used.
+    #[allow(clippy::cast_precision_loss, reason = "nobody makes 2^52 calls")]
+    pub fn busy(&self) -> Duration {
+        Duration::try_from_secs_f64(self.calls as f64 / self.per_second).unwrap_or_default()
+    }
+
     /// The least time that the table permits for as many calls.
     #[allow(clippy::cast_precision_loss, reason = "nobody makes 2^52 calls")]
     pub fn floor(&self) -> Duration {

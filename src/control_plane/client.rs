@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::channel::{self, ChannelSetupError};
-use super::error::{Rpc, RpcError};
+use super::error::{Rpc, RpcError, code_name};
 use super::finish::Finish;
 use super::network::Network;
 use super::token::{TokenSetupError, Tokens};
@@ -18,6 +18,7 @@ use super::{hint, os_info};
 use crate::baton::api::baton_service_client::BatonServiceClient;
 use crate::baton::{api, v2};
 use crate::config::ControlPlaneSettings;
+use crate::telemetry::metrics;
 
 /// Largest answer that is read, in bytes; a page of a hundred tasks stays far below.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -221,7 +222,10 @@ impl Client {
                 }
             }
         };
-        timeout(rpc.deadline(), call).await.unwrap_or_else(|_| Err(self.deadline_passed(rpc)))
+        let counted = metrics::request(rpc.name());
+        let answer = timeout(rpc.deadline(), call).await.unwrap_or_else(|_| Err(self.deadline_passed(rpc)));
+        counted.ends(answer.as_ref().map_or_else(|error| code_name(error.code()), |_| "OK"));
+        answer
     }
 
     /// Awaits a call. The library panics on some malformed answers (details of a status that are no base64), and an

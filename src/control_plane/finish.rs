@@ -11,6 +11,7 @@ use super::client::Client;
 use super::error::RpcError;
 use crate::baton::api::{BatonServiceFinishTaskRequest, baton_service_finish_task_request as request};
 use crate::baton::rpc;
+use crate::telemetry::metrics;
 
 /// Most annotations that one report may carry.
 const MOST_ANNOTATIONS: usize = 16;
@@ -88,6 +89,9 @@ impl Client {
         let mut last = None;
         let mut backoff = Backoff::up_to(LONGEST_WAIT);
         for attempts in 1_u32.. {
+            if attempts > 1 {
+                metrics::outcome_retried();
+            }
             let answer = tokio::select! {
                 biased;
                 answer = self.finish_once(task_id, finish.clone()) => answer,

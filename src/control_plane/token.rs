@@ -17,6 +17,7 @@ use super::channel;
 use super::error::{chain, way};
 use super::network::{Network, NetworkError, Proxies};
 use crate::config::ControlPlaneSettings;
+use crate::telemetry::metrics::{self, Refresh};
 
 /// A token that expires within this time is not used any more.
 const UNUSABLE: Duration = Duration::from_secs(10);
@@ -110,7 +111,13 @@ impl Tokens {
         if let Some(token) = cached.as_ref().filter(|token| now < token.renew_at) {
             return Ok(token.authorization.clone());
         }
-        match self.shared.fetch(now).await {
+        let fetched = self.shared.fetch(now).await;
+        metrics::token_refreshed(match &fetched {
+            Ok(_) => Refresh::Ok,
+            Err(error) if error.is_permanent() => Refresh::Refused,
+            Err(_) => Refresh::Unavailable,
+        });
+        match fetched {
             Ok(token) => Ok(cached.insert(token).authorization.clone()),
             Err(error) => match cached.as_mut().filter(|token| Instant::now() < token.unusable_at) {
                 Some(token) if !error.is_permanent() => {

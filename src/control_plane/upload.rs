@@ -13,9 +13,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Request;
 
 use super::client::Client;
-use super::error::{Rpc, RpcError};
+use super::error::{Rpc, RpcError, code_name};
 use crate::baton::api::BatonServiceUploadAssetRequest;
 use crate::baton::api::baton_service_upload_asset_request::{Msg, UploadData, UploadEof, UploadMetadata};
+use crate::telemetry::metrics;
 
 /// Bytes in one message; the service takes at most twice as many.
 const CHUNK: usize = 512 * 1024;
@@ -41,10 +42,15 @@ impl Client {
     pub async fn upload(&self, task_id: &str, path: &Path) -> Result<(), UploadError> {
         let mut waits = WAITS.into_iter();
         loop {
-            let error = match self.upload_once(task_id, path).await {
-                Err(UploadError::Rpc(error)) => error,
-                other => return other,
-            };
+            let counted = metrics::request(Rpc::UploadAsset.name());
+            let uploaded = self.upload_once(task_id, path).await;
+            match &uploaded {
+                Ok(()) => counted.ends("OK"),
+                Err(UploadError::Rpc(error)) => counted.ends(code_name(error.code())),
+                // The stream was begun and given up.
+                Err(UploadError::Read(_)) => drop(counted),
+            }
+            let Err(UploadError::Rpc(error)) = uploaded else { return uploaded };
             let Some(wait) = waits.next() else { return Err(UploadError::Rpc(error)) };
             tracing::warn!(
                 error = %error,

@@ -13,6 +13,7 @@ use crate::baton::Code;
 use crate::baton::api::Task;
 use crate::config::DaemonSettings;
 use crate::control_plane::RpcError;
+use crate::telemetry::metrics::{self, Poll};
 
 /// Shortest time to the next question after one that brought nothing, for services that name none.
 const FLOOR: Duration = Duration::from_millis(250);
@@ -38,6 +39,7 @@ pub(super) struct Poller {
 impl Poller {
     pub(super) fn new(runner: Runner, settings: &DaemonSettings) -> Self {
         let size = settings.task_concurrency.max(1);
+        metrics::set_task_slots(size);
         Self {
             runner,
             slots: Arc::new(Semaphore::new(size)),
@@ -91,6 +93,11 @@ impl Poller {
             answer = self.question(queue) => answer,
             () = too_late => return,
         };
+        metrics::polled(match &answer {
+            Ok((tasks, _)) if tasks.is_empty() => Poll::Nothing,
+            Ok(_) => Poll::Tasks,
+            Err(_) => Poll::Failed,
+        });
         let wait = match answer {
             Ok((tasks, next_poll)) => {
                 queue.errors = 0;

@@ -15,6 +15,7 @@ use super::supervisor::{self, Supervisor};
 use crate::baton::api::Task;
 use crate::control_plane::{Client, Finish, Unacknowledged, UploadError};
 use crate::tasks::{self, Context, Failure, Kind, Outcome, Synced};
+use crate::telemetry::metrics::{self, TaskEnd, Unreported, Upload};
 
 /// How long cancelled work may take to say how far it came, before it is dropped.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -45,6 +46,7 @@ impl Runner {
 
     async fn run_here(&self, task: Task, kind: Kind) {
         tracing::info!("task begins");
+        let mut counted = metrics::task(kind.name());
         let began = Instant::now();
         let task_id = task.id.clone();
         let stop = Stop::under(self.supervisor.work());
@@ -53,6 +55,7 @@ impl Runner {
                 Ok(lease) => Some(lease),
                 Err(failure) => {
                     tracing::warn!(error = failure.status.message, "task is not begun");
+                    counted.ends(end_of(&Err(failure.clone())));
                     return self.report(&task_id, failed(failure)).await;
                 }
             }
@@ -62,6 +65,7 @@ impl Runner {
         let outcome = self.execute(task, kind, &stop).await;
         if let Some(settled) = self.settle(&task_id, outcome, &stop).await {
             log(&settled, began);
+            counted.ends(end_of(&settled));
             self.report(&task_id, settled.unwrap_or_else(failed)).await;
         }
         // Until here: the task stays leased while its file is uploaded and its outcome reported.
@@ -117,6 +121,11 @@ impl Runner {
         let began = Instant::now();
         let uploaded =
             stop.token().run_until_cancelled(self.client.upload(task_id, synced.file.path())).await;
+        metrics::uploaded(match &uploaded {
+            None => Upload::Cancelled,
+            Some(Ok(())) => Upload::Done { bytes: synced.file.bytes(), elapsed: began.elapsed() },
+            Some(Err(_)) => Upload::Failed,
+        });
         match uploaded {
             None => Err(stop.failure()),
             Some(Ok(())) => {
@@ -140,10 +149,12 @@ impl Runner {
             Ok(()) => tracing::debug!("task outcome reported"),
             Err(Unacknowledged::Refused(error)) => {
                 tracing::error!(error = %error, "the control plane does not take the outcome of the task");
+                metrics::outcome_unreported(Unreported::Refused);
             }
             Err(Unacknowledged::GivenUp(error)) => {
                 let error = error.map(|error| error.to_string()).unwrap_or_default();
                 tracing::error!(error, "the outcome of the task is lost: it could not be reported in time");
+                metrics::outcome_unreported(Unreported::GivenUp);
                 self.supervisor.note_unreported();
             }
         }
@@ -153,6 +164,15 @@ impl Runner {
 fn failed(failure: Failure) -> Finish {
     let Failure { status, non_retryable, annotations } = failure;
     Finish::Failure { status, non_retryable, annotations }
+}
+
+/// What the metrics say of it.
+fn end_of(outcome: &Result<Finish, Failure>) -> TaskEnd {
+    match outcome {
+        Ok(_) => TaskEnd::Done,
+        Err(failure) if failure.passes_with_time() => TaskEnd::Passing,
+        Err(_) => TaskEnd::Failed,
+    }
 }
 
 fn log(outcome: &Result<Finish, Failure>, began: Instant) {

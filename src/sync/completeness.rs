@@ -40,6 +40,22 @@ impl Area {
     }
 }
 
+impl Area {
+    /// The area in one word, for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Groups => "groups",
+            Self::PermissionSets => "permission_sets",
+            Self::Accounts => "accounts",
+            Self::Bindings => "bindings",
+            Self::Tree => "tree",
+            Self::Iam => "iam",
+            Self::AwsManagedPolicies => "aws_managed_policies",
+        }
+    }
+}
+
 impl fmt::Display for Area {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -130,6 +130,11 @@ impl SyncFile {
     pub fn path(&self) -> &Path {
         &self.0
     }
+
+    /// How long it is, in bytes; 0 where that cannot be told.
+    pub fn bytes(&self) -> u64 {
+        std::fs::metadata(self.path()).map_or(0, |metadata| metadata.len())
+    }
 }
 
 #[cfg(test)]

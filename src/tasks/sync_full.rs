@@ -13,6 +13,7 @@ use super::outcome::{Failure, Outcome, SyncFile, Synced};
 use crate::baton::api::task::SyncFullTask;
 use crate::config::SyncSettings;
 use crate::sync::SyncOptions;
+use crate::telemetry::metrics;
 
 pub(super) async fn execute(order: SyncFullTask, context: &Context, cancel: &CancellationToken) -> Outcome {
     match sync(order, context, cancel).await {
@@ -53,6 +54,7 @@ async fn judge(made: &Made, context: &Context) -> Result<(), Failure> {
         Ok(Ok(())) => Ok(()),
         Ok(Err(held)) => {
             context.prepared.forget();
+            metrics::upload_held();
             Err(Failure::retryable(
                 Code::FailedPrecondition,
                 format!(

@@ -11,7 +11,7 @@ use testbed::control_plane::{Fault, Rpc, Server, task};
 use crate::daemon_calls::server;
 
 /// The binary with nothing of this environment but what reaches both halves of the testbed.
-fn batond(aws: &Aws, plane: &Server, directory: &Path) -> Command {
+pub(crate) fn batond(aws: &Aws, plane: &Server, directory: &Path) -> Command {
     let keys = aws.credentials();
     let mut command = Command::new(env!("CARGO_BIN_EXE_batond"));
     command
@@ -36,13 +36,13 @@ fn batond(aws: &Aws, plane: &Server, directory: &Path) -> Command {
     command
 }
 
-fn terminate(child: &Child) {
+pub(crate) fn terminate(child: &Child) {
     let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }
 
 /// Waits for the end without holding up the servers, which live in this process.
-async fn end(child: Child) -> Output {
+pub(crate) async fn end(child: Child) -> Output {
     tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap()
 }
 

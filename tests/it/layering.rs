@@ -26,14 +26,14 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ),
     ("config", &[]),
     ("connector", &["aws", "baton", "config"]),
-    ("control_plane", &["baton", "config"]),
+    ("control_plane", &["baton", "config", "telemetry"]),
     (
         "daemon",
         &["aws", "baton", "c1z", "config", "connector", "control_plane", "sync", "tasks", "telemetry"],
     ),
     ("expand", &["baton"]),
     ("sync", &["aws", "baton", "c1z", "config", "connector", "expand"]),
-    ("tasks", &["aws", "baton", "c1z", "config", "connector", "sync"]),
+    ("tasks", &["aws", "baton", "c1z", "config", "connector", "sync", "telemetry"]),
     ("telemetry", &["config"]),
 ];
 

@@ -17,6 +17,7 @@ mod events;
 mod faults;
 mod iam;
 mod layering;
+mod metrics;
 mod provision;
 mod quotas;
 mod readme;

@@ -8,6 +8,8 @@ section! { "Operating";
     LOG_FORMAT = Field::new("log-format", Kind::Choice(&["json", "console"]),
         "Shape of the log; unset, console if standard output is a terminal, else json");
     LOG_PATH = list("log-path", "Files to log to in place of standard error");
+    METRICS_ADDRESS = text("metrics-address",
+        "Address, such as 0.0.0.0:9090, on which a daemon shows metrics at /metrics; off if unset");
     C1Z_TEMP_DIR = path("c1z-temp-dir", "Existing directory for unfinished files; $BATON_TMPDIR, else the system's").hidden();
     TMPDIR = path("tmpdir", "Directory for unfinished files where --c1z-temp-dir is not set").variable_only();
     CONFIG_PATH = path("config-path", "Settings file (YAML, keys are flag names) in place of ./.baton.yaml").variable_only();

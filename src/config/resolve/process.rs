@@ -51,9 +51,21 @@ pub(super) fn daemon(reader: &mut Reader) -> DaemonSettings {
     DaemonSettings {
         task_concurrency: usize::try_from(concurrency).unwrap_or(1),
         health: reader.switch(&fields::HEALTH_CHECK).then_some(address),
+        metrics: metrics_address(reader),
         shutdown_grace: reader.duration(&fields::SHUTDOWN_GRACE_PERIOD).unwrap_or_default(),
         get_tasks: reader.switch(&fields::GET_TASKS),
     }
+}
+
+fn metrics_address(reader: &mut Reader) -> Option<SocketAddr> {
+    let address = reader.text(&operating::METRICS_ADDRESS)?.parse().ok();
+    if address.is_none() {
+        reader.refuse(
+            &operating::METRICS_ADDRESS,
+            "must be an IP address with a port, such as 0.0.0.0:9090 or [::]:9090",
+        );
+    }
+    address
 }
 
 pub(super) fn probe_address(reader: &mut Reader) -> SocketAddr {

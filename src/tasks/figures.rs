@@ -1,0 +1,30 @@
+//! What the metrics are told of a sync.
+
+use crate::sync::completeness::Coverage;
+use crate::sync::{Report, SyncError};
+use crate::telemetry::metrics::{self, NoSync, SyncFigures};
+
+/// Counts a sync by how it ended, with its figures if it gave a file.
+pub(super) fn count(ended: &Result<Report, SyncError>) {
+    match ended {
+        Ok(report) => metrics::sync_ended(&figures(report)),
+        Err(SyncError::Cancelled) => metrics::sync_not_made(NoSync::Cancelled),
+        Err(_) => metrics::sync_not_made(NoSync::Failed),
+    }
+}
+
+fn figures(report: &Report) -> SyncFigures {
+    let total = report.total();
+    let scopes = report.completeness.iter();
+    SyncFigures {
+        resources: total.resources,
+        entitlements: total.entitlements,
+        grants: total.grants,
+        parts_incomplete: u64::try_from(report.incomplete.len()).unwrap_or(u64::MAX),
+        scopes: scopes
+            .map(|(area, Coverage { whole, incomplete })| (area.name(), *whole, *incomplete))
+            .collect(),
+        bytes: report.bytes,
+        elapsed: report.elapsed,
+    }
+}
