@@ -43,6 +43,7 @@ fn main() {
             started_at: Timestamp::now(),
             contents: Contents::All,
             expand: true,
+            targets: None,
         },
         &target,
         &CancellationToken::new(),

@@ -28,6 +28,8 @@ pub enum SyncType {
     Full,
     /// Resource types and resources.
     ResourcesOnly,
+    /// Some resources, with their entitlements and grants.
+    Partial,
 }
 
 /// The sync whose rows are written.
@@ -122,6 +124,7 @@ impl Writer {
         let sync_type = match run.sync_type {
             SyncType::Full => "full",
             SyncType::ResourcesOnly => "resources_only",
+            SyncType::Partial => "partial",
         };
         connection
             .execute(

@@ -37,9 +37,9 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
         Operation::Sync => {
             let options = SyncOptions {
                 types: settings.sync.types.clone(),
-                expand: true,
                 entitlements_and_grants: !settings.sync.skip_entitlements_and_grants,
                 grants: !settings.sync.skip_grants,
+                ..SyncOptions::default()
             };
             let progress = Progress::default();
             let work = sync::run(&connector, &options, &settings.file, work_dir.path(), &progress, cancel);

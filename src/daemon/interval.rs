@@ -91,16 +91,16 @@ async fn write(context: &Context, options: &SyncOptions, file: &Path, work: &Can
 
 /// What a task asks for that sets none of its switches.
 fn as_tasks_ask(sync: &SyncSettings) -> SyncOptions {
-    SyncOptions { types: sorted(&sync.types), expand: true, entitlements_and_grants: true, grants: true }
+    SyncOptions { types: sorted(&sync.types), ..SyncOptions::default() }
 }
 
 /// What a one-shot run writes.
 fn as_configured(sync: &SyncSettings) -> SyncOptions {
     SyncOptions {
         types: sorted(&sync.types),
-        expand: true,
         entitlements_and_grants: !sync.skip_entitlements_and_grants,
         grants: !sync.skip_grants,
+        ..SyncOptions::default()
     }
 }
 

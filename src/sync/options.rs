@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::SyncError;
+use super::focus::{Focus, Target};
 use super::seal::{Contents, SealOptions};
 use crate::baton::v2::ResourceType;
 use crate::connector::under_filter;
@@ -20,12 +21,15 @@ pub struct SyncOptions {
     pub entitlements_and_grants: bool,
     /// Whether grants are read.
     pub grants: bool,
+    /// The resources that the sync is about, with all that hangs from them; `None` for all there are. Such a sync is
+    /// marked as partial, and its grants are not expanded.
+    pub targets: Option<BTreeSet<Target>>,
 }
 
 impl Default for SyncOptions {
     /// Everything.
     fn default() -> Self {
-        Self { types: Vec::new(), expand: true, entitlements_and_grants: true, grants: true }
+        Self { types: Vec::new(), expand: true, entitlements_and_grants: true, grants: true, targets: None }
     }
 }
 
@@ -41,12 +45,19 @@ pub(super) struct Scope {
     pub entitlements: bool,
     /// Whether grants are wanted.
     pub grants: bool,
+    /// What a targeted sync reads.
+    pub focus: Option<Focus>,
 }
 
 impl Scope {
     /// Whether a type is part of the sync.
     pub(super) fn has(&self, id: &str) -> bool {
         self.ids.contains(id)
+    }
+
+    /// Whether a part of the organization has to be read; all parts, unless the sync is targeted.
+    pub(super) fn reads(&self, part: impl FnOnce(&Focus) -> bool) -> bool {
+        self.focus.as_ref().is_none_or(part)
     }
 }
 
@@ -57,7 +68,8 @@ impl SyncOptions {
             (true, false) => Contents::NoGrants,
             (true, true) => Contents::All,
         };
-        SealOptions { sync_id, started_at, contents, expand: self.expand }
+        let expand = self.expand && self.targets.is_none();
+        SealOptions { sync_id, started_at, contents, expand, targets: self.targets.clone() }
     }
 
     /// Resolves the type filter against the registered types; a type that is not registered is an error, since a
@@ -75,6 +87,7 @@ impl SyncOptions {
             named: !self.types.is_empty(),
             entitlements: self.entitlements_and_grants,
             grants: self.entitlements_and_grants && self.grants,
+            focus: self.targets.as_ref().map(Focus::on),
             types,
         })
     }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::TypeCounts;
 use super::census::Census;
 use super::completeness::Completeness;
 use super::crawl::Found;
 use super::seal::{AccountCounts, Counts, Dropped, Sealed};
+use super::{Target, TypeCounts};
 use crate::aws::{AccountId, Saturation, Stats};
 
 /// What a finished sync says of itself.
@@ -60,6 +60,13 @@ pub struct Incomplete {
     pub reason: String,
 }
 
+impl Incomplete {
+    fn target(target: Target) -> Self {
+        let Target { resource_type, resource } = target;
+        Self { scope: format!("{resource_type} {resource}"), reason: "it is not there".to_owned() }
+    }
+}
+
 impl Report {
     pub(super) fn new(
         sealed: Sealed,
@@ -70,7 +77,8 @@ impl Report {
         elapsed: Duration,
     ) -> Self {
         let Found { completeness, incomplete, cheaper, orphans, entered, refused } = found;
-        let Sealed { sync_id, bytes, sha256, types, accounts, expanded, dropped } = sealed;
+        let Sealed { sync_id, bytes, sha256, types, accounts, expanded, dropped, missing } = sealed;
+        let incomplete = incomplete.into_iter().chain(missing.into_iter().map(Incomplete::target)).collect();
         Self {
             sync_id,
             file: file.to_owned(),

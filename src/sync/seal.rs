@@ -1,21 +1,24 @@
 //! From staged rows to a file: what may not go in, what expansion adds, and the file itself.
 
+mod chosen;
 mod expansion;
 mod ingest;
 mod load;
 mod pool;
 mod tally;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::c1z::{self, Finished, Quality, Run, Stage, SyncType, Token, TypeCounts, Writer};
+use crate::sync::Target;
 
 pub use tally::{AccountCounts, Counts};
 
+use chosen::Chosen;
 use expansion::Expansion;
 use ingest::{ExclusionGroups, Types};
 use tally::Tally;
@@ -45,6 +48,8 @@ pub struct SealOptions {
     pub contents: Contents,
     /// Whether grants are expanded here; otherwise the file says which should be.
     pub expand: bool,
+    /// The resources that the file is about, with all that hangs from them; `None` for all that is staged.
+    pub targets: Option<BTreeSet<Target>>,
 }
 
 /// A file in its place.
@@ -64,6 +69,8 @@ pub struct Sealed {
     pub expanded: u64,
     /// What was staged and is not in it.
     pub dropped: Dropped,
+    /// Targets without a row.
+    pub missing: Vec<Target>,
 }
 
 /// Rows, or parts of them, that were staged and are not in the file.
@@ -158,9 +165,11 @@ pub fn seal(
     let mut pulse = Pulse { cancel, beats: 0 };
     let mut dropped = Dropped { nameless: staged.nameless(), ..Dropped::default() };
     let sync_type = match options.contents {
+        _ if options.targets.is_some() => SyncType::Partial,
         Contents::All | Contents::NoGrants => SyncType::Full,
         Contents::ResourcesOnly => SyncType::ResourcesOnly,
     };
+    let (chosen, missing) = Chosen::of(&staged, options.targets.as_ref(), &mut pulse)?;
     let run = Run { sync_id: &options.sync_id, sync_type, started_at: options.started_at };
     let mut writer = Writer::create(staged.work_dir(), &run)?;
 
@@ -177,6 +186,9 @@ pub fn seal(
     let mut rows = staged.resources()?;
     while let Some(row) = rows.next_row()? {
         pulse.beat()?;
+        if !chosen.has(row.resource_type, row.id) {
+            continue;
+        }
         if types.accept_resource(&row)? {
             writer.resource(&row)?;
             tally.resource(row.resource_type, row.id);
@@ -198,6 +210,9 @@ pub fn seal(
         let mut rows = staged.entitlements()?;
         while let Some(row) = rows.next_row()? {
             pulse.beat()?;
+            if !chosen.has(row.resource_type, row.resource) {
+                continue;
+            }
             if types.has(row.resource_type) {
                 groups.add(&row)?;
                 let stored = writer.entitlement(&row)?;
@@ -213,7 +228,8 @@ pub fn seal(
     let mut expanded = 0;
     if wants_grants {
         let mut additions = expansion.run(&staged, &types, &mut pulse, &mut dropped)?;
-        let mut grants = load::Grants { types: &types, writer: &mut writer, tally: &mut tally };
+        let mut grants =
+            load::Grants { types: &types, chosen: &chosen, writer: &mut writer, tally: &mut tally };
         expanded = grants.write(&staged, &mut additions, &mut pulse, &mut dropped)?;
     }
     // Frees the disk before the database grows.
@@ -236,7 +252,16 @@ pub fn seal(
     dropped.duplicates += duplicates;
     let sync_id = options.sync_id.clone();
     let accounts = tally.into_accounts();
-    Ok(Sealed { sync_id, bytes: packed.bytes, sha256: packed.sha256, types, accounts, expanded, dropped })
+    Ok(Sealed {
+        sync_id,
+        bytes: packed.bytes,
+        sha256: packed.sha256,
+        types,
+        accounts,
+        expanded,
+        dropped,
+        missing,
+    })
 }
 
 /// How many steps a connector would count that lists per type and per resource: one to begin, one for the types,

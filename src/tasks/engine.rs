@@ -170,6 +170,7 @@ fn write_empty(target: &Path, work_dir: &Path) -> Result<(), SyncError> {
         started_at: jiff::Timestamp::now(),
         contents: Contents::All,
         expand: true,
+        targets: None,
     };
     seal(stage, &options, target, &CancellationToken::new())?;
     Ok(())

@@ -111,12 +111,7 @@ mod tests {
     const HOUR: Duration = Duration::from_hours(1);
 
     fn options(types: &[&str]) -> SyncOptions {
-        SyncOptions {
-            types: types.iter().map(ToString::to_string).collect(),
-            expand: true,
-            entitlements_and_grants: true,
-            grants: true,
-        }
+        SyncOptions { types: types.iter().map(ToString::to_string).collect(), ..SyncOptions::default() }
     }
 
     fn sync(started_at: Instant) -> Made {

@@ -1,5 +1,6 @@
 //! A `sync_full` task: make a sync as the task wants it and leave it on disk for the upload.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Once};
 
 use crate::baton::Code;
@@ -11,8 +12,9 @@ use super::crawl::{Made, make};
 use super::engine::EngineError;
 use super::outcome::{Failure, Outcome, SyncFile, Synced};
 use crate::baton::api::task::SyncFullTask;
+use crate::baton::v2;
 use crate::config::SyncSettings;
-use crate::sync::SyncOptions;
+use crate::sync::{SyncOptions, Target};
 use crate::telemetry::metrics;
 
 pub(super) async fn execute(order: SyncFullTask, context: &Context, cancel: &CancellationToken) -> Outcome {
@@ -27,13 +29,11 @@ async fn sync(order: SyncFullTask, context: &Context, cancel: &CancellationToken
     if context.sync.skip_full_sync {
         return empty(context).await;
     }
-    if !order.targeted_sync_resources.is_empty() {
-        return Err(Failure::permanent(
-            Code::Unimplemented,
-            "this connector does not carry out syncs of single resources (targeted_sync_resources)",
-        ));
-    }
     let options = options(order, &context.sync);
+    if options.targets.is_some() {
+        let made = make(context, &options, cancel).await.map_err(failed)?;
+        return Ok(Synced { file: made.file, counted: None });
+    }
     context.prepared.note_asked(&options);
     let made = if let Some(made) = context.prepared.newest(&options, context.sync.max_age) {
         tracing::info!("answering with the sync that was made ahead");
@@ -86,6 +86,7 @@ async fn empty(context: &Context) -> Result<Synced, Failure> {
 
 /// What the task wants synced. Its list of types goes before ours; what else ours say is for one-shot runs.
 fn options(order: SyncFullTask, local: &SyncSettings) -> SyncOptions {
+    let targets = targets(&order.targeted_sync_resources);
     let mut types = if order.sync_resource_type_ids.is_empty() {
         local.types.clone()
     } else {
@@ -98,7 +99,18 @@ fn options(order: SyncFullTask, local: &SyncSettings) -> SyncOptions {
         expand: !order.skip_expand_grants,
         entitlements_and_grants: !order.skip_entitlements_and_grants,
         grants: !order.skip_grants,
+        targets,
     }
+}
+
+/// The resources that the task is about, each once; one without an id is about nothing.
+fn targets(resources: &[v2::Resource]) -> Option<BTreeSet<Target>> {
+    let target = |id: &v2::ResourceId| Target {
+        resource_type: id.resource_type.clone(),
+        resource: id.resource.clone(),
+    };
+    let ids = resources.iter().filter_map(|resource| resource.id.as_ref());
+    (!resources.is_empty()).then(|| ids.map(target).collect())
 }
 
 fn failed(error: EngineError) -> Failure {

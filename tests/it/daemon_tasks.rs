@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use testbed::aws::{Effect, Fault as AwsFault, Fixture, Server as Aws};
 use testbed::control_plane::transcript::Event;
 use testbed::control_plane::{Entry, Fault, Finish, Leasing, Options, Rpc, Server, task};
-use testbed::proto::api::task::{ListEventFeedsTask, ListEventsTask, TaskType};
+use testbed::proto::api::task::{ListEventFeedsTask, ListEventsTask, SyncFullTask, TaskType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -423,6 +423,25 @@ async fn an_empty_sync_is_refused_or_made_on_demand() {
     assert!(finish.success, "{finish:?}");
     assert_eq!(world.plane.uploads(&sync).len(), 1);
     daemon.stop().await;
+    assert_eq!(world.aws.counters().calls("identitystore:ListUsers"), 0);
+    world.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_targeted_sync_reads_its_resources_alone_and_is_not_judged() {
+    let world = World::new().await;
+    let daemon = world.start();
+    let directory = Directory { region: "us-east-1".into(), store: world.aws.identity_store_id() };
+    let group = directory.group(&world.aws.group_id(GROUP).unwrap());
+    let order = SyncFullTask {
+        targeted_sync_resources: vec![task::resource("sso_group", &group)],
+        ..SyncFullTask::default()
+    };
+    let sync = world.plane.push(task::sync(order));
+    assert!(world.plane.finished(&sync).await.unwrap().success);
+    assert_eq!(world.plane.uploads(&sync).len(), 1);
+    assert_eq!(daemon.stop().await, Ended::Cleanly);
+    assert_eq!(world.aws.counters().calls("identitystore:ListGroupMemberships"), 1);
     assert_eq!(world.aws.counters().calls("identitystore:ListUsers"), 0);
     world.assert_no_violations();
 }

@@ -24,3 +24,4 @@ mod readme;
 mod seal;
 mod support;
 mod sync;
+mod targeted;

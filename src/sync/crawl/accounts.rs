@@ -17,6 +17,7 @@ use crate::baton::v2::Resource;
 use crate::connector::{account, account_iam, organization, permission_set_assignment};
 use crate::sync::SyncError;
 use crate::sync::completeness::Area;
+use crate::sync::focus::Focus;
 
 /// An account with the id of its parent, where that is known.
 type Placed = (Account, Option<String>);
@@ -41,7 +42,8 @@ impl Crawl<'_> {
         tree: Known<Tree>,
         known: Publish<Vec<Arc<Provisioned>>>,
     ) -> Result<(), SyncError> {
-        let (of_center, of_iam) = (self.scope.has(account::ID), self.scope.has(account_iam::ID));
+        let of_center = self.scope.has(account::ID) && self.scope.reads(Focus::center);
+        let of_iam = self.scope.has(account_iam::ID) && self.scope.reads(Focus::iam);
         if !of_center && !of_iam {
             return Ok(());
         }
@@ -92,12 +94,15 @@ impl Crawl<'_> {
         let mut pages = self.api.organizations().accounts();
         while let Some(page) = pages.try_next().await? {
             for account in page {
-                if let Some(entered) = &mut entered {
+                if let Some(entered) = &mut entered
+                    && self.scope.reads(|focus| focus.iam_of(account.id.as_str()))
+                {
                     self.progress.found(1);
                     send(entered, account.clone()).await;
                 }
                 let Some(placed) = &mut placed else { continue };
-                if !self.is_synced(&account) {
+                if !self.scope.reads(|focus| focus.account(account.id.as_str())) || !self.is_synced(&account)
+                {
                     continue;
                 }
                 self.progress.found(1);

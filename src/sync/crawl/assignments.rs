@@ -18,6 +18,7 @@ use crate::connector::assignment::{self, Principal};
 use crate::connector::{Holder, account, iam_policy, permission_set_assignment, sso_group, sso_user};
 use crate::sync::SyncError;
 use crate::sync::completeness::Area;
+use crate::sync::focus::Focus;
 
 /// One permission set provisioned to one account.
 #[derive(Clone)]
@@ -52,7 +53,8 @@ impl Crawl<'_> {
         groups: Known<Groups>,
     ) -> Result<(), SyncError> {
         let wants_bindings = self.scope.has(permission_set_assignment::ID);
-        if !self.scope.has(account::ID) || !(wants_bindings || self.scope.grants) {
+        let is_wanted = self.scope.has(account::ID) && self.scope.reads(Focus::center);
+        if !is_wanted || !(wants_bindings || self.scope.grants) {
             return Ok(());
         }
         let (accounts, sets) = (known(accounts).await, known(sets).await);
@@ -81,9 +83,10 @@ impl Crawl<'_> {
     }
 
     /// AWS answers for a principal in the management account alone; and only where users and groups are both synced
-    /// are they known.
+    /// are they known. A principal would tell of all accounts, where a targeted sync is about some.
     fn may_ask_principals(&self) -> bool {
-        self.connector.aws().is_management_account()
+        self.scope.focus.is_none()
+            && self.connector.aws().is_management_account()
             && self.scope.has(sso_user::ID)
             && self.scope.has(sso_group::ID)
     }

@@ -40,11 +40,12 @@ enum ByDetails {
 impl Crawl<'_> {
     /// Reads IAM of the caller's own account.
     pub(super) async fn own_iam(&self) -> Result<(), SyncError> {
-        if !self.wants_iam() {
+        let own = &self.connector.aws().caller().account;
+        if !self.wants_iam() || !self.scope.reads(|focus| focus.iam_of(own.as_str())) {
             return Ok(());
         }
         self.progress.found(1);
-        self.findings.entered(&self.connector.aws().caller().account);
+        self.findings.entered(own);
         self.iam(Reading { iam: self.api.iam(), parent: None }).await?;
         self.progress.finished();
         Ok(())

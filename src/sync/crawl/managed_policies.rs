@@ -11,6 +11,7 @@ use crate::aws::iam::{Iam, Policy, PolicyOwner};
 use crate::connector::iam_policy;
 use crate::sync::SyncError;
 use crate::sync::completeness::Area;
+use crate::sync::focus::Focus;
 
 /// What the shelf knows a description by, in the place of a version: AWS gives one to a policy and never changes it.
 const DESCRIPTION: &str = "description";
@@ -30,7 +31,8 @@ impl Crawl<'_> {
     /// Reads the policies that AWS manages, as the caller's account shows them; what is attached, only in the
     /// account where it is, so that those are read with each account.
     pub(super) async fn aws_managed_policies(&self) -> Result<(), SyncError> {
-        if !self.scope.has(iam_policy::ID) || self.connector.settings().only_attached_policies {
+        let is_wanted = self.scope.has(iam_policy::ID) && self.scope.reads(Focus::aws_managed_policies);
+        if !is_wanted || self.connector.settings().only_attached_policies {
             return Ok(());
         }
         self.managed_policies(&self.api.iam(), false).await?;

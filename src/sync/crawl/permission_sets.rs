@@ -15,6 +15,7 @@ use crate::connector::{
 };
 use crate::sync::SyncError;
 use crate::sync::completeness::Area;
+use crate::sync::focus::Focus;
 
 /// Permission sets by ARN.
 pub(super) type Sets = BTreeMap<String, Arc<Described>>;
@@ -42,7 +43,7 @@ impl Crawl<'_> {
     /// Describes every permission set once and publishes them to the strands that name them.
     pub(super) async fn permission_sets(&self, known: Publish<Sets>) -> Result<(), SyncError> {
         let naming = [account::ID, permission_set::ID, permission_set_assignment::ID];
-        if !naming.iter().any(|id| self.scope.has(id)) {
+        if !naming.iter().any(|id| self.scope.has(id)) || !self.scope.reads(Focus::sets) {
             return Ok(());
         }
         let (sets, bindings) =

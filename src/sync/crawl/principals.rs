@@ -11,6 +11,7 @@ use crate::aws::identity_store::Group;
 use crate::connector::{sso_group, sso_user};
 use crate::sync::SyncError;
 use crate::sync::completeness::Area;
+use crate::sync::focus::Focus;
 
 /// Ids of one kind of principal, each with a small number.
 #[derive(Debug, Default)]
@@ -90,7 +91,7 @@ impl Crawl<'_> {
     /// Reads the users and publishes their ids.
     pub(super) async fn users(&self, known: Publish<Ids>) -> Result<(), SyncError> {
         let mut ids = Ids::default();
-        if self.scope.has(sso_user::ID) {
+        if self.scope.has(sso_user::ID) && self.scope.reads(Focus::users) {
             let mut pages = self.api.identity_store().users();
             while let Some(page) = pages.try_next().await? {
                 for user in &page {
@@ -107,7 +108,7 @@ impl Crawl<'_> {
     /// Reads the groups with their members and publishes their ids.
     pub(super) async fn groups(&self, known: Publish<Groups>) -> Result<(), SyncError> {
         let groups = Mutex::new(Groups::default());
-        if self.scope.has(sso_group::ID) {
+        if self.scope.has(sso_group::ID) && self.scope.reads(Focus::groups) {
             let found = self.api.identity_store().groups().map_err(SyncError::from).map_ok(|page| {
                 self.progress.found(page.len());
                 stream::iter(page.into_iter().map(Ok))
@@ -130,7 +131,7 @@ impl Crawl<'_> {
 
     async fn group(&self, group: &Group, groups: &Mutex<Groups>) -> Result<(), SyncError> {
         let mut members = Vec::new();
-        if self.scope.grants {
+        if self.scope.grants && self.scope.reads(|focus| focus.members_of(&group.id)) {
             match self.api.identity_store().memberships(&group.id).try_collect::<Vec<_>>().await {
                 Ok(pages) => members = pages,
                 Err(error) => {

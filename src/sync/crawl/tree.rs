@@ -13,6 +13,7 @@ use crate::baton::v2::ResourceId;
 use crate::connector::{organization, organizational_unit};
 use crate::sync::SyncError;
 use crate::sync::completeness::Area;
+use crate::sync::focus::Focus;
 
 /// The ids of all roots and units; empty when the tree is not part of the sync or may not be read.
 pub(super) type Tree = BTreeSet<String>;
@@ -32,7 +33,7 @@ impl Crawl<'_> {
     /// publishes what is there.
     pub(super) async fn tree(&self, known: Publish<Tree>) -> Result<(), SyncError> {
         let mut tree = Tree::new();
-        if self.scope.has(organization::ID) {
+        if self.scope.has(organization::ID) && self.scope.reads(Focus::center) {
             let walk = match self.walk().await {
                 Ok(mut walk) => {
                     self.findings.whole(Area::Tree);

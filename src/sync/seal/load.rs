@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use prost::{Message, Name};
 use prost_types::Any;
 
+use super::chosen::Chosen;
 use super::expansion::{Addition, Additions};
 use super::ingest::{Narrowed, Types};
 use super::tally::Tally;
@@ -17,6 +18,7 @@ use crate::c1z::{EntitlementRow, GrantRow, Staged, StagedGrant, Writer};
 /// Where grants are written to.
 pub(super) struct Grants<'a> {
     pub(super) types: &'a Types,
+    pub(super) chosen: &'a Chosen,
     pub(super) writer: &'a mut Writer,
     pub(super) tally: &'a mut Tally,
 }
@@ -42,6 +44,7 @@ impl Grants<'_> {
             };
             let row = if order.is_le() { rows.next_row()? } else { None };
             let addition = if order.is_ge() { additions.next()? } else { None };
+            let row = row.filter(|row| self.chosen.has(row.resource_type, row.resource));
             let accepted = row.filter(|row| {
                 let accepted = self.types.accept_grant(row);
                 dropped.grants += u64::from(!accepted);

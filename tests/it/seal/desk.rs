@@ -164,7 +164,7 @@ impl Desk {
         cancel: &CancellationToken,
     ) -> Result<Sealed, SealError> {
         let started_at = Timestamp::now();
-        let options = SealOptions { sync_id: SYNC_ID.into(), started_at, contents, expand };
+        let options = SealOptions { sync_id: SYNC_ID.into(), started_at, contents, expand, targets: None };
         seal(stage, &options, &self.target(), cancel)
     }
 
