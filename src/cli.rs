@@ -56,17 +56,27 @@ fn operate(flags: Flags) -> Exit {
     let is_daemon = settings.control_plane.is_some()
         || (settings.sync.interval.is_some() && settings.operation == Operation::Sync);
     let display = if is_daemon { Display::hidden() } else { Display::on_terminal() };
-    if let Err(error) = telemetry::start(&settings.log, display.writer()) {
-        return failure::tell(&error);
-    }
-    tell(notes);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::tell(&error),
     };
+    let entered = runtime.enter();
+    let telemetry = match telemetry::start(&settings.log, display.writer()) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return failure::tell(&error),
+    };
+    drop(entered);
+    tell(notes);
     let ended = runtime.block_on(async {
-        if is_daemon { Box::pin(serve(settings)).await } else { one_shot::run(&settings, &display).await }
+        let work = async {
+            if is_daemon { Box::pin(serve(settings)).await } else { one_shot::run(&settings, &display).await }
+        };
+        tokio::select! {
+            ended = work => ended,
+            never = telemetry::level::keep() => match never {},
+        }
     });
+    telemetry.end();
     // A thread that waits for name resolution, say, must not hold up the end.
     runtime.shutdown_timeout(LAST_BREATH);
     match ended {

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::baton::ksuid;
 use crate::c1z::Stage;
@@ -55,7 +56,10 @@ pub async fn run(
     let found = tokio::select! {
         biased;
         () = cancel.cancelled() => return Err(SyncError::Cancelled),
-        crawled = Box::pin(crawl::run(connector, &scope, &stage, progress, cancel.clone())) => crawled?,
+        crawled = Box::pin(
+            crawl::run(connector, &scope, &stage, progress, cancel.clone())
+                .instrument(tracing::info_span!("crawl")),
+        ) => crawled?,
     };
 
     progress.enter(Phase::Write);
@@ -63,7 +67,9 @@ pub async fn run(
     let stop = cancel.child_token();
     let stop_on_drop = stop.clone().drop_guard();
     let file = target.to_owned();
-    let writer = tokio::task::spawn_blocking(move || seal::seal(stage, &seal_options, &file, &stop));
+    let span = tracing::info_span!("write");
+    let writer =
+        tokio::task::spawn_blocking(move || span.in_scope(|| seal::seal(stage, &seal_options, &file, &stop)));
     let sealed = writer.await.map_err(|_| SyncError::Writer)??;
     drop(stop_on_drop);
 

@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::account::AccountId;
 use super::credentials::Refreshing;
@@ -162,7 +163,8 @@ impl Lane {
         let in_flight = self.calls.counters.depart(operation);
         let start = Instant::now();
         under_way.store(true, Ordering::Relaxed);
-        let outcome = attempt().await.map_err(|error| classify::classify(&error));
+        let span = tracing::debug_span!("aws", otel.name = %Named(operation), otel.kind = "client");
+        let outcome = attempt().instrument(span).await.map_err(|error| classify::classify(&error));
         under_way.store(false, Ordering::Relaxed);
         drop(in_flight);
         let failure = outcome.as_ref().err();

@@ -114,7 +114,7 @@ mod tests {
         let value: Value = serde_json::from_str(&text).unwrap();
         let entries = value["fields"].as_array().unwrap();
         let names: Vec<&str> = entries.iter().map(|entry| entry["name"].as_str().unwrap()).collect();
-        for absent in ["client-id", "sync-resources", "otel-tracing-disabled", "aws-quotas"] {
+        for absent in ["client-id", "sync-resources", "session-store-maximum-size", "aws-quotas"] {
             assert!(!names.contains(&absent), "{absent}");
         }
         for entry in entries {

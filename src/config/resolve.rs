@@ -1,12 +1,13 @@
 //! Turns what the operator set into [`Settings`], or into the list of all that is wrong with it.
 
 mod aws;
+mod collector;
 mod process;
 mod work;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::fault::{Note, SettingsError};
 use super::field::control_plane as fields;
@@ -72,6 +73,14 @@ pub fn probe_address(flags: Flags) -> Result<SocketAddr, SettingsError> {
     let mut reader = Reader::new(raw);
     let address = process::probe_address(&mut reader);
     if reader.faults.is_empty() { Ok(address) } else { Err(SettingsError::new(reader.faults)) }
+}
+
+/// Where a running daemon has its work directory; `None` means where the system has temporary files.
+pub fn work_parent(flags: Flags) -> Result<Option<PathBuf>, SettingsError> {
+    let raw = RawSettings::gather(flags, &Environment::of_process()?, Path::new("."))?;
+    let mut reader = Reader::new(raw);
+    let parent = work::work_dir(&mut reader);
+    if reader.faults.is_empty() { Ok(parent) } else { Err(SettingsError::new(reader.faults)) }
 }
 
 #[cfg(test)]

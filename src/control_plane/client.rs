@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
 
 use super::channel::{self, ChannelSetupError};
 use super::error::{Rpc, RpcError, code_name};
@@ -223,7 +224,9 @@ impl Client {
             }
         };
         let counted = metrics::request(rpc.name());
-        let answer = timeout(rpc.deadline(), call).await.unwrap_or_else(|_| Err(self.deadline_passed(rpc)));
+        let answer = timeout(rpc.deadline(), call.instrument(rpc.span()))
+            .await
+            .unwrap_or_else(|_| Err(self.deadline_passed(rpc)));
         counted.ends(answer.as_ref().map_or_else(|error| code_name(error.code()), |_| "OK"));
         answer
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use prost::Message as _;
 use prost_types::Any;
 use tonic::{Code, Status};
+use tracing::Span;
 
 use super::token::TokenError;
 use crate::baton::rpc;
@@ -55,6 +56,14 @@ impl Rpc {
             Self::FinishTask => "FinishTask",
             Self::UploadAsset => "UploadAsset",
         }
+    }
+
+    /// The span of the call in the trace of a task. Calls outside of one, polls above all, would make a trace each.
+    pub(super) fn span(self) -> Span {
+        if Span::current().is_none() {
+            return Span::none();
+        }
+        tracing::info_span!("call", otel.name = self.name(), otel.kind = "client")
     }
 }
 

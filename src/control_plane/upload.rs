@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Request;
+use tracing::Instrument as _;
 
 use super::client::Client;
 use super::error::{Rpc, RpcError, code_name};
@@ -43,7 +44,7 @@ impl Client {
         let mut waits = WAITS.into_iter();
         loop {
             let counted = metrics::request(Rpc::UploadAsset.name());
-            let uploaded = self.upload_once(task_id, path).await;
+            let uploaded = self.upload_once(task_id, path).instrument(Rpc::UploadAsset.span()).await;
             match &uploaded {
                 Ok(()) => counted.ends("OK"),
                 Err(UploadError::Rpc(error)) => counted.ends(code_name(error.code())),

@@ -33,7 +33,12 @@ impl Runner {
     /// Runs a task to its end, including the report. Nothing that goes wrong in it leaves this function.
     pub(super) async fn run(&self, task: Task) {
         let kind = Kind::of(&task);
-        let span = tracing::info_span!("task", task_id = task.id, task_type = kind.name());
+        let span = tracing::info_span!(
+            "task",
+            otel.status_code = tracing::field::Empty,
+            task_id = task.id,
+            task_type = kind.name()
+        );
         self.run_here(task, kind).instrument(span).await;
     }
 
@@ -177,6 +182,7 @@ fn end_of(outcome: &Result<Finish, Failure>) -> TaskEnd {
 
 fn log(outcome: &Result<Finish, Failure>, began: Instant) {
     let duration = began.elapsed().as_secs_f64();
+    tracing::Span::current().record("otel.status_code", if outcome.is_ok() { "OK" } else { "ERROR" });
     match outcome {
         Ok(_) => tracing::info!(duration, "task ends: done"),
         Err(failure) if failure.passes_with_time() => tracing::warn!(

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Mutex;
 
+use serde_json::Value;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -16,11 +17,19 @@ use crate::config::LogFormat;
 pub(super) struct LogLayer {
     format: LogFormat,
     output: Mutex<Box<dyn Write + Send>>,
+    /// The ids of trace and span that are active, where there are traces.
+    ids: fn() -> Option<[(&'static str, String); 2]>,
 }
 
 impl LogLayer {
     pub(super) fn new(format: LogFormat, output: Box<dyn Write + Send>) -> Self {
-        Self { format, output: Mutex::new(output) }
+        Self { format, output: Mutex::new(output), ids: || None }
+    }
+
+    /// Adds to each line what `ids` gives.
+    pub(super) fn with_ids(mut self, ids: fn() -> Option<[(&'static str, String); 2]>) -> Self {
+        self.ids = ids;
+        self
     }
 }
 
@@ -40,15 +49,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        for span in
-            context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root)
-        {
-            if let Some(outer) = span.extensions().get::<Fields>() {
-                outer.0.iter().for_each(|(name, value)| fields.set(name, value.clone()));
-            }
+        let mut fields = Fields::around(event, &context);
+        for (name, id) in (self.ids)().into_iter().flatten() {
+            fields.set(name, Value::from(id));
         }
-        event.record(&mut fields);
         let line = Line::new(event.metadata(), fields).write(self.format);
         // A log that cannot be written must not end the work that it tells of.
         if let Ok(mut output) = self.output.lock() {

@@ -11,11 +11,11 @@ use crate::config::LogFormat;
 
 /// An event, ready to be written.
 pub(super) struct Line {
-    time: Timestamp,
-    level: Level,
-    caller: String,
-    message: String,
-    fields: Fields,
+    pub(super) time: Timestamp,
+    pub(super) level: Level,
+    pub(super) caller: String,
+    pub(super) message: String,
+    pub(super) fields: Fields,
 }
 
 impl Line {

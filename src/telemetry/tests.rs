@@ -110,6 +110,31 @@ fn lines_below_the_level_and_chatter_of_libraries_are_left_out() {
 }
 
 #[test]
+fn a_line_names_its_task_at_every_level() {
+    for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG] {
+        let lines = lines(level, LogFormat::Json, || {
+            let task =
+                tracing::info_span!("task", otel.status_code = "OK", task_id = "t1", task_type = "grant");
+            task.in_scope(|| tracing::error!("failed"));
+        });
+        let value: Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!((&value["task_id"], &value["task_type"]), (&"t1".into(), &"grant".into()), "{level}");
+        assert!(!lines[0].contains("otel"), "{lines:?}");
+    }
+}
+
+#[test]
+fn spans_of_libraries_and_details_of_ours_are_left_out() {
+    let lines = lines(Level::WARN, LogFormat::Json, || {
+        let theirs = tracing::info_span!(target: "hyper::client", "theirs", header = "x").entered();
+        let detail = tracing::debug_span!("detail", part = "y").entered();
+        tracing::warn!("ours");
+        drop((detail, theirs));
+    });
+    assert!(!lines[0].contains("header") && !lines[0].contains("part"), "{lines:?}");
+}
+
+#[test]
 fn an_audit_line_is_written_at_every_level() {
     let lines =
         lines(Level::ERROR, LogFormat::Json, || tracing::info!(target: "audit", task_id = "t1", "granted"));

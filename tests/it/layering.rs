@@ -41,7 +41,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 const CONFINED: [(&str, &[&str], &str); 7] = [
     ("aws_sdk_", &["aws"], "AWS is spoken to in one room"),
     ("aws_config::", &["aws"], "AWS is spoken to in one room"),
-    ("tonic::", &["baton", "control_plane"], "gRPC is the control plane's"),
+    ("tonic::", &["baton", "control_plane", "telemetry"], "gRPC is the control plane's and the collector's"),
     ("reqwest::", &["cli", "control_plane"], "plain HTTP is the token endpoint's, and the health check's"),
     ("rusqlite::", &["c1z"], "the file format is one room's"),
     ("zstd::", &["c1z"], "the file format is one room's"),

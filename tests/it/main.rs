@@ -8,6 +8,7 @@
 )]
 
 mod aws;
+mod collector;
 mod command_line;
 mod daemon_calls;
 mod daemon_process;

@@ -15,22 +15,20 @@ section! { "Operating";
     CONFIG_PATH = path("config-path", "Settings file (YAML, keys are flag names) in place of ./.baton.yaml").variable_only();
     AUTH_METHOD = text("auth-method", "Group of settings to use")
         .support(Support::Accepted("this connector has one way to authenticate"));
-    LOG_LEVEL_DEBUG_EXPIRES_AT = text("log-level-debug-expires-at", "When debug logging ends")
-        .export(Export::Common).support(Support::Accepted("only hosted connectors read it"));
+    LOG_LEVEL_DEBUG_EXPIRES_AT = text("log-level-debug-expires-at",
+        "When a log level of debug ends and info begins, such as 2026-01-02T03:04:05Z").export(Export::Common);
     SESSION_STORE_MAXIMUM_SIZE = number("session-store-maximum-size", "15728640", "Bytes of the cache within a sync")
         .hidden().export(Export::Common).support(Support::Accepted("there is no such cache"));
-    OTEL_COLLECTOR_ENDPOINT = text("otel-collector-endpoint", "OpenTelemetry collector (gRPC)")
-        .export(Export::Common).support(Support::Accepted(OTEL));
-    OTEL_COLLECTOR_ENDPOINT_TLS_CERT_PATH = path("otel-collector-endpoint-tls-cert-path", "CA file of the collector")
-        .hidden().export(Export::Common).support(Support::Accepted(OTEL));
+    OTEL_COLLECTOR_ENDPOINT = text("otel-collector-endpoint", "OpenTelemetry collector (gRPC, host:port) that gets traces and the log")
+        .export(Export::Common);
+    OTEL_COLLECTOR_ENDPOINT_TLS_CERT_PATH = path("otel-collector-endpoint-tls-cert-path", "Certificates (PEM) to trust for the collector in place of the system's")
+        .hidden().export(Export::Common);
     OTEL_COLLECTOR_ENDPOINT_TLS_CERT = text("otel-collector-endpoint-tls-cert",
-        "CA of the collector, base64url of PEM").hidden().export(Export::Common).support(Support::Accepted(OTEL));
+        "The same as a value: base64url without padding of the PEM").hidden().export(Export::Common);
     OTEL_COLLECTOR_ENDPOINT_TLS_INSECURE = switch("otel-collector-endpoint-tls-insecure",
-        "Speak to the collector without TLS").hidden().export(Export::Common).support(Support::Accepted(OTEL));
-    OTEL_TRACING_DISABLED = switch("otel-tracing-disabled", "Send no traces")
-        .hidden().export(Export::Common).support(Support::Accepted(OTEL));
-    OTEL_LOGGING_DISABLED = switch("otel-logging-disabled", "Send no logs")
-        .hidden().export(Export::Common).support(Support::Accepted(OTEL));
+        "Speak to the collector without TLS").hidden().export(Export::Common);
+    OTEL_TRACING_DISABLED = switch("otel-tracing-disabled", "Send no traces; of effect only together with otel-logging-disabled")
+        .hidden().export(Export::Common);
+    OTEL_LOGGING_DISABLED = switch("otel-logging-disabled", "Send no logs; of effect only together with otel-tracing-disabled")
+        .hidden().export(Export::Common);
 }
-
-const OTEL: &str = "OpenTelemetry export is not built yet: no traces or logs are sent";

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
-use super::Host;
+use super::{Host, collector};
 use crate::config::field::{control_plane as fields, operating};
 use crate::config::read::Reader;
 use crate::config::{ControlPlaneSettings, DaemonSettings, LogFormat, LogSettings};
@@ -106,5 +107,19 @@ pub(super) fn log(reader: &mut Reader, host: &Host) -> LogSettings {
         }
     };
     let paths = reader.list(&operating::LOG_PATH).into_iter().map(Into::into).collect();
-    LogSettings { level, format, paths }
+    let debug_until = debug_until(reader, level);
+    LogSettings { level, debug_until, format, paths, collector: collector::resolve(reader) }
+}
+
+fn debug_until(reader: &mut Reader, level: tracing::Level) -> Option<Timestamp> {
+    let field = &operating::LOG_LEVEL_DEBUG_EXPIRES_AT;
+    let until = reader.text(field)?.parse().ok();
+    match until {
+        None => reader.refuse(field, "must be a time such as 2026-01-02T03:04:05Z"),
+        Some(_) if level != tracing::Level::DEBUG => {
+            reader.inform(field, "has no effect: the level is not debug");
+        }
+        Some(_) => return until,
+    }
+    None
 }

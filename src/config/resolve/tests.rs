@@ -244,7 +244,7 @@ fn a_setting_without_effect_is_accepted_and_said() {
         ("BATON_PARALLEL_SYNC", "true"),
         ("BATON_KEEP_PREVIOUS_SYNC_C1Z", "true"),
         ("BATON_SESSION_STORE_MAXIMUM_SIZE", "1"),
-        ("BATON_OTEL_COLLECTOR_ENDPOINT", "collector:4317"),
+        ("BATON_LOG_LEVEL_DEBUG_EXPIRES_AT", "2026-01-02T03:04:05Z"),
         ("BATON_USERNAME", CANARY),
         ("BATON_SCIM_TOKEN", CANARY),
     ] {
@@ -253,6 +253,36 @@ fn a_setting_without_effect_is_accepted_and_said() {
         assert!(!notes[0].is_warning && notes[0].message.starts_with(variable), "{notes:?}");
         assert!(!notes[0].message.contains(CANARY), "{notes:?}");
     }
+}
+
+#[test]
+fn a_collector_is_on_until_both_of_its_signals_are_off() {
+    let endpoint = ("BATON_OTEL_COLLECTOR_ENDPOINT", "collector:4317");
+    let (traces, logs) = (("BATON_OTEL_TRACING_DISABLED", "true"), ("BATON_OTEL_LOGGING_DISABLED", "true"));
+    assert_eq!(settings(&[]).log.collector, None);
+    assert_eq!(settings(&[endpoint, traces, logs]).log.collector, None);
+    let (one_off, notes) = resolve(&[endpoint, traces]).unwrap();
+    assert_eq!(one_off.log.collector.unwrap().endpoint, "https://collector:4317");
+    assert!(notes[0].message.starts_with("BATON_OTEL_TRACING_DISABLED has no effect alone"), "{notes:?}");
+    let plain = ("BATON_OTEL_COLLECTOR_ENDPOINT_TLS_INSECURE", "true");
+    let unread = ("BATON_OTEL_COLLECTOR_ENDPOINT_TLS_CERT_PATH", "/missing.pem");
+    let collector = settings(&[endpoint, plain, unread]).log.collector.unwrap();
+    assert_eq!((collector.endpoint.as_str(), collector.ca), ("http://collector:4317", None));
+}
+
+#[test]
+fn debug_may_end_at_a_time() {
+    let expiry = |text| [("BATON_LOG_LEVEL", "debug"), ("BATON_LOG_LEVEL_DEBUG_EXPIRES_AT", text)];
+    let until = settings(&expiry("2026-01-02T03:04:05Z")).log.debug_until;
+    assert_eq!(until.unwrap().as_second(), 1_767_323_045);
+    assert!(resolve(&expiry("tomorrow")).unwrap_err().to_string().contains("EXPIRES_AT"));
+}
+
+#[test]
+fn the_address_of_metrics_has_a_port() {
+    let daemon = |text| resolve(&[("BATON_METRICS_ADDRESS", text)]).map(|(settings, _)| settings.daemon);
+    assert_eq!(daemon("[::]:9090").unwrap().metrics.unwrap().port(), 9090);
+    assert!(daemon("9090").unwrap_err().to_string().contains("must be an IP address with a port"));
 }
 
 #[test]

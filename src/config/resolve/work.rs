@@ -116,7 +116,7 @@ fn storage_engine(reader: &mut Reader) {
     }
 }
 
-fn work_dir(reader: &mut Reader) -> Option<PathBuf> {
+pub(super) fn work_dir(reader: &mut Reader) -> Option<PathBuf> {
     let field =
         [&operating::C1Z_TEMP_DIR, &operating::TMPDIR].into_iter().find(|field| reader.is_set(field))?;
     directory(reader, field)
