@@ -8,6 +8,7 @@ mod exit;
 mod failure;
 mod form;
 mod health_check;
+mod log_level;
 mod one_shot;
 mod provision;
 pub mod reference;
@@ -36,6 +37,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Arguments { command: Command::Config, .. }) => form::print(),
         Ok(Arguments { command: Command::Capabilities, .. }) => capabilities::print(),
         Ok(Arguments { command: Command::HealthCheck(probe), flags }) => health_check::run(&probe, flags),
+        Ok(Arguments { command: Command::LogLevel(order), flags }) => log_level::run(order, flags),
         Err(error) => {
             // The stream may be closed; there is nobody left to tell.
             let _ = error.print();

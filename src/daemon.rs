@@ -5,6 +5,7 @@
 //! running tasks may finish within the grace period; then they are cancelled and still report how they ended, so
 //! that the control plane can hand them out again. A second request ends the process at once.
 
+mod control;
 mod health;
 mod heartbeats;
 mod interval;
@@ -21,6 +22,7 @@ mod target;
 mod tests;
 mod work_dir;
 
+pub use control::{LogOrder, ask};
 pub use signal::Signals;
 pub use target::{TargetError, prepare_target};
 pub use work_dir::{WorkDir, WorkDirError};
@@ -118,6 +120,12 @@ async fn start(
     serve_probes(settings, supervisor, health).await?;
     show_metrics(settings, supervisor).await?;
     let work_dir = WorkDir::create(settings.sync.work_dir.as_deref()).map_err(Refusal::WorkDir)?;
+    match control::listen(work_dir.path()) {
+        Ok(listener) => supervisor.spawn_to_the_end(control::serve(listener)),
+        Err(error) => {
+            tracing::warn!(error = %error, "no control socket: the log level cannot be changed at run time");
+        }
+    }
     // Mistakes in what is configured show before AWS is asked anything.
     let client =
         settings.control_plane.as_ref().map(|control_plane| client(settings, control_plane, network));

@@ -1,6 +1,7 @@
 //! The arguments of the process, declared from the table of settings.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Arg, ArgAction, ArgMatches};
@@ -8,6 +9,7 @@ use secrecy::SecretString;
 
 use super::health_check::Probe;
 use crate::config::{Field, Flags, Kind, SECTIONS, Support, fields};
+use crate::daemon::LogOrder;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(super) enum Command {
     Capabilities,
     /// Ask a running daemon how it is.
     HealthCheck(Probe),
+    /// Change the log of a running daemon.
+    LogLevel(LogOrder),
 }
 
 impl Arguments {
@@ -36,6 +40,7 @@ impl Arguments {
             Some(("config", matches)) => (Command::Config, matches),
             Some(("capabilities", matches)) => (Command::Capabilities, matches),
             Some(("health-check", matches)) => (Command::HealthCheck(probe(matches)), matches),
+            Some(("log-level", matches)) => (Command::LogLevel(log_order(matches)), matches),
             _ => (Command::Run, &matches),
         };
         Ok(Self { command, flags: flags(matches) })
@@ -55,7 +60,23 @@ fn flags(matches: &ArgMatches) -> Flags {
 fn probe(matches: &ArgMatches) -> Probe {
     let endpoint = matches.get_one::<String>("endpoint").cloned().unwrap_or_default();
     let seconds = matches.get_one::<u64>("timeout").copied().unwrap_or_default();
-    Probe { endpoint, timeout: std::time::Duration::from_secs(seconds) }
+    Probe { endpoint, timeout: Duration::from_secs(seconds) }
+}
+
+fn log_order(matches: &ArgMatches) -> LogOrder {
+    let time = matches.get_one::<Duration>("for").copied().unwrap_or_default();
+    match matches.get_one::<String>("level").and_then(|level| level.parse().ok()) {
+        Some(level) => LogOrder::For(level, time),
+        None => LogOrder::Reset,
+    }
+}
+
+/// A time of 1 s to 24 h, in whole seconds.
+fn time(text: &str) -> Result<Duration, &'static str> {
+    const ACCEPTED: &str = "must be 1s to 24h, with units";
+    let time: jiff::SignedDuration = text.parse().map_err(|_| ACCEPTED)?;
+    let seconds = u64::try_from(time.as_secs()).map_err(|_| ACCEPTED)?;
+    if (1..=24 * 60 * 60).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(ACCEPTED) }
 }
 
 fn command() -> clap::Command {
@@ -94,6 +115,25 @@ fn command() -> clap::Command {
                         .value_name("SECONDS")
                         .value_parser(clap::value_parser!(u64).range(1..=3600))
                         .default_value("5"),
+                ),
+            plain("log-level", "Change the level of a running daemon's log for a time")
+                .help_template(
+                    "{about}\n\nUsage: batond log-level <LEVEL> [--for <DURATION>]\n\n      <LEVEL>           debug, \
+                     info, warn, error, or reset for that of the settings\n      --for <DURATION>  How long, 1s to 24h; \
+                     15m by default\n\nThe daemon is found by its work directory: --c1z-temp-dir.",
+                )
+                .arg(
+                    Arg::new("level")
+                        .required(true)
+                        .value_name("LEVEL")
+                        .value_parser(["debug", "info", "warn", "error", "reset"]),
+                )
+                .arg(
+                    Arg::new("for")
+                        .long("for")
+                        .value_name("DURATION")
+                        .value_parser(time)
+                        .default_value("15m"),
                 ),
         ]);
     for section in SECTIONS {
@@ -224,6 +264,19 @@ mod tests {
             let arguments = parse(arguments).unwrap();
             assert!(matches!(&arguments.command, Command::HealthCheck(probe) if probe.endpoint == "health"));
             assert_eq!(shown(&arguments, "health-check-port"), ["9"]);
+        }
+    }
+
+    #[test]
+    fn a_log_level_holds_for_a_quarter_of_an_hour_unless_said_otherwise() {
+        let command = |arguments: &[&str]| parse(arguments).map(|arguments| arguments.command);
+        let debug =
+            |seconds| Command::LogLevel(LogOrder::For(tracing::Level::DEBUG, Duration::from_secs(seconds)));
+        assert_eq!(command(&["log-level", "debug"]).unwrap(), debug(900));
+        assert_eq!(command(&["log-level", "debug", "--for", "1h 1s"]).unwrap(), debug(3601));
+        assert_eq!(command(&["log-level", "reset"]).unwrap(), Command::LogLevel(LogOrder::Reset));
+        for refused in [&["log-level"][..], &["log-level", "loud"], &["log-level", "debug", "--for", "25h"]] {
+            assert!(command(refused).is_err(), "{refused:?}");
         }
     }
 

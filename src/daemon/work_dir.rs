@@ -51,13 +51,23 @@ impl WorkDir {
     }
 }
 
+/// The work directories in `parent`, also those of processes that are gone.
+pub(super) fn within(parent: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(parent)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
 /// Deletes the work directories of processes that are gone. What cannot be deleted is left with a warning: it may
 /// be broken in a way that only people can judge.
 fn sweep(parent: &Path, own: &Path, uid: u32) -> io::Result<()> {
-    for entry in fs::read_dir(parent)? {
-        let path = entry?.path();
-        let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        if !ours || path == own || !is_abandoned(&path, uid) {
+    for path in within(parent)? {
+        if path == own || !is_abandoned(&path, uid) {
             continue;
         }
         match fs::remove_dir_all(&path) {

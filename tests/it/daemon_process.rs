@@ -144,3 +144,62 @@ async fn a_sync_that_ends_incomplete_is_a_warning_with_its_count() {
     assert_eq!(last["msg"], expected.as_str());
     assert!(last["sync_id"].is_string(), "{last:#?}");
 }
+
+#[tokio::test]
+async fn the_log_of_a_running_pod_becomes_verbose_and_terse_again() {
+    let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("batond.log");
+    let pod = || {
+        let mut command = batond(&aws, &plane, directory.path());
+        command.env("BATON_LOG_LEVEL", "warn").env("BATON_LOG_PATH", &log);
+        command
+    };
+    let order = async |words: &[&str]| {
+        let output = end(pod().arg("log-level").args(words).spawn().unwrap()).await;
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    // What the log says of one sync.
+    let lines_of_a_sync = async || {
+        let sync = plane.push(task::sync_full());
+        assert!(plane.finished(&sync).await.unwrap().success);
+        let text = std::fs::read_to_string(&log).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.filter(|line: &Value| line["task_id"] == *sync).count()
+    };
+    let (code, text) = order(&["debug"]).await;
+    assert_eq!(code, Some(14), "{text}");
+    let child = pod().spawn().unwrap();
+    assert_eq!(lines_of_a_sync().await, 0);
+    let verbose = order(&["debug", "--for", "1h"]).await;
+    assert_eq!(verbose, (Some(0), "log level is DEBUG for 3600 s\n".to_owned()));
+    assert!(lines_of_a_sync().await > 10);
+    assert_eq!(order(&["reset"]).await, (Some(0), "log level is WARN\n".to_owned()));
+    assert_eq!(lines_of_a_sync().await, 0);
+    terminate(&child);
+    assert_eq!(end(child).await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn every_line_of_the_work_names_its_task() {
+    let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
+    let directory = tempfile::tempdir().unwrap();
+    let child = batond(&aws, &plane, directory.path()).spawn().unwrap();
+    let sync = plane.push(task::sync_full());
+    assert!(plane.finished(&sync).await.unwrap().success);
+    terminate(&child);
+    let lines = assert_lines_without_secrets(&end(child).await, &plane, &aws);
+    let begins = lines.iter().position(|line| line["msg"] == "task begins").unwrap();
+    let ends = lines.iter().position(|line| line["msg"] == "task ends: done").unwrap();
+    // Meanwhile the poller may ask for more.
+    let is_work = |line: &&Value| !line["caller"].as_str().unwrap().starts_with("daemon/poller.rs");
+    let work: Vec<_> = lines[begins..=ends].iter().filter(is_work).collect();
+    assert!(work.len() > 10, "{lines:#?}");
+    for line in work {
+        assert_eq!(
+            (&line["task_id"], &line["task_type"]),
+            (&(*sync).into(), &"sync_full".into()),
+            "{line:#?}"
+        );
+    }
+}
