@@ -86,10 +86,10 @@ impl Context {
 /// write that AWS has confirmed is still a success. The future may be dropped; a write in flight is then neither
 /// confirmed nor refuted.
 pub async fn execute(task: Task, context: &Context, cancel: &CancellationToken) -> Outcome {
-    let Task { id, task_type, .. } = task;
+    let Task { id, task_type, debug, .. } = task;
     match task_type {
         Some(TaskType::Hello(_)) => Outcome::Announce(Box::new(context.engine.metadata())),
-        Some(TaskType::SyncFull(order)) => sync_full::execute(order, context, cancel).await,
+        Some(TaskType::SyncFull(order)) => sync_full::execute(order, debug, context, cancel).await,
         Some(TaskType::Grant(order)) => grant::execute(id, order, context, cancel).await,
         Some(TaskType::Revoke(order)) => revoke::execute(id, order, context, cancel).await,
         Some(TaskType::ListEventFeeds(_)) => events::list_feeds(context),

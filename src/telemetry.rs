@@ -12,23 +12,26 @@ mod line;
 pub mod metrics;
 mod otlp;
 mod output;
+mod recording;
 mod summary;
 
 pub use otlp::CollectorError;
 pub use output::{LogError, stderr};
+pub use recording::Recording;
 pub use summary::summarize;
 
 use std::io::Write;
 
 use tracing::Subscriber;
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogSettings;
 use gate::Gate;
 use layer::LogLayer;
 use otlp::Otlp;
+use recording::{Recorder, WhileRecording};
 
 /// Why the process cannot tell of itself as the settings say.
 #[derive(Debug, thiserror::Error)]
@@ -61,17 +64,17 @@ impl Telemetry {
 pub fn start(settings: &LogSettings, stderr: impl Write + Send + 'static) -> Result<Telemetry, StartError> {
     let output = output::open(&settings.paths, Box::new(stderr))?;
     let collector = settings.collector.as_ref().map(Otlp::open).transpose()?;
-    let (gate, handle) = reload::Layer::new(Gate::new(settings.level));
+    let gate = Gate::new(settings.level);
     let lines = LogLayer::new(settings.format, Box::new(output));
     let installed = tracing_subscriber::registry()
-        .with(gate)
-        .with(collector.as_ref().map(Otlp::traces))
-        .with(if collector.is_some() { lines.with_ids(otlp::ids) } else { lines })
-        .with(collector.as_ref().map(Otlp::logs))
+        .with(collector.as_ref().map(Otlp::traces).with_filter(gate.clone()))
+        .with(if collector.is_some() { lines.with_ids(otlp::ids) } else { lines }.with_filter(gate.clone()))
+        .with(collector.as_ref().map(Otlp::logs).with_filter(gate.clone()))
+        .with(Recorder.with_filter(WhileRecording))
         .try_init();
     // A second start, as tests do, keeps the first.
     if installed.is_ok() {
-        level::take_over(settings, handle);
+        level::take_over(settings, gate);
     }
     Ok(Telemetry { collector })
 }
@@ -82,8 +85,8 @@ pub fn subscriber(
     output: impl Write + Send + 'static,
 ) -> impl Subscriber + Send + Sync {
     tracing_subscriber::registry()
-        .with(Gate::new(settings.level))
-        .with(LogLayer::new(settings.format, Box::new(output)))
+        .with(LogLayer::new(settings.format, Box::new(output)).with_filter(Gate::new(settings.level)))
+        .with(Recorder.with_filter(WhileRecording))
 }
 
 /// The target of events that tell of a write to AWS.

@@ -41,6 +41,8 @@ pub(crate) struct Script {
     pub(crate) poll_errors: VecDeque<Code>,
     pub(crate) batch_errors: VecDeque<Code>,
     pub(crate) upload_errors: VecDeque<Code>,
+    /// After so many whole uploads, every further one fails.
+    pub(crate) upload_errors_after: Option<usize>,
     pub(crate) finish_errors: VecDeque<Code>,
     /// Everything that was asked, with its time.
     pub(crate) calls: Vec<(Instant, Call)>,
@@ -239,7 +241,12 @@ impl BatonService for Scripted {
                 (message, _) => panic!("out of order: {message:?}"),
             }
             // A service that fails does so while the connector still sends.
-            fails(&mut self.script().upload_errors)?;
+            let mut script = self.script();
+            let whole = script.calls.iter().filter(|(_, call)| matches!(call, Call::Upload(Some(_)))).count();
+            if script.upload_errors_after.is_some_and(|most| whole >= most) {
+                return Err(Status::unavailable("scripted"));
+            }
+            fails(&mut script.upload_errors)?;
         }
         self.note(Call::Upload(upload.filter(|_| whole)));
         Ok(Response::new(api::BatonServiceUploadAssetResponse::default()))

@@ -13,8 +13,9 @@ use super::lease::Lease;
 use super::stop::Stop;
 use super::supervisor::{self, Supervisor};
 use crate::baton::api::Task;
-use crate::control_plane::{Client, Finish, Unacknowledged, UploadError};
+use crate::control_plane::{Client, Finish, Unacknowledged, UploadError, chain};
 use crate::tasks::{self, Context, Failure, Kind, Outcome, Synced};
+use crate::telemetry::Recording;
 use crate::telemetry::metrics::{self, TaskEnd, Unreported, Upload};
 
 /// How long cancelled work may take to say how far it came, before it is dropped.
@@ -67,14 +68,28 @@ impl Runner {
         } else {
             None
         };
+        let recording = task.debug.then(|| self.record(kind, &task_id)).flatten();
         let outcome = self.execute(task, kind, &stop).await;
-        if let Some(settled) = self.settle(&task_id, outcome, &stop).await {
+        if let Some(settled) = self.settle(&task_id, outcome, recording, &stop).await {
             log(&settled, began);
             counted.ends(end_of(&settled));
             self.report(&task_id, settled.unwrap_or_else(failed)).await;
         }
         // Until here: the task stays leased while its file is uploaded and its outcome reported.
         drop(lease);
+    }
+
+    /// Begins the debug log that the task asks for. It goes where the file of a sync goes; other tasks have none.
+    fn record(&self, kind: Kind, task_id: &str) -> Option<Recording> {
+        if !kind.is_sync() {
+            tracing::info!("a debug log was asked for: only that of a sync can be sent");
+            return None;
+        }
+        Recording::begin(task_id, &self.context.work_dir)
+            .inspect_err(
+                |error| tracing::warn!(error = %error, "the debug log that the task asks for cannot be made"),
+            )
+            .ok()
     }
 
     /// Carries the task out. A panic becomes its outcome.
@@ -95,7 +110,13 @@ impl Runner {
     }
 
     /// Does what is left between the outcome and its report, and gives what is to be reported; `None` if nothing is.
-    async fn settle(&self, task_id: &str, outcome: Outcome, stop: &Stop) -> Option<Result<Finish, Failure>> {
+    async fn settle(
+        &self,
+        task_id: &str,
+        outcome: Outcome,
+        recording: Option<Recording>,
+        stop: &Stop,
+    ) -> Option<Result<Finish, Failure>> {
         match outcome {
             Outcome::Done { response, annotations } => {
                 Some(Ok(Finish::Success { response: Some(response), annotations }))
@@ -105,19 +126,28 @@ impl Runner {
                 Some(Err(stop.failure()))
             }
             Outcome::Failed(failure) => Some(Err(failure)),
-            Outcome::Synced(synced) => Some(
-                self.upload(task_id, synced, stop)
-                    .await
-                    .map(|()| Finish::Success { response: None, annotations: Vec::new() }),
-            ),
+            Outcome::Synced(synced) => {
+                if let Err(failure) = self.upload(task_id, synced, stop).await {
+                    return Some(Err(failure));
+                }
+                if let Some(recording) = recording {
+                    self.upload_recording(task_id, recording, stop).await;
+                }
+                Some(Ok(Finish::Success { response: None, annotations: Vec::new() }))
+            }
             Outcome::Announce(metadata) => {
                 let hello = self.client.hello(task_id, *metadata);
                 match stop.token().run_until_cancelled(hello).await {
-                    Some(Ok(())) => tracing::info!("task ends: the connector was announced again"),
-                    Some(Err(error)) => tracing::error!(error = %error, "task stays open: hello failed"),
-                    None => tracing::warn!("task stays open: the connector is stopping"),
+                    Some(Ok(())) => {
+                        tracing::info!("task ends: the connector was announced again");
+                        None
+                    }
+                    Some(Err(error)) => {
+                        let status = error.to_status();
+                        Some(Err(Failure { status, non_retryable: false, annotations: Vec::new() }))
+                    }
+                    None => Some(Err(stop.failure())),
                 }
-                None
             }
         }
     }
@@ -146,6 +176,20 @@ impl Runner {
                 let message = format!("the sync cannot be read back for its upload: {error}");
                 Err(Failure::retryable(Code::Unknown, message))
             }
+        }
+    }
+
+    /// Sends the debug log of a task whose sync was uploaded. Its loss changes nothing about the sync.
+    async fn upload_recording(&self, task_id: &str, recording: Recording, stop: &Stop) {
+        if let Err(error) = recording.flush() {
+            tracing::warn!(error = %error, "the debug log that the task asked for is incomplete");
+        }
+        match stop.token().run_until_cancelled(self.client.upload(task_id, recording.path())).await {
+            Some(Ok(())) => tracing::info!("debug log uploaded"),
+            Some(Err(error)) => {
+                tracing::warn!(error = chain(&error), "the debug log is lost; the sync is uploaded");
+            }
+            None => {}
         }
     }
 

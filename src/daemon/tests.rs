@@ -1,6 +1,7 @@
 //! The daemon against a scripted service and a scripted connector, on a paused clock.
 
 mod batches;
+mod debug;
 mod syncs;
 
 use std::collections::VecDeque;
@@ -141,6 +142,7 @@ impl Engine for FakeEngine {
     ) -> BoxFuture<'a, Result<Census, EngineError>> {
         async move {
             std::fs::write(target, "half").unwrap();
+            tracing::debug!("scripted sync");
             self.act("sync".into(), &cancel).await?;
             std::fs::write(target, "a whole sync").unwrap();
             Ok(self.censuses.lock().unwrap().pop_front().unwrap_or_default())

@@ -61,7 +61,24 @@ pub async fn make(
     options: &SyncOptions,
     cancel: &CancellationToken,
 ) -> Result<Made, EngineError> {
-    let Ride { stop, rider, made } = context.crawls.board(context, options);
+    finish(context.crawls.board(context, options), cancel).await
+}
+
+/// As [`make`], but joins nobody, so that all that is told of the sync is told of this task.
+///
+/// # Errors
+/// As [`make`].
+pub(super) async fn make_anew(
+    context: &Context,
+    options: &SyncOptions,
+    cancel: &CancellationToken,
+) -> Result<Made, EngineError> {
+    let (_, ride) = begin(context, options);
+    finish(ride, cancel).await
+}
+
+async fn finish(ride: Ride, cancel: &CancellationToken) -> Result<Made, EngineError> {
+    let Ride { stop, rider, made } = ride;
     let early = tokio::select! {
         biased;
         made = made.clone() => Some(made),

@@ -67,6 +67,11 @@ impl Kind {
         self.class == Class::Sync
     }
 
+    /// Whether such a task makes a sync.
+    pub fn is_sync(self) -> bool {
+        self.class == Class::Sync
+    }
+
     /// Whether such a task may change AWS.
     pub fn is_provisioning(self) -> bool {
         self.class == Class::Provisioning

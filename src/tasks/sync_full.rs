@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
-use super::crawl::{Made, make};
+use super::crawl::{Made, make, make_anew};
 use super::engine::EngineError;
 use super::outcome::{Failure, Outcome, SyncFile, Synced};
 use crate::baton::api::task::SyncFullTask;
@@ -17,25 +17,38 @@ use crate::config::SyncSettings;
 use crate::sync::{SyncOptions, Target};
 use crate::telemetry::metrics;
 
-pub(super) async fn execute(order: SyncFullTask, context: &Context, cancel: &CancellationToken) -> Outcome {
-    match sync(order, context, cancel).await {
+/// With `debug`, the sync is made for this task alone, so that its debug log tells all of it.
+pub(super) async fn execute(
+    order: SyncFullTask,
+    debug: bool,
+    context: &Context,
+    cancel: &CancellationToken,
+) -> Outcome {
+    match sync(order, debug, context, cancel).await {
         Ok(synced) => Outcome::Synced(synced),
         Err(failure) => Outcome::Failed(failure),
     }
 }
 
-async fn sync(order: SyncFullTask, context: &Context, cancel: &CancellationToken) -> Result<Synced, Failure> {
+async fn sync(
+    order: SyncFullTask,
+    debug: bool,
+    context: &Context,
+    cancel: &CancellationToken,
+) -> Result<Synced, Failure> {
     note_engine(&order.storage_engine);
     if context.sync.skip_full_sync {
         return empty(context).await;
     }
     let options = options(order, &context.sync);
     if options.targets.is_some() {
-        let made = make(context, &options, cancel).await.map_err(failed)?;
+        let made = make_anew(context, &options, cancel).await.map_err(failed)?;
         return Ok(Synced { file: made.file, counted: None });
     }
     context.prepared.note_asked(&options);
-    let made = if let Some(made) = context.prepared.newest(&options, context.sync.max_age) {
+    let made = if debug {
+        make_anew(context, &options, cancel).await.map_err(failed)?
+    } else if let Some(made) = context.prepared.newest(&options, context.sync.max_age) {
         tracing::info!("answering with the sync that was made ahead");
         made
     } else {

@@ -1,9 +1,12 @@
 //! Which events and spans are looked at.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata, callsite};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::layer::{Context, Filter};
 
 use super::AUDIT;
 
@@ -11,13 +14,34 @@ use super::AUDIT;
 /// write to AWS, and spans of ours that tell of a task, at whatever level the events in them are.
 ///
 /// Libraries are held at warn even when ours is debug: what the AWS SDK and HTTP say at debug includes headers.
-pub(super) struct Gate {
+/// Clones are the same.
+#[derive(Clone, Debug)]
+pub(super) struct Gate(Arc<RwLock<Rule>>);
+
+#[derive(Debug)]
+struct Rule {
     level: LevelFilter,
     events: Targets,
 }
 
 impl Gate {
     pub(super) fn new(level: Level) -> Self {
+        Self(Arc::new(RwLock::new(Rule::new(level))))
+    }
+
+    /// Lets through what another level permits, from now on.
+    pub(super) fn set(&self, level: Level) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Rule::new(level);
+        callsite::rebuild_interest_cache();
+    }
+
+    fn passes(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).passes(metadata)
+    }
+}
+
+impl Rule {
+    fn new(level: Level) -> Self {
         let level = LevelFilter::from_level(level);
         let events = Targets::new()
             .with_default(level.min(LevelFilter::WARN))
@@ -27,18 +51,27 @@ impl Gate {
     }
 
     fn passes(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = || metadata.target().split("::").next() == Some(env!("CARGO_PKG_NAME"));
         self.events.would_enable(metadata.target(), metadata.level())
-            || (metadata.is_span() && *metadata.level() <= Level::INFO && ours())
+            || (metadata.is_span() && *metadata.level() <= Level::INFO && is_ours(metadata))
     }
 }
 
-impl<S: Subscriber> Layer<S> for Gate {
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+/// Whether code of this program tells something, and not a library.
+pub(super) fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().split("::").next() == Some(env!("CARGO_PKG_NAME"))
+}
+
+impl<S> Filter<S> for Gate {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         self.passes(metadata)
     }
 
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.passes(metadata) { Interest::always() } else { Interest::never() }
+    }
+
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.level.max(LevelFilter::INFO))
+        let rule = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(rule.level.max(LevelFilter::INFO))
     }
 }

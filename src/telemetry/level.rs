@@ -7,8 +7,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::Level;
-use tracing_subscriber::Registry;
-use tracing_subscriber::reload::Handle;
 
 use super::gate::Gate;
 use crate::config::LogSettings;
@@ -38,8 +36,8 @@ pub async fn keep() -> Infallible {
 }
 
 /// Takes over the filter of the log.
-pub(super) fn take_over(settings: &LogSettings, gate: Handle<Gate, Registry>) {
-    let control = Control::new(settings, Box::new(move |level| drop(gate.reload(Gate::new(level)))));
+pub(super) fn take_over(settings: &LogSettings, gate: Gate) {
+    let control = Control::new(settings, Box::new(move |level| gate.set(level)));
     if CONTROL.set(control).is_ok()
         && let Some(control) = CONTROL.get()
     {

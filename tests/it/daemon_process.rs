@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use testbed::aws::{Effect, Fault as AwsFault, Fixture, Server as Aws};
 use testbed::control_plane::{Fault, Rpc, Server, task};
+use testbed::proto::api::Task;
 
 use crate::daemon_calls::server;
 
@@ -74,6 +75,28 @@ async fn a_pod_serves_and_ends_with_0_on_sigterm() {
     assert!(lines.iter().any(|line| line["task_id"] == *sync), "{lines:#?}");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     assert!(plane.violations().is_empty(), "{:#?}", plane.violations());
+}
+
+#[tokio::test]
+async fn a_task_that_asks_gets_its_debug_log_and_the_pods_log_stays_terse() {
+    let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
+    let directory = tempfile::tempdir().unwrap();
+    let child = batond(&aws, &plane, directory.path()).env("BATON_LOG_LEVEL", "warn").spawn().unwrap();
+    let sync = plane.push(Task { debug: true, ..task::sync_full() });
+    assert!(plane.finished(&sync).await.unwrap().success);
+    terminate(&child);
+    let output = end(child).await;
+    assert!(assert_lines_without_secrets(&output, &plane, &aws).is_empty());
+
+    let uploads = plane.uploads(&sync);
+    assert_eq!(uploads.len(), 2);
+    let text = std::fs::read_to_string(uploads[1].path.as_ref().unwrap()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["level"] == "debug"), "{text}");
+    assert!(lines.iter().all(|line| line["task_id"] == *sync && line["task_type"] == "sync_full"), "{text}");
+    let mut secrets = plane.secrets();
+    secrets.push(aws.credentials().secret_access_key);
+    assert!(secrets.iter().all(|secret| !text.contains(secret)), "a secret is in the debug log");
 }
 
 #[tokio::test]
