@@ -19,6 +19,7 @@ mod faults;
 mod iam;
 mod layering;
 mod metrics;
+mod monitoring;
 mod provision;
 mod quotas;
 mod readme;

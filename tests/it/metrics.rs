@@ -14,7 +14,7 @@ use crate::daemon_calls::server;
 use crate::daemon_process::{batond, end, terminate};
 
 /// Text of a file of the repository.
-fn text(path: &str) -> String {
+pub(crate) fn text(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
