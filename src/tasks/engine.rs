@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::code::{access_code, call_code};
-use super::figures;
+use super::figures::Counted;
 use crate::aws::{CallError, Class};
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::{Code, any, ksuid, rpc, v2};
@@ -137,8 +137,9 @@ impl Engine for Connector {
         cancel: CancellationToken,
     ) -> BoxFuture<'a, Result<Census, EngineError>> {
         async move {
+            let counted = Counted::begin();
             let report = sync::run(self, options, target, work_dir, &Progress::default(), cancel).await;
-            figures::count(&report);
+            counted.ends(&report);
             let report = report?;
             log(&report);
             Ok(report.census())

@@ -4,12 +4,32 @@ use crate::sync::completeness::Coverage;
 use crate::sync::{Report, SyncError};
 use crate::telemetry::metrics::{self, NoSync, SyncFigures};
 
-/// Counts a sync by how it ended, with its figures if it gave a file.
-pub(super) fn count(ended: &Result<Report, SyncError>) {
-    match ended {
-        Ok(report) => metrics::sync_ended(&figures(report)),
-        Err(SyncError::Cancelled) => metrics::sync_not_made(NoSync::Cancelled),
-        Err(_) => metrics::sync_not_made(NoSync::Failed),
+/// A sync under way. Dropped without an end it counts as given up.
+pub(super) struct Counted {
+    has_ended: bool,
+}
+
+impl Counted {
+    pub(super) fn begin() -> Self {
+        Self { has_ended: false }
+    }
+
+    /// Counts it by how it ended, with its figures if it gave a file.
+    pub(super) fn ends(mut self, ended: &Result<Report, SyncError>) {
+        self.has_ended = true;
+        match ended {
+            Ok(report) => metrics::sync_ended(&figures(report)),
+            Err(SyncError::Cancelled) => metrics::sync_not_made(NoSync::Cancelled),
+            Err(_) => metrics::sync_not_made(NoSync::Failed),
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            metrics::sync_not_made(NoSync::Cancelled);
+        }
     }
 }
 

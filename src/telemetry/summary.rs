@@ -30,6 +30,8 @@ pub fn summarize(settings: &Settings) {
         resource_types = if settings.sync.types.is_empty() { "all".to_owned() } else { settings.sync.types.join(",") },
         sync_interval = settings.sync.interval.map(|interval| interval.as_secs_f64()),
         health = settings.daemon.health.map(|address| address.to_string()),
+        metrics = settings.daemon.metrics.map(|address| address.to_string()),
+        collector = settings.log.collector.as_ref().map(|collector| collector.endpoint.as_str()),
         "settings"
     );
 }

@@ -19,6 +19,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::Value;
 use testbed::aws::{Fixture, Server as Aws};
 use testbed::control_plane::{Server as Plane, task};
@@ -145,6 +146,8 @@ async fn a_collector_gets_the_trace_and_the_log_of_a_task_and_no_secret() {
     let task = spans.iter().find(|span| span.name == "task").unwrap_or_else(|| panic!("{spans:#?}"));
     let said = attributes(&task.attributes);
     assert_eq!((said["task_id"].as_str(), said["task_type"].as_str()), (sync.as_str(), "sync_full"));
+    assert_eq!(task.status.as_ref().unwrap().code(), StatusCode::Ok);
+    assert!(spans.iter().any(|span| span.name == "sso:ListAccountAssignments"), "{spans:#?}");
     for name in ["crawl", "write", "UploadAsset", "FinishTask"] {
         let child =
             spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name}: {spans:#?}"));
