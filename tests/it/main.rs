@@ -23,6 +23,7 @@ mod monitoring;
 mod provision;
 mod quotas;
 mod readme;
+mod runbook;
 mod seal;
 mod support;
 mod sync;
