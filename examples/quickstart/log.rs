@@ -1,6 +1,8 @@
 //! Keeps what batond logs, to show it where it helps.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use batond::config::LogSettings;
@@ -9,9 +11,15 @@ use serde::Deserialize;
 
 use crate::Outcome;
 
-/// All that was logged so far.
+/// All that was logged so far, also in a file for who wants to follow it.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    text: Vec<u8>,
+    file: Option<File>,
+}
 
 impl Log {
     /// Starts batond's log in this process, in the shape that it has in a pod.
@@ -21,9 +29,19 @@ impl Log {
         Ok(log)
     }
 
+    /// Writes all so far, and all that comes, to a file too.
+    pub(crate) fn keep_in(&self, path: &Path) -> io::Result<()> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = File::create(path)?;
+        file.write_all(&kept.text)?;
+        kept.file = Some(file);
+        Ok(())
+    }
+
     /// The log as text.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept.text).into_owned()
     }
 
     /// The lines that tell of a write to AWS.
@@ -44,7 +62,11 @@ pub(crate) struct Write {
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.text.extend_from_slice(bytes);
+        if let Some(file) = &mut kept.file {
+            file.write_all(bytes)?;
+        }
         Ok(bytes.len())
     }
 

@@ -1,6 +1,9 @@
 //! What the quickstart consists of: an AWS, a control plane, and batond between them.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use batond::config::{Environment, Flags, Host, RawSettings, Settings, SettingsError};
@@ -14,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::Outcome;
+use crate::stay::free_address;
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -21,7 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Everything that runs.
 pub(crate) struct Parts {
     pub(crate) aws: aws::Server,
-    pub(crate) control_plane: control_plane::Server,
+    pub(crate) control_plane: Arc<control_plane::Server>,
+    /// Where batond answers probes.
+    pub(crate) health: SocketAddr,
+    /// Where batond shows its metrics.
+    pub(crate) metrics: SocketAddr,
+    /// Where its log is kept for who wants to follow it.
+    pub(crate) log: PathBuf,
     pub(crate) work_dir: TempDir,
     daemon: JoinHandle<Ended>,
     stop: mpsc::Sender<()>,
@@ -42,7 +52,11 @@ impl Parts {
         println!("  control plane  https://{}", control_plane.authority());
 
         let work_dir = TempDir::with_prefix("batond-quickstart-")?;
-        let variables = variables(&aws, external_id, &control_plane, &work_dir);
+        let (health, metrics) = (free_address()?, free_address()?);
+        let mut variables = variables(&aws, external_id, &control_plane, &work_dir);
+        variables.push(("BATON_HEALTH_CHECK", "true".to_owned()));
+        variables.push(("BATON_HEALTH_CHECK_PORT", health.port().to_string()));
+        variables.push(("BATON_METRICS_ADDRESS", metrics.to_string()));
         println!("  batond         with the variables that a pod would have:");
         for (name, value) in &variables {
             let secret = name.contains("SECRET") || name.contains("EXTERNAL_ID");
@@ -53,7 +67,9 @@ impl Parts {
         let network = Network::trusting([authority], Proxies::Bypass)?;
         let (stop, signals) = Signals::channel();
         let daemon = tokio::spawn(async move { daemon::run_on(settings, &network, signals).await });
-        Ok(Self { aws, control_plane, work_dir, daemon, stop })
+        let log = work_dir.path().join("batond.log");
+        let control_plane = Arc::new(control_plane);
+        Ok(Self { aws, control_plane, health, metrics, log, work_dir, daemon, stop })
     }
 
     /// Asks batond to end, as Kubernetes does with SIGTERM, and waits until it has.

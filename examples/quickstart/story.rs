@@ -26,8 +26,8 @@ const GRANTEE: &str = "loner@example.com";
 const GROUP: &str = "Engineers";
 const MEMBER: &str = "bob";
 
-/// Plays the control plane's part and checks each effect in AWS.
-pub(crate) async fn tell(parts: &mut Parts, log: &Log) -> Outcome<()> {
+/// Plays the control plane's part and checks each effect in AWS. Gives the sync.
+pub(crate) async fn tell(parts: &Parts) -> Outcome<Reader> {
     println!("\n1. hello: batond introduces itself");
     hello(parts).await?;
     println!("\n2. sync: the control plane asks for everything; batond reads AWS and uploads a file");
@@ -36,9 +36,14 @@ pub(crate) async fn tell(parts: &mut Parts, log: &Log) -> Outcome<()> {
     grant(parts, &file).await?;
     println!("\n4. revoke: {MEMBER} shall leave the group {GROUP}");
     revoke(parts, &file).await?;
+    Ok(file)
+}
+
+/// Stops batond and sums up what happened.
+pub(crate) async fn end(parts: &mut Parts, file: &Reader, log: &Log) -> Outcome<()> {
     println!("\n5. stop: what SIGTERM does in a pod");
     stop(parts).await?;
-    summarize(parts, &file, log)
+    summarize(parts, file, log)
 }
 
 async fn hello(parts: &Parts) -> Outcome<()> {
