@@ -52,7 +52,7 @@ pub use transcript::{Entry, Finish, Impatient, Violation};
 use crate::CANARY;
 use crate::proto::api::Task;
 use crate::proto::api::baton_service_server::BatonServiceServer;
-use crate::tls::Tls;
+use crate::tls::{Tls, Validity};
 use credential::Credential;
 use fault::Faults;
 use listener::Listener;
@@ -118,10 +118,25 @@ impl Default for Pace {
     }
 }
 
+/// A certificate that a server can show.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Certificate {
+    /// A new one of the authority that clients trust.
+    Renewed,
+    /// One of that authority whose time is over.
+    Expired,
+    /// One of an authority that no client knows.
+    Foreign,
+}
+
+/// The protocols that a server offers, in its order.
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+
 /// A running control plane; it ends, with all its connections, when it is dropped.
 pub struct Server {
     plane: Plane,
     listener: Listener,
+    tls: Tls,
     ca: PathBuf,
     patience: Duration,
     _temporary: Option<TempDir>,
@@ -141,7 +156,7 @@ impl Server {
         };
         let uploads = directory.join("uploads");
         fs::create_dir_all(&uploads)?;
-        let tls = Tls::generate(&[b"h2", b"http/1.1"]).map_err(io::Error::other)?;
+        let tls = Tls::generate(PROTOCOLS).map_err(io::Error::other)?;
         let ca = directory.join("ca.pem");
         fs::write(&ca, &tls.ca_pem)?;
 
@@ -164,9 +179,9 @@ impl Server {
             .route(token::PATH, known.with_state(plane.clone()))
             .fallback_service(any(unknown).with_state(plane.clone()));
         let listener =
-            Listener::new(reservation, plane.clone(), listener::with_origin(router), tls.acceptor)?;
+            Listener::new(reservation, plane.clone(), listener::with_origin(router), tls.acceptor.clone())?;
         listener.open().await?;
-        Ok(Self { plane, listener, ca, patience: options.patience, _temporary: temporary })
+        Ok(Self { plane, listener, tls, ca, patience: options.patience, _temporary: temporary })
     }
 
     /// The client id of the one connector that this server knows: `<name>@<host>:<port>/pcc`.
@@ -243,6 +258,20 @@ impl Server {
     /// Makes all access tokens given out so far worthless.
     pub fn expire_tokens(&self) {
         self.plane.tokens().expire_all();
+    }
+
+    /// Drops all connections, and shows another certificate to those that come.
+    ///
+    /// # Errors
+    /// The certificate cannot be made, or the socket not be opened again.
+    pub async fn present(&self, certificate: Certificate) -> io::Result<()> {
+        let acceptor = match certificate {
+            Certificate::Renewed => self.tls.another(Validity::Now),
+            Certificate::Expired => self.tls.another(Validity::Before),
+            Certificate::Foreign => Tls::generate(PROTOCOLS).map(|tls| tls.acceptor),
+        };
+        self.listener.present(acceptor.map_err(io::Error::other)?);
+        self.disconnect().await
     }
 
     /// Drops all connections and refuses new ones; the port stays reserved.

@@ -41,6 +41,8 @@ pub enum Fault {
     Disconnect,
     /// The call has no effect and is never answered.
     Hang,
+    /// The call takes effect, and is answered with these bytes where its message should be.
+    Raw(Vec<u8>),
     /// `UploadAsset` alone: the connection drops once this many bytes of data have arrived.
     DropAfter(u64),
     /// Token endpoint alone: this HTTP status with an empty body.

@@ -1,17 +1,22 @@
 //! The port: TCP connections, their TLS handshakes, and the ways in which they end.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Extension, Request};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use http::HeaderMap;
-use http::header::{HOST, HeaderName, USER_AGENT};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, HeaderName, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -54,7 +59,7 @@ pub(super) struct Listener {
 struct Shared {
     plane: Plane,
     router: Router,
-    acceptor: TlsAcceptor,
+    acceptor: RwLock<TlsAcceptor>,
     connections: AtomicU64,
 }
 
@@ -80,7 +85,8 @@ impl Listener {
         router: Router,
         acceptor: TlsAcceptor,
     ) -> io::Result<Self> {
-        let shared = Shared { plane, router, acceptor, connections: AtomicU64::new(0) };
+        let shared =
+            Shared { plane, router, acceptor: RwLock::new(acceptor), connections: AtomicU64::new(0) };
         Ok(Self {
             address: reservation.local_addr()?,
             _reservation: reservation,
@@ -122,6 +128,11 @@ impl Listener {
         }
     }
 
+    /// Shows another certificate to connections that come from now on.
+    pub(super) fn present(&self, acceptor: TlsAcceptor) {
+        *self.shared.acceptor.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+    }
+
     /// Tells every connection to finish what it carries and end (HTTP/2 GOAWAY); new ones are welcome.
     pub(super) fn say_goodbye(&self) {
         self.farewell.send_replace(());
@@ -134,9 +145,25 @@ impl Drop for Listener {
     }
 }
 
-/// Gives each request its origin.
+/// What an answer shall consist of in place of its message.
+#[derive(Clone)]
+pub(super) struct RawAnswer(pub(super) Vec<u8>);
+
+/// Gives each request its origin, and each answer that shall have them other bytes.
 pub(super) fn with_origin(router: Router) -> Router {
     router.layer(middleware::from_fn(describe))
+}
+
+/// A whole gRPC answer with these bytes as its only message.
+fn grpc(RawAnswer(bytes): RawAnswer) -> Response {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let frame = [&[0], &length.to_be_bytes()[..], &bytes].concat();
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let frames = [Frame::data(Bytes::from(frame)), Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+    let mut response = Response::new(Body::new(StreamBody::new(futures::stream::iter(frames))));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }
 
 async fn describe(Extension(mut origin): Extension<Origin>, mut request: Request, next: Next) -> Response {
@@ -144,7 +171,8 @@ async fn describe(Extension(mut origin): Extension<Origin>, mut request: Request
     let authority = request.uri().authority().map(ToString::to_string);
     origin.authority = authority.or_else(|| header(request.headers(), &HOST));
     request.extensions_mut().insert(origin);
-    next.run(request).await
+    let mut response = next.run(request).await;
+    response.extensions_mut().remove::<RawAnswer>().map_or(response, grpc)
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
@@ -179,7 +207,8 @@ async fn serve(
     let connection = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
     let origin = Origin { connection, peer, user_agent: None, authority: None };
     farewell.mark_unchanged();
-    let Some(handshake) = stop.run_until_cancelled(shared.acceptor.accept(stream)).await else { return };
+    let acceptor = shared.acceptor.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(handshake) = stop.run_until_cancelled(acceptor.accept(stream)).await else { return };
     let tls = match handshake {
         Ok(tls) => tls,
         Err(error) => {

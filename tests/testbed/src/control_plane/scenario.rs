@@ -9,7 +9,7 @@ use prost::Message as _;
 use serde::{Deserialize, Deserializer};
 use tonic::Code;
 
-use super::{Fault, Impatient, Kind, Leasing, Options, Pace, Rpc, Server, Violation, task};
+use super::{Certificate, Fault, Impatient, Kind, Leasing, Options, Pace, Rpc, Server, Violation, task};
 use crate::proto::api::Task;
 use crate::proto::api::task::SyncFullTask;
 use crate::proto::v2::{Entitlement, Grant, Resource};
@@ -112,6 +112,17 @@ enum Step {
     Disconnect,
     GoAway,
     ExpireTokens,
+    /// Shows another certificate from now on.
+    Certificate(CertificateText),
+}
+
+/// The certificates that a server can show.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CertificateText {
+    Renewed,
+    Expired,
+    Foreign,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -183,6 +194,8 @@ enum How {
     Http(u16),
     Body(String),
     WorthlessToken,
+    /// Bytes in base64.
+    Raw(String),
 }
 
 /// The codes that a scripted status can have.
@@ -356,6 +369,15 @@ async fn play_step(step: &Step, number: usize, server: &Server) -> Result<String
             server.expire_tokens();
             "made all access tokens worthless".to_owned()
         }
+        Step::Certificate(text) => {
+            let certificate = match text {
+                CertificateText::Renewed => Certificate::Renewed,
+                CertificateText::Expired => Certificate::Expired,
+                CertificateText::Foreign => Certificate::Foreign,
+            };
+            server.present(certificate).await.map_err(port)?;
+            format!("shows another certificate: {certificate:?}")
+        }
     })
 }
 
@@ -442,6 +464,10 @@ impl How {
             Self::Http(status) => Fault::Http(*status),
             Self::Body(body) => Fault::Body(body.clone()),
             Self::WorthlessToken => Fault::WorthlessToken,
+            // What is no base64 is malformed enough as it is.
+            Self::Raw(text) => {
+                Fault::Raw(STANDARD.decode(text).unwrap_or_else(|_| text.clone().into_bytes()))
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use prost_types::Duration as ProtoDuration;
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::listener::Connection;
+use super::listener::{Connection, RawAnswer};
 use super::transcript::{Answer, Event, Finish, Hello, Offer, Origin, Poll};
 use super::{Fault, Kind, Plane, Rpc, bounds, upload};
 use crate::proto::api::baton_service_server::BatonService;
@@ -237,7 +237,11 @@ impl Service {
             }
         };
         record(event, fault.as_ref().map_or(Answer::Accepted, |fault| scripted(fault, true)));
+        let mut reply = Response::new(reply);
         match fault {
+            Some(Fault::Raw(bytes)) => {
+                reply.extensions_mut().insert(RawAnswer(bytes));
+            }
             Some(Fault::Slow(delay)) => tokio::time::sleep(delay).await,
             Some(Fault::LoseReply) => {
                 connection.drop_now().await;
@@ -245,7 +249,7 @@ impl Service {
             }
             _ => {}
         }
-        Ok(Response::new(reply))
+        Ok(reply)
     }
 
     fn authenticate<Q>(&self, request: &Request<Q>) -> Result<(), super::token::Unauthenticated> {

@@ -116,6 +116,7 @@ pub(super) async fn endpoint(
         }
         Some(Fault::Status(code, _)) => http_status(*code).into_response(),
         Some(Fault::Body(body)) => body.clone().into_response(),
+        Some(Fault::Raw(bytes)) => bytes.clone().into_response(),
         Some(Fault::LoseReply | Fault::Disconnect | Fault::DropAfter(_) | Fault::Hang) => {
             StatusCode::OK.into_response()
         }

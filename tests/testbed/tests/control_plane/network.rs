@@ -1,5 +1,5 @@
 use testbed::control_plane::transcript::Event;
-use testbed::control_plane::{Fault, Rpc, Server};
+use testbed::control_plane::{Certificate, Fault, Rpc, Server};
 use tokio::net::TcpStream;
 use tonic::Code;
 
@@ -84,4 +84,30 @@ async fn a_dropped_server_is_gone() {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(10), gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_can_be_any_bytes_and_the_next_one_is_right_again() {
+    let server = server().await;
+    let mut connector = Connector::start(&server).await;
+    server.fault(Rpc::GetTask, &Fault::Raw(vec![0xff; 40]), 1);
+    assert_eq!(connector.poll().await.unwrap_err().code(), Code::Internal);
+    // The encoding of a message without members.
+    server.fault(Rpc::GetTask, &Fault::Raw(Vec::new()), 1);
+    assert!(connector.poll().await.unwrap().is_none());
+    connector.poll().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_expired_or_foreign_is_not_accepted_and_a_renewed_one_is() {
+    let server = server().await;
+    let mut connector = Connector::start(&server).await;
+    for (certificate, accepted) in
+        [(Certificate::Expired, false), (Certificate::Foreign, false), (Certificate::Renewed, true)]
+    {
+        server.present(certificate).await.unwrap();
+        // The call that meets the end of the old connection may fail.
+        let _met = connector.poll().await;
+        assert_eq!(connector.poll().await.is_ok(), accepted, "{certificate:?}");
+    }
 }
