@@ -142,6 +142,10 @@ impl Poller {
     fn accept(&self, queue: &mut Queue, tasks: Vec<Task>) -> bool {
         let before = queue.tasks.len();
         for task in tasks {
+            if task.id.is_empty() {
+                tracing::warn!("a task without an id was handed out; it cannot be answered and is not begun");
+                continue;
+            }
             let queued = queue.tasks.iter().any(|other| other.id == task.id);
             if queued || self.in_flight.contains(&task.id) {
                 tracing::info!(task_id = task.id, "task was handed out again while it is under way; ignored");

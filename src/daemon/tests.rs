@@ -2,6 +2,7 @@
 
 mod batches;
 mod debug;
+mod outage;
 mod syncs;
 
 use std::collections::VecDeque;

@@ -101,6 +101,7 @@ async fn a_refusing_token_endpoint_is_permanent_and_an_ailing_one_is_not() {
         (Fault::Http(503), false),
         (Fault::Disconnect, false),
         (Fault::Body("<html>canary</html>".into()), true),
+        (Fault::Raw(vec![b'x'; 3 << 20]), true),
     ] {
         server.fault(Rpc::Token, &fault, 10);
         let error = client(&server).hello("", metadata()).await.unwrap_err();

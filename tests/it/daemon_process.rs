@@ -47,7 +47,7 @@ pub(crate) async fn end(child: Child) -> Output {
     tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap()
 }
 
-fn assert_lines_without_secrets(output: &Output, plane: &Server, aws: &Aws) -> Vec<Value> {
+pub(crate) fn assert_lines_without_secrets(output: &Output, plane: &Server, aws: &Aws) -> Vec<Value> {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     let mut secrets = plane.secrets();
     secrets.push(aws.credentials().secret_access_key);

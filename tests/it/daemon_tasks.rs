@@ -31,26 +31,26 @@ use crate::daemon_calls::{network, settings as control_plane};
 use crate::support::aws_settings;
 
 /// Longest time that anything here may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A group of the example organization, and a user who is not in it.
-const GROUP: &str = "Empty group";
-const USER: &str = "bob";
+pub(crate) const GROUP: &str = "Empty group";
+pub(crate) const USER: &str = "bob";
 
-struct World {
-    aws: Aws,
-    plane: Server,
-    dir: TempDir,
-    settings: Settings,
+pub(crate) struct World {
+    pub(crate) aws: Aws,
+    pub(crate) plane: Server,
+    pub(crate) dir: TempDir,
+    pub(crate) settings: Settings,
 }
 
-struct Daemon {
-    signal: mpsc::Sender<()>,
+pub(crate) struct Daemon {
+    pub(crate) signal: mpsc::Sender<()>,
     ended: JoinHandle<Ended>,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         LazyLock::force(&LOG);
         let aws = Aws::start(Fixture::example().unwrap()).await.unwrap();
         let leasing = Leasing { redeliver_retryable: false, ..Leasing::default() };
@@ -72,12 +72,12 @@ impl World {
         Self { aws, plane, dir, settings }
     }
 
-    fn start(&self) -> Daemon {
+    pub(crate) fn start(&self) -> Daemon {
         start(self.settings.clone(), network(&self.plane))
     }
 
     /// The entitlement and the principal of a membership, as batond names them.
-    fn membership(
+    pub(crate) fn membership(
         &self,
         group: &str,
         user: &str,
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Waits for the next report of a task, whether or not it ends it.
-    async fn report(&self, task_id: &str) -> Finish {
+    pub(crate) async fn report(&self, task_id: &str) -> Finish {
         let entry = self
             .plane
             .wait_for(|entry| matches!(&entry.event, Event::Finish(finish) if finish.task_id == task_id))
@@ -102,7 +102,7 @@ impl World {
     }
 
     /// Waits until AWS has answered `action`.
-    async fn aws_answered(&self, action: &str) {
+    pub(crate) async fn aws_answered(&self, action: &str) {
         let called = async {
             while self.aws.counters().calls(action) == 0 {
                 sleep(Duration::from_millis(10)).await;
@@ -111,35 +111,35 @@ impl World {
         timeout(PATIENCE, called).await.unwrap();
     }
 
-    fn left(&self) -> Vec<String> {
+    pub(crate) fn left(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.dir.path()).unwrap();
         names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
     }
 
-    fn assert_no_violations(&self) {
+    pub(crate) fn assert_no_violations(&self) {
         let violations = self.plane.violations();
         assert!(violations.is_empty(), "{violations:#?}");
     }
 }
 
-fn start(settings: Settings, network: Network) -> Daemon {
+pub(crate) fn start(settings: Settings, network: Network) -> Daemon {
     let (signal, signals) = Signals::channel();
     let ended = tokio::spawn(async move { daemon::run_on(settings, &network, signals).await });
     Daemon { signal, ended }
 }
 
 impl Daemon {
-    async fn stop(self) -> Ended {
+    pub(crate) async fn stop(self) -> Ended {
         self.signal.send(()).await.unwrap();
         self.end().await
     }
 
-    async fn end(self) -> Ended {
+    pub(crate) async fn end(self) -> Ended {
         timeout(PATIENCE, self.ended).await.unwrap().unwrap()
     }
 }
 
-fn is_accepted_hello(entry: &Entry) -> bool {
+pub(crate) fn is_accepted_hello(entry: &Entry) -> bool {
     entry.rpc() == Some(Rpc::Hello) && entry.accepted()
 }
 
@@ -282,12 +282,12 @@ async fn tasks_of_the_event_feed_are_finished_with_events_or_with_what_is_missin
     world.assert_no_violations();
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// The status of a probe; `None` if nobody answers.
-async fn probe(address: SocketAddr, path: &str) -> Option<u16> {
+pub(crate) async fn probe(address: SocketAddr, path: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;

@@ -28,3 +28,4 @@ mod seal;
 mod support;
 mod sync;
 mod targeted;
+mod trouble;

@@ -40,6 +40,7 @@ use std::{fs, io};
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, post};
+use jiff::SignedDuration;
 use tempfile::TempDir;
 use tonic::service::Routes;
 
@@ -106,6 +107,8 @@ pub struct Pace {
     pub next_heartbeat: Option<Duration>,
     /// Life of the access tokens given out from now on; `expires_in` tells its whole seconds. Default 1 h.
     pub token_lifetime: Duration,
+    /// How far this server's clock is ahead of the true time; negative if it is behind. Default 0.
+    pub clock_ahead: SignedDuration,
 }
 
 impl Default for Pace {
@@ -114,6 +117,7 @@ impl Default for Pace {
             next_poll: Some(Duration::from_millis(50)),
             next_heartbeat: Some(Duration::from_secs(1)),
             token_lifetime: Duration::from_hours(1),
+            clock_ahead: SignedDuration::ZERO,
         }
     }
 }

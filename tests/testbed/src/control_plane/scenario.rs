@@ -270,6 +270,7 @@ impl Scenario {
                 next_poll: self.pace.next_poll.or(pace.next_poll),
                 next_heartbeat: self.pace.next_heartbeat.or(pace.next_heartbeat),
                 token_lifetime: self.pace.token_lifetime.unwrap_or(pace.token_lifetime),
+                ..pace
             },
             leasing: Leasing {
                 lease: self.leasing.lease.unwrap_or(leasing.lease),

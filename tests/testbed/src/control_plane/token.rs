@@ -160,7 +160,7 @@ fn check(plane: &Plane, fields: &[(String, String)]) -> Result<(), (StatusCode, 
     if client_id != Some(&plane.credential.client_id) {
         return unauthorized(vec![format!("client_id {client_id:?} is not registered")]);
     }
-    let now = Timestamp::now().as_second();
+    let now = (Timestamp::now() + plane.pace().clock_ahead).as_second();
     match assertion::verify(assertion.unwrap_or_default(), &plane.credential, now) {
         Err(reasons) => unauthorized(reasons),
         Ok(nonce) => {
