@@ -31,6 +31,6 @@ full *stages:
 fuzz seconds="20" *targets:
     fuzz/run {{ seconds }} {{ targets }}
 
-# One check by a third party: baton-cli, moto, grpcio, proto or manifests
+# One check by a third party: baton-cli, moto, grpcio, proto, manifests or apiserver
 interop check:
     tests/interop/run {{ check }}
