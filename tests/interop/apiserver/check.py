@@ -5,6 +5,7 @@ is a dry run, that of the namespace apart.
 """
 
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -19,9 +20,10 @@ from typing import Any
 
 from interop import deploy
 from interop.deploy import Object
-from interop.places import CACHE
+from interop.places import CACHE, INTEROP
 from interop.processes import Failure, background, run, wait_for
 
+PINS = INTEROP / "apiserver" / "go.mod"
 TOKEN = "check"
 NAMESPACE = deploy.RELEASE
 # Where objects of a kind are posted.
@@ -63,10 +65,6 @@ class Server:
             return self._ask("/readyz").strip() == "ok" and bool(self._ask("/api/v1/namespaces/default"))
         except (urllib.error.URLError, OSError):
             return False
-
-    def version(self) -> str:
-        """Its release."""
-        return json.loads(self._ask("/version"))["gitVersion"]
 
     def create(self, one: Object, *, dry_run: bool = True) -> str | None:
         """Why the server refuses the object; nothing if it takes it."""
@@ -145,7 +143,7 @@ def _free_ports(number: int) -> list[int]:
 
 
 def _judge(server: Server) -> Iterator[str]:
-    yield f"Kubernetes API server {server.version()}"
+    yield f"kube-apiserver {_version()}"
     sources = {"deploy/manifests": deploy.plain(), "chart, no values": deploy.chart()}
     sources |= {f"chart, {values.name}": deploy.chart(values) for values in deploy.values_files()}
     namespace = deploy.objects(sources["deploy/manifests"])[f"Namespace/{NAMESPACE}"]
@@ -157,6 +155,14 @@ def _judge(server: Server) -> Iterator[str]:
             _takes(server, source, one)
         yield f"{source}: {len(objects)} objects and the pod of the Deployment are taken, strictly"
     yield from _refuses(server, deploy.objects(sources["deploy/manifests"])["Deployment/batond"])
+
+
+def _version() -> str:
+    """The release that is pinned: a server that is built from its module alone does not know its own."""
+    pin = re.search(r"^\s+k8s\.io/kubernetes (v\S+)", PINS.read_text(), re.MULTILINE)
+    if pin is None:
+        raise Failure(f"{PINS} does not pin k8s.io/kubernetes")
+    return pin[1]
 
 
 def _takes(server: Server, source: str, one: Object, *, dry_run: bool = True) -> None:
