@@ -20,6 +20,7 @@ mod iam;
 mod layering;
 mod metrics;
 mod monitoring;
+mod permissions;
 mod provision;
 mod quotas;
 mod readme;
