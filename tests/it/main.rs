@@ -13,6 +13,7 @@ mod command_line;
 mod daemon_calls;
 mod daemon_process;
 mod daemon_tasks;
+mod day;
 mod dump;
 mod events;
 mod faults;
