@@ -23,7 +23,7 @@ fmt:
 ci *stages:
     .ci/run {{ stages }}
 
-# What does not fit into an hour: the image, licences, long fuzzing, side by side with the incumbent
+# What does not fit into an hour: the image, long fuzzing, side by side with the incumbent
 full *stages:
     .ci/full {{ stages }}
 
