@@ -34,3 +34,7 @@ fuzz seconds="20" *targets:
 # One check by a third party: baton-cli, moto, grpcio, proto, manifests or apiserver
 interop check:
     tests/interop/run {{ check }}
+
+# The bill of materials, CycloneDX, of what Cargo.lock pins
+sbom file="target/batond.cdx.json":
+    .ci/sbom {{ file }}
