@@ -154,8 +154,8 @@ async fn day(tasks: usize, seed: u64) {
     assert_flat(&series);
 }
 
-#[allow(clippy::print_stdout, reason = "figures for docs/performance.md")]
 /// What was held after the first fifth is what is held at the end, give or take what comes and goes.
+#[allow(clippy::print_stdout, reason = "figures for docs/performance.md")]
 fn assert_flat(series: &[Held]) {
     let (early, late) = series.split_at(series.len().div_ceil(5));
     let most = |part: &[Held], of: fn(&Held) -> usize| part.iter().map(of).max().unwrap_or_default();
