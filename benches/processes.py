@@ -2,7 +2,7 @@
 """Measures release binaries as processes, beside a testbed that is a process too.
 
     cargo build --release --workspace --bins
-    benches/processes.py [MEASURE...]        medium plus quotas plan growth tasks idle version; all unless named
+    benches/processes.py [MEASURE...]        medium plus quotas plan growth tasks idle service version; all unless named
     BATON_AWS_BIN=... benches/processes.py incumbent
 
 One line per figure. Times of a busy machine are noisy: the best of RUNS (3) is told, with the load of the machine.
@@ -61,6 +61,7 @@ def main() -> None:
         "growth",
         "tasks",
         "idle",
+        "service",
         "version",
     ]:
         with tempfile.TemporaryDirectory(prefix="batond-bench-") as directory:
@@ -302,6 +303,39 @@ def idle(directory: Path) -> None:
             )
 
 
+def service(directory: Path) -> None:
+    """An hour of polling each second, in minutes: handshakes; and how long an idle daemon takes to end."""
+    polls = 3600
+    with Aws(directory, *MEDIUM) as aws:
+        steps = ["hello", {"sync_full": {}}]
+        with Plane(directory, {"pace": {"next_poll": "50ms"}, "steps": steps}) as plane:
+            with daemon(aws, plane, directory) as pid:
+                plane.played()
+                events = []
+
+                def polled() -> bool:
+                    events[:] = plane.transcript()
+                    return sum(each["event"] == "poll" for each in events) >= polls
+
+                while not polled():
+                    time.sleep(10)
+                begun = time.perf_counter()
+                os.kill(pid, signal.SIGTERM)
+                until(lambda: not Path(f"/proc/{pid}/stat").exists() or is_zombie(pid))
+                ended = time.perf_counter() - begun
+                handshakes = sum(each["event"] == "connected" for each in events)
+                print(
+                    f"service: {handshakes} TLS handshakes in {polls} polls, "
+                    f"{ended * 1000:.0f} ms from SIGTERM to the end of an idle daemon"
+                )
+
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended and waits for its parent."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+
+
 def version(_: Path) -> None:
     """What a start costs that does nothing."""
     times = []
@@ -440,7 +474,7 @@ def daemon(aws: Aws, plane: Plane, directory: Path) -> Iterator[int]:
         )
     try:
         yield process.pid
-        if process.poll() is not None:
+        if process.poll() not in (None, 0):
             sys.exit(f"batond ended:\n{(directory / 'batond.log').read_text()}")
     finally:
         stop(process)
@@ -566,7 +600,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 MEASURES = {
     one.__name__: one
-    for one in (medium, plus, incumbent, quotas, plan, growth, tasks, idle, version)
+    for one in (medium, plus, incumbent, quotas, plan, growth, tasks, idle, service, version)
 }
 
 if __name__ == "__main__":

@@ -70,7 +70,10 @@ impl Day {
             2 => self.plane.fault(rpc, &Fault::Status(Code::Unavailable, "scripted".into()), 1),
             3 => self.plane.fault(rpc, &Fault::Slow(Duration::from_millis(100)), 1),
             4 => self.plane.fault(Rpc::UploadAsset, &Fault::DropAfter(2000), 1),
-            5 => self.plane.fault(Rpc::Token, &Fault::Http(503), 1),
+            5 => {
+                self.plane.fault(Rpc::Token, &Fault::Http(503), 1);
+                self.plane.expire_tokens();
+            }
             6 => self.plane.expire_tokens(),
             7 => self.plane.go_away(),
             8 => self.plane.disconnect().await.unwrap(),
@@ -112,6 +115,8 @@ async fn day(tasks: usize, seed: u64) {
     let mut series = Vec::new();
     while given.len() < tasks {
         let mut wave = Vec::new();
+        // What has not happened yet would pile up: after each poll that fails the next comes later.
+        day.plane.clear_faults();
         for _ in 0..WAVE {
             day.trouble().await;
             let order = if given.len().is_multiple_of(10) { task::sync_full() } else { day.short() };

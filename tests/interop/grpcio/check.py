@@ -18,6 +18,8 @@ from interop.rows import blob
 from stubs import generate
 
 TASK_SECONDS = 60
+UPLOADS = 10
+POLLS = 100
 
 
 def main() -> None:
@@ -142,6 +144,15 @@ def _tasks(control_plane: Any, clients: Clients, daemon: Background) -> Iterator
     done = succeed("revoke again", control_plane.offer(revoke=revoke), grant_pb2.GrantManagerServiceRevokeResponse)
     _annotated("revoke again", done, annotation_grant_pb2.GrantAlreadyRevoked)
     yield "the same revoke again: already so"
+
+    # grpcio ends a channel (GOAWAY, too_many_pings) that pings more than it may, also while data flows or nothing does
+    polls = transcript.polls
+    for _ in range(UPLOADS):
+        succeed("sync_full again", control_plane.offer(sync_full=Task.SyncFullTask()))
+    wait_for("idle polls", lambda: transcript.polls > polls + POLLS, timeout=TASK_SECONDS, unless=daemon)
+    if control_plane.channels() != 1:
+        raise Failure(f"{control_plane.channels()} channels were opened: the server has ended one")
+    yield f"{UPLOADS} uploads and {POLLS} polls more: all on the first channel, no GOAWAY"
 
     done = finish(control_plane.offer(event_feed=Task.EventFeedTask()))
     if done.status.code != 2 or "unsupported task type" not in done.status.message or done.error.non_retryable:

@@ -68,6 +68,10 @@ class ControlPlane:
         self._tasks.put(task)
         return task.id
 
+    def channels(self) -> int:
+        """Connections of gRPC channels so far: a GOAWAY would have cost one."""
+        return self._front.channels
+
     def faults(self) -> list[str]:
         """What was wrong with calls and token requests."""
         return self.transcript.faults + [f"token request: {refusal}" for refusal in self._token_endpoint.refusals]

@@ -19,6 +19,8 @@ class Front:
     def __init__(self, *, token_port: int, grpc_port: int) -> None:
         self._token_port = token_port
         self._grpc_port = grpc_port
+        # connections of gRPC channels so far
+        self.channels = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         Thread(target=self._accept, daemon=True).start()
@@ -37,6 +39,7 @@ class Front:
         with contextlib.suppress(OSError), client:
             hello = _first_record(client)
             port = self._token_port if _HTTP_1_1 in hello else self._grpc_port
+            self.channels += port == self._grpc_port
             with socket.create_connection(("127.0.0.1", port)) as server:
                 server.sendall(hello)
                 back = Thread(target=_pipe, args=(server, client), daemon=True)
