@@ -330,7 +330,6 @@ def service(directory: Path) -> None:
                 )
 
 
-
 def is_zombie(pid: int) -> bool:
     """Whether a process has ended and waits for its parent."""
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
@@ -600,7 +599,18 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 MEASURES = {
     one.__name__: one
-    for one in (medium, plus, incumbent, quotas, plan, growth, tasks, idle, service, version)
+    for one in (
+        medium,
+        plus,
+        incumbent,
+        quotas,
+        plan,
+        growth,
+        tasks,
+        idle,
+        service,
+        version,
+    )
 }
 
 if __name__ == "__main__":
