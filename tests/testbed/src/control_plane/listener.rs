@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -31,6 +32,8 @@ use super::transcript::{Answer, Event, Origin};
 
 /// Length of the queue of connections that are not yet accepted.
 const BACKLOG: u32 = 1024;
+/// How often the port is tried that is still in use.
+const PATIENCE: usize = 100;
 
 /// A connection, as the handlers of its requests see it.
 #[derive(Clone)]
@@ -103,10 +106,7 @@ impl Listener {
         if open.is_some() {
             return Ok(());
         }
-        let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(self.address)?;
-        let listener = socket.listen(BACKLOG)?;
+        let listener = self.listen().await?;
         let (stop, tasks) = (self.all.child_token(), TaskTracker::new());
         tasks.spawn(accept(
             listener,
@@ -117,6 +117,21 @@ impl Listener {
         ));
         *open = Some(Open { stop, tasks });
         Ok(())
+    }
+
+    /// What was accepted before may keep the port for a moment.
+    async fn listen(&self) -> io::Result<TcpListener> {
+        for _ in 0..PATIENCE {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            match socket.bind(self.address).and_then(|()| socket.listen(BACKLOG)) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                listening => return listening,
+            }
+        }
+        Err(io::ErrorKind::AddrInUse.into())
     }
 
     /// Drops every connection and refuses new ones until [`Self::open`].
