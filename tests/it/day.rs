@@ -101,11 +101,13 @@ fn held(pid: u32) -> Held {
 async fn day(tasks: usize, seed: u64) {
     let mut day = Day::new(seed).await;
     let directory = tempfile::tempdir().unwrap();
-    let log = tempfile::NamedTempFile::new().unwrap();
+    // It stays, for who wants to know what happened.
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("day-{tasks}.log"));
+    let _ = std::fs::remove_file(&log);
     let child = batond(&day.aws, &day.plane, directory.path())
         // Nobody reads the pipe meanwhile.
-        .env("BATON_LOG_PATH", log.path())
-        .env("BATON_LOG_LEVEL", "info")
+        .env("BATON_LOG_PATH", &log)
+        .env("BATON_LOG_LEVEL", "debug")
         .env("BATON_PROVISIONING", "true")
         .env("BATON_TASK_CONCURRENCY", "5")
         .env("BATON_SHUTDOWN_GRACE_PERIOD", "10s")
@@ -138,7 +140,7 @@ async fn day(tasks: usize, seed: u64) {
     day.aws.disarm();
     terminate(&child);
     let output = end(child).await;
-    let text = std::fs::read_to_string(log.path()).unwrap();
+    let text = std::fs::read_to_string(&log).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     let mut secrets = day.plane.secrets();
     secrets.push(day.aws.credentials().secret_access_key);
