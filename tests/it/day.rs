@@ -179,7 +179,7 @@ fn assert_flat(series: &[Held]) {
 
 #[tokio::test]
 async fn an_hour_of_tasks_under_random_trouble_has_one_outcome_each_and_leaves_nothing() {
-    day(100, 20_261_127).await;
+    day(60, 20_261_127).await;
 }
 
 /// `cargo test --release -p batond --test it -- --ignored a_day_of --nocapture`, recorded in docs/performance.md.
