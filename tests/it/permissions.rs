@@ -20,6 +20,9 @@ const BY_AWS: [&str; 12] = [
     "iam:UpdateRole",
     "iam:UpdateRoleDescription",
 ];
+/// Neither is an operation of ours: the tags of Pod Identity go along with `sts:AssumeRole`, and Identity Center decrypts with
+/// our permissions where its key is the customer's.
+const IMPLIED: [&str; 2] = ["kms:Decrypt", "sts:TagSession"];
 /// Needs no permission.
 const FREE: &str = "sts:GetCallerIdentity";
 
@@ -83,6 +86,11 @@ fn actions(statement: &Value) -> Vec<String> {
     }
 }
 
+/// Whether the document lets session tags go along with a role that is assumed.
+fn tags_pass(document: &Value) -> bool {
+    document["Statement"].as_array().unwrap().iter().flat_map(actions).any(|one| one == "sts:TagSession")
+}
+
 #[test]
 fn the_policies_allow_what_is_called_and_nothing_else() {
     let called = called(&root().join("src/aws"));
@@ -96,11 +104,11 @@ fn the_policies_allow_what_is_called_and_nothing_else() {
     let missing: Vec<_> =
         called.iter().filter(|action| *action != FREE && !allowed.contains(*action)).collect();
     assert!(missing.is_empty(), "called, and in no policy: {missing:?}");
-    let idle: Vec<_> = allowed
-        .iter()
-        .filter(|action| !called.contains(*action) && !BY_AWS.contains(&action.as_str()))
-        .collect();
+    let excused: BTreeSet<String> = BY_AWS.into_iter().chain(IMPLIED).map(str::to_owned).collect();
+    let idle: Vec<_> = allowed.difference(&called).filter(|action| !excused.contains(*action)).collect();
     assert!(idle.is_empty(), "in a policy, and never called: {idle:?}");
+    let absent: Vec<_> = excused.difference(&allowed).collect();
+    assert!(absent.is_empty(), "excused, and in no policy: {absent:?}");
 }
 
 #[test]
@@ -124,6 +132,8 @@ fn every_document_is_well_formed_and_explained() {
                 "{name}"
             );
             assert!(of_trust || ids.insert(object["Sid"].to_string()), "{name}: a Sid comes twice");
+            let enters = actions(statement).iter().any(|one| one == "sts:AssumeRole");
+            assert!(!enters || tags_pass(&document), "{name}: the tags of Pod Identity are refused");
         }
     }
 }
