@@ -37,7 +37,7 @@ struct Tape {
     room: usize,
 }
 
-/// The recording of a task; dropped without [`end`](Recording::end), its file is deleted.
+/// The recording of a task. Dropped, it ends, and its file is deleted.
 #[derive(Debug)]
 pub struct Recording {
     task_id: String,
