@@ -17,6 +17,7 @@ mod os_info;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod token;
+mod token_answer;
 mod upload;
 
 pub use backoff::Backoff;
@@ -25,4 +26,5 @@ pub use error::{Rpc, RpcError, chain};
 pub use finish::{Finish, Unacknowledged};
 pub use network::{Network, NetworkError, Proxies};
 pub use token::TokenError;
+pub use token_answer::TokenAnswer;
 pub use upload::UploadError;
