@@ -9,8 +9,8 @@ mod lost;
 mod matrix;
 mod signals;
 
-use testbed::control_plane::task;
 use testbed::control_plane::transcript::Event;
+use testbed::control_plane::{Finish, task};
 
 use crate::daemon_tasks::{Daemon, World};
 use batond::daemon::Ended;
@@ -31,13 +31,20 @@ async fn assert_recovered(world: &World, daemon: Daemon, finished: &[&String]) {
     world.assert_no_violations();
 }
 
-/// How many times the outcome of a task took effect.
+/// How many times the outcome of a task took effect. Whatever else was reported for it has to say the same.
 fn outcomes(world: &World, task_id: &str) -> usize {
-    let took_effect = |event: &Event| match event {
-        Event::Finish(finish) => {
-            finish.task_id == task_id && finish.ended == Some(testbed::control_plane::Ended::Closed)
-        }
-        _ => false,
-    };
-    world.plane.transcript().iter().filter(|entry| took_effect(&entry.event)).count()
+    let reports: Vec<_> = world
+        .plane
+        .transcript()
+        .into_iter()
+        .filter_map(|entry| match entry.event {
+            Event::Finish(finish) if finish.task_id == task_id => Some(finish),
+            _ => None,
+        })
+        .collect();
+    let told = |finish: &Finish| (finish.success, finish.code, finish.non_retryable);
+    if let Some(first) = reports.first() {
+        assert!(reports.iter().all(|report| told(report) == told(first)), "{task_id}: {reports:#?}");
+    }
+    reports.iter().filter(|report| report.ended == Some(testbed::control_plane::Ended::Closed)).count()
 }

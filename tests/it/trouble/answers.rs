@@ -141,3 +141,16 @@ async fn a_task_that_is_given_out_twice_at_once_is_done_once() {
     assert_eq!(world.plane.uploads(&sync).len(), 1);
     assert!(timeout(PATIENCE, assert_recovered(&world, daemon, &[&sync])).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_task_that_comes_twice_in_one_answer_is_done_once() {
+    let mut world = World::new().await;
+    world.settings.daemon.get_tasks = true;
+    world.settings.daemon.task_concurrency = 4;
+    let sync = world.plane.push(task::sync_full());
+    world.plane.fault(Rpc::GetTasks, &Fault::Twice, 1);
+    let daemon = world.start();
+    assert!(world.plane.finished(&sync).await.unwrap().success);
+    assert_eq!(world.plane.uploads(&sync).len(), 1);
+    assert_recovered(&world, daemon, &[&sync]).await;
+}

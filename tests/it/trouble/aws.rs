@@ -31,6 +31,20 @@ async fn an_aws_that_is_away_leaves_the_other_tasks_answered_and_the_sync_handed
 }
 
 #[tokio::test]
+async fn an_aws_that_is_away_at_the_start_is_waited_for() {
+    let world = World::new().await;
+    world.aws.arm(Fault::new("*", Effect::Reset));
+    let daemon = world.start();
+    world.aws_answered("sts:GetCallerIdentity").await;
+    assert_eq!(world.plane.calls(Rpc::Hello), 0);
+    world.aws.disarm();
+    world.plane.wait_for(is_accepted_hello).await.unwrap();
+    let sync = world.plane.push(task::sync_full());
+    assert!(world.plane.finished(&sync).await.unwrap().success);
+    assert_recovered(&world, daemon, &[&sync]).await;
+}
+
+#[tokio::test]
 async fn an_aws_that_comes_back_in_time_is_not_noticed() {
     let world = World::new().await;
     let daemon = world.start();

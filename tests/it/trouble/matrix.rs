@@ -16,9 +16,12 @@ fn tests(directory: &Path) -> BTreeSet<String> {
             names.extend(tests(&path));
         } else if path.extension().is_some_and(|kind| kind == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
-            for test in text.split("test]\n").chain(text.split("test(start_paused = true)]\n")).skip(1) {
-                let line = test.lines().next().unwrap_or_default().trim_start();
-                let name = line.trim_start_matches("async ").strip_prefix("fn ");
+            let mut lines = text.lines().map(str::trim);
+            while let Some(line) = lines.next() {
+                if !(line == "#[test]" || line.starts_with("#[tokio::test")) {
+                    continue;
+                }
+                let name = lines.find_map(|line| line.trim_start_matches("async ").strip_prefix("fn "));
                 names.extend(name.and_then(|name| name.split('(').next()).map(str::to_owned));
             }
         }

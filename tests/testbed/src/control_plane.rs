@@ -25,6 +25,7 @@ mod credential;
 mod fault;
 mod listener;
 mod queue;
+pub mod replay;
 pub mod scenario;
 mod service;
 pub mod task;
@@ -46,6 +47,7 @@ use tonic::service::Routes;
 
 pub use fault::{Fault, Rpc};
 pub use queue::{Ended, Leasing};
+pub use replay::Replay;
 pub use scenario::Scenario;
 pub use task::Kind;
 pub use transcript::{Entry, Finish, Impatient, Violation};
@@ -387,6 +389,22 @@ impl Server {
                 Event::Hello(hello) if hello.task_id == task_id && entry.processed() => Some(hello.clone()),
                 _ => None,
             })
+        })
+        .await
+    }
+
+    /// Waits until a task has ended, by its outcome or, a hello task, by the Hello that answers it.
+    ///
+    /// # Errors
+    /// The server's patience is over.
+    pub async fn ended(&self, task_id: &str) -> Result<(), Impatient> {
+        self.wait_until(|entries| {
+            let ends = |entry: &Entry| match &entry.event {
+                Event::Finish(finish) => finish.task_id == task_id && finish.ended == Some(Ended::Closed),
+                Event::Hello(hello) => hello.task_id == task_id && entry.processed(),
+                _ => false,
+            };
+            entries.iter().any(ends).then_some(())
         })
         .await
     }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use testbed::control_plane::{Options, Scenario, Server};
+use testbed::control_plane::{Options, Replay, Scenario, Server};
 
 /// How long a connector has to read the last answer.
 const LAST_ANSWER: Duration = Duration::from_millis(300);
@@ -28,6 +28,15 @@ pub(crate) struct Args {
     /// The scenario. Without one: a hello and a full sync.
     #[arg(long)]
     scenario: Option<PathBuf>,
+
+    /// The transcript.jsonl of an earlier run: its tasks are handed out again, at the distances of then, after the
+    /// steps of the scenario if there is one, and each shall end as it did.
+    #[arg(long)]
+    replay: Option<PathBuf>,
+
+    /// Divides what the server tells about time, leases, waits, outages and the distances of a replay.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    faster: u32,
 
     /// Where ca.pem, env, transcript.jsonl and uploads/ go; made if it is not there.
     #[arg(long, default_value = "control-plane")]
@@ -69,13 +78,15 @@ Scenario files:
     - fault: { rpc: finish_task, times: 2, how: lose_reply }
         # rpc: token, hello, get_task, get_tasks, heartbeat, upload_asset,
         #   finish_task
-        # how: lose_reply, disconnect, hang, { slow: 2s },
-        #   { status: unavailable }; for uploads { drop_after: 1000 }; for
-        #   tokens worthless_token, { http: 503 }, { body: nonsense }
+        # how: lose_reply, disconnect, hang, { slow: 2s }, { raw: BASE64 },
+        #   { status: unavailable }; for polls twice; for uploads
+        #   { drop_after: 1000 }; for tokens worthless_token, { http: 503 },
+        #   { body: nonsense }
     - outage: 5s                # refuses connections
     - disconnect                # drops all connections
     - go_away                   # ends all connections politely
-    - expire_tokens";
+    - expire_tokens
+    - certificate: expired      # or renewed, foreign";
 
 /// Serves until the scenario ends, or is interrupted.
 #[expect(clippy::print_stderr, reason = "the command line talks to a person")]
@@ -98,8 +109,11 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 async fn serve(args: &Args) -> Result<(), Box<dyn Error>> {
     let scenario = match &args.scenario {
         Some(path) => Scenario::from_path(path)?,
+        None if args.replay.is_some() => Scenario::silent(),
         None => Scenario::hello_and_sync(),
     };
+    let scenario = scenario.faster(args.faster);
+    let replay = args.replay.as_deref().map(Replay::from_path).transpose()?;
     fs::create_dir_all(&args.directory)?;
     let directory = fs::canonicalize(&args.directory)?;
     let options = Options { port: args.port, directory: Some(directory.clone()), ..scenario.options() };
@@ -114,6 +128,9 @@ async fn serve(args: &Args) -> Result<(), Box<dyn Error>> {
     let played = {
         let play = async {
             scenario.play(&server, |line| eprintln!("{line}")).await?;
+            if let Some(replay) = &replay {
+                replay.play(&server, args.faster, |line| eprintln!("{line}")).await?;
+            }
             tokio::time::sleep(LAST_ANSWER).await;
             if args.stay {
                 eprintln!("the scenario is over; Ctrl-C ends");

@@ -43,6 +43,8 @@ pub enum Fault {
     Hang,
     /// The call takes effect, and is answered with these bytes where its message should be.
     Raw(Vec<u8>),
+    /// `GetTasks` and `GetTask` alone: every task of the answer is given out twice: in the same answer, or in the next.
+    Twice,
     /// `UploadAsset` alone: the connection drops once this many bytes of data have arrived.
     DropAfter(u64),
     /// Token endpoint alone: this HTTP status with an empty body.

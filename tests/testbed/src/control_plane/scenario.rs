@@ -190,6 +190,7 @@ enum How {
     LoseReply,
     Disconnect,
     Hang,
+    Twice,
     DropAfter(u64),
     Http(u16),
     Body(String),
@@ -259,6 +260,31 @@ impl Scenario {
             leasing: LeasingText::default(),
             steps: vec![Step::Hello, Step::SyncFull(SyncText::default())],
         }
+    }
+
+    /// The same scenario in less time: what the server tells about time, leases, waits and outages are divided by
+    /// `times`. Patience and scripted delays stay as they are, since they are about a connector whose clock runs on.
+    #[must_use]
+    pub fn faster(mut self, times: u32) -> Self {
+        let times = times.max(1);
+        let (pace, leasing) = (Pace::default(), Leasing::default());
+        self.pace = PaceText {
+            next_poll: self.pace.next_poll.or(pace.next_poll).map(|told| told / times),
+            next_heartbeat: self.pace.next_heartbeat.or(pace.next_heartbeat).map(|told| told / times),
+            token_lifetime: Some(self.pace.token_lifetime.unwrap_or(pace.token_lifetime) / times),
+        };
+        self.leasing.lease = Some(self.leasing.lease.unwrap_or(leasing.lease) / times);
+        for step in &mut self.steps {
+            if let Step::Wait(length) | Step::Outage(length) = step {
+                *length /= times;
+            }
+        }
+        self
+    }
+
+    /// The scenario without steps: the server serves, and hands out nothing of its own.
+    pub fn silent() -> Self {
+        Self { steps: Vec::new(), ..Self::hello_and_sync() }
     }
 
     /// The set-up of a server that shall play this scenario: usual but for what the file says.
@@ -461,6 +487,7 @@ impl How {
             Self::LoseReply => Fault::LoseReply,
             Self::Disconnect => Fault::Disconnect,
             Self::Hang => Fault::Hang,
+            Self::Twice => Fault::Twice,
             Self::DropAfter(bytes) => Fault::DropAfter(*bytes),
             Self::Http(status) => Fault::Http(*status),
             Self::Body(body) => Fault::Body(body.clone()),
@@ -544,6 +571,7 @@ steps:
   - fault: {{ rpc: finish_task, times: 2, how: lose_reply }}
   - fault: {{ rpc: hello, how: {{ status: unavailable }} }}
   - fault: {{ rpc: token, how: {{ http: 503 }} }}
+  - fault: {{ rpc: get_tasks, how: twice }}
   - outage: 5s
   - disconnect
   - go_away
@@ -551,7 +579,7 @@ steps:
 "
         );
         let scenario: Scenario = text.parse().unwrap();
-        assert_eq!(scenario.steps.len(), 14);
+        assert_eq!(scenario.steps.len(), 15);
         let options = scenario.options();
         assert_eq!(options.patience, Duration::from_secs(90));
         assert_eq!(options.pace.next_poll, Some(Duration::from_millis(200)));
@@ -560,6 +588,26 @@ steps:
         let Step::Revoke(revoke) = &scenario.steps[4] else { panic!("{:?}", scenario.steps[4]) };
         let grant = revoke.build();
         assert_eq!((grant.id.as_str(), grant.entitlement.unwrap().id.as_str()), ("membership-1", "own"));
+    }
+
+    #[test]
+    fn a_faster_scenario_divides_what_it_says_about_time() {
+        let text = "
+patience: 1m
+pace: { next_poll: 1s }
+leasing: { lease: 1m }
+steps: [wait: 1m, outage: 10m, { sync_full: { cancel_after: 1s } }]
+";
+        let scenario = text.parse::<Scenario>().unwrap().faster(60);
+        let options = scenario.options();
+        assert_eq!(options.patience, Duration::from_mins(1));
+        assert_eq!(options.pace.next_poll, Some(Duration::from_secs(1) / 60));
+        assert_eq!(options.pace.token_lifetime, Duration::from_mins(1));
+        assert_eq!(options.leasing.lease, Duration::from_secs(1));
+        let lengths = [Duration::from_secs(1), Duration::from_secs(10)];
+        assert!(
+            matches!(&scenario.steps[..2], [Step::Wait(wait), Step::Outage(outage)] if [*wait, *outage] == lengths)
+        );
     }
 
     #[test]

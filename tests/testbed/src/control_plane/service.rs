@@ -44,7 +44,7 @@ impl BatonService for Service {
         request: Request<BatonServiceHelloRequest>,
     ) -> Result<Response<BatonServiceHelloResponse>, Status> {
         let describe = |request: &BatonServiceHelloRequest| Event::Hello(Hello::of(request));
-        self.answer(Rpc::Hello, request, bounds::hello, describe, |request, _| {
+        self.answer(Rpc::Hello, request, bounds::hello, describe, |request, _, _| {
             let id = &request.task_id;
             if !id.is_empty() {
                 let mut queue = self.plane.queue();
@@ -74,8 +74,13 @@ impl BatonService for Service {
                 offered: Vec::new(),
             })
         };
-        self.answer(Rpc::GetTask, request, bounds::get_task, describe, |_, event| {
+        self.answer(Rpc::GetTask, request, bounds::get_task, describe, |_, event, fault| {
             let task = self.lease(1, &[], event).pop();
+            if fault == Some(&Fault::Twice)
+                && let Some(task) = &task
+            {
+                self.plane.queue().redeliver(&task.id);
+            }
             let pace = self.plane.pace();
             Ok(BatonServiceGetTaskResponse {
                 task,
@@ -99,9 +104,12 @@ impl BatonService for Service {
                 offered: Vec::new(),
             })
         };
-        self.answer(Rpc::GetTasks, request, bounds::get_tasks, describe, |request, event| {
+        self.answer(Rpc::GetTasks, request, bounds::get_tasks, describe, |request, event, fault| {
             let most = usize::try_from(request.page_size).unwrap_or(usize::MAX);
-            let tasks = self.lease(most, &request.known_task_ids, event);
+            let mut tasks = self.lease(most, &request.known_task_ids, event);
+            if fault == Some(&Fault::Twice) {
+                tasks.extend_from_within(..);
+            }
             let pace = self.plane.pace();
             Ok(BatonServiceGetTasksResponse {
                 tasks,
@@ -122,7 +130,7 @@ impl BatonService for Service {
             task_ids: named(request),
             cancelled: Vec::new(),
         };
-        self.answer(Rpc::Heartbeat, request, bounds::heartbeat, describe, |request, event| {
+        self.answer(Rpc::Heartbeat, request, bounds::heartbeat, describe, |request, event, _| {
             let interval = self.plane.pace().next_heartbeat;
             let usual = interval.filter(|interval| !interval.is_zero()).unwrap_or(USUAL_HEARTBEAT);
             let mut stopped = Vec::new();
@@ -150,7 +158,7 @@ impl BatonService for Service {
         request: Request<BatonServiceFinishTaskRequest>,
     ) -> Result<Response<BatonServiceFinishTaskResponse>, Status> {
         let describe = |request: &BatonServiceFinishTaskRequest| Event::Finish(Finish::of(request));
-        self.answer(Rpc::FinishTask, request, bounds::finish, describe, |request, event| {
+        self.answer(Rpc::FinishTask, request, bounds::finish, describe, |request, event, _| {
             if let Event::Finish(finish) = event {
                 self.finish(&request.task_id, finish)?;
             }
@@ -179,7 +187,9 @@ impl BatonService for Service {
         request: Request<StartDebuggingRequest>,
     ) -> Result<Response<StartDebuggingResponse>, Status> {
         let describe = |_: &StartDebuggingRequest| Event::StartDebugging;
-        let handle = |_: &StartDebuggingRequest, _: &mut Event| Ok(StartDebuggingResponse { status: true });
+        let handle = |_: &StartDebuggingRequest, _: &mut Event, _: Option<&Fault>| {
+            Ok(StartDebuggingResponse { status: true })
+        };
         self.answer(Rpc::StartDebugging, request, |_| Vec::new(), describe, handle).await
     }
 }
@@ -192,7 +202,7 @@ impl Service {
         request: Request<Q>,
         check: impl FnOnce(&Q) -> Vec<String> + Send,
         describe: impl FnOnce(&Q) -> Event + Send,
-        handle: impl FnOnce(&Q, &mut Event) -> Result<A, Refusal> + Send,
+        handle: impl FnOnce(&Q, &mut Event, Option<&Fault>) -> Result<A, Refusal> + Send,
     ) -> Result<Response<A>, Status> {
         let origin = origin(&request)?;
         let connection = connection(&request)?;
@@ -229,7 +239,7 @@ impl Service {
             }
             _ => {}
         }
-        let reply = match handle(&request, &mut event) {
+        let reply = match handle(&request, &mut event, fault.as_ref()) {
             Ok(reply) => reply,
             Err(Refusal { code, reason }) => {
                 record(event, Answer::violation(code_name(code), vec![reason.clone()]));
@@ -264,6 +274,7 @@ impl Service {
                 task_id: task.id.clone(),
                 kind: Kind::of(task),
                 delivery: *delivery,
+                task: Box::new(task.clone()),
             });
             poll.offered = offers.collect();
         }

@@ -100,7 +100,7 @@ pub(super) async fn endpoint(
     let fault = plane.fault(Rpc::Token);
     let answer = fault.as_ref().map_or(Answer::Accepted, |fault| Answer::Scripted {
         fault: format!("{fault:?}"),
-        processed: matches!(fault, Fault::Slow(_) | Fault::LoseReply),
+        processed: matches!(fault, Fault::Slow(_) | Fault::LoseReply | Fault::Twice),
     });
     let lifetime = plane.pace().token_lifetime;
     let grant = |token: String| {
@@ -109,7 +109,7 @@ pub(super) async fn endpoint(
     };
     let issue = || plane.tokens().issue(lifetime);
     let reply = match &fault {
-        None | Some(Fault::Slow(_)) => grant(issue()),
+        None | Some(Fault::Slow(_) | Fault::Twice) => grant(issue()),
         Some(Fault::WorthlessToken) => grant(unguessable()),
         Some(Fault::Http(status)) => {
             StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST).into_response()

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use prost::Message as _;
 use prost_types::Any;
 use serde::Serialize;
 use tokio::sync::watch;
 use tonic::Code;
 
 use super::{Ended, Kind, Rpc};
-use crate::proto::api;
+use crate::proto::api::{self, Task};
 
 /// One thing that happened at the server, in the order in which the server was done with it.
 #[derive(Clone, Debug, Serialize)]
@@ -133,6 +136,9 @@ pub struct Offer {
     pub kind: Kind,
     /// 1 for the first delivery.
     pub delivery: u32,
+    /// The task itself, written as its encoding in base64: what [`Replay`](super::Replay) hands out again.
+    #[serde(rename = "protobuf", serialize_with = "encoded")]
+    pub task: Box<Task>,
 }
 
 /// An uploaded file.
@@ -396,4 +402,8 @@ fn full_name(any: &Any) -> String {
 
 fn text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
+}
+
+fn encoded<S: serde::Serializer>(task: &Task, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(task.encode_to_vec()))
 }

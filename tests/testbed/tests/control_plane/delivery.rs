@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use testbed::control_plane::transcript::Event;
 use testbed::control_plane::{Ended, Fault, Finish, Rpc, task};
+use testbed::proto::api::BatonServiceGetTasksRequest;
 use tonic::Code;
 
-use crate::connector::{Connector, server, server_with, upload_of};
+use crate::connector::{Connector, HOST_ID, server, server_with, upload_of};
 
 #[tokio::test]
 async fn a_task_whose_lease_ran_out_is_given_out_again() {
@@ -62,6 +63,21 @@ async fn a_task_can_be_given_out_twice_at_once() {
     connector.poll().await.unwrap().unwrap();
     server.redeliver(&id);
     assert_eq!(connector.poll().await.unwrap().unwrap().id, id);
+}
+
+#[tokio::test]
+async fn a_poll_can_give_the_same_task_twice() {
+    let server = server().await;
+    let mut connector = Connector::start(&server).await;
+    let id = server.push(task::sync_full());
+    server.fault(Rpc::GetTask, &Fault::Twice, 1);
+    assert_eq!(connector.poll().await.unwrap().unwrap().id, id);
+    server.fault(Rpc::GetTasks, &Fault::Twice, 1);
+    let request =
+        BatonServiceGetTasksRequest { host_id: HOST_ID.to_owned(), page_size: 10, ..Default::default() };
+    let tasks = connector.client.get_tasks(request).await.unwrap().into_inner().tasks;
+    assert_eq!(tasks.iter().map(|task| &task.id).collect::<Vec<_>>(), [&id, &id]);
+    assert!(connector.poll().await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod command;
 mod connector;
 mod delivery;
 mod network;
+mod replay;
 mod scenario;
 mod token;
 mod upload;
