@@ -1,13 +1,13 @@
 //! Uploading a file: one stream of metadata, data and end, from the first byte again after a failure.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
 use ring::digest::{Context, SHA256};
-use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Request;
@@ -63,7 +63,9 @@ impl Client {
     }
 
     async fn upload_once(&self, task_id: &str, path: &Path) -> Result<(), UploadError> {
-        let file = File::open(path).await.map_err(UploadError::Read)?;
+        let path = path.to_owned();
+        let opened = spawn_blocking(move || File::open(path)).await;
+        let file = opened.map_err(io::Error::other).flatten().map_err(UploadError::Read)?;
         let authorization = timeout(Rpc::UploadAsset.deadline(), self.tokens().authorization())
             .await
             .map_err(|_| UploadError::Rpc(self.deadline_passed(Rpc::UploadAsset)))?
@@ -123,7 +125,7 @@ enum SendError {
 
 /// Sends metadata, the file in chunks, and its checksum.
 async fn send_file(
-    mut file: File,
+    file: File,
     metadata: UploadMetadata,
     messages: mpsc::Sender<BatonServiceUploadAssetRequest>,
 ) -> Result<(), SendError> {
@@ -134,17 +136,26 @@ async fn send_file(
             Err(_) => Err(SendError::Stalled),
         }
     };
+    // Reading and hashing have a thread of their own: neither waits for the network, nor it for them.
+    let (chunks, mut read) = mpsc::channel(1);
+    let reading = spawn_blocking(move || read_file(file, &chunks));
     send(Msg::Metadata(metadata)).await?;
+    while let Some(data) = read.recv().await {
+        send(Msg::Data(UploadData { data })).await?;
+    }
+    let sha256_checksum = reading.await.map_err(io::Error::other).flatten().map_err(SendError::Read)?;
+    send(Msg::Eof(UploadEof { sha256_checksum, ..Default::default() })).await
+}
+
+/// Hands over the file in chunks, as long as they are taken; gives its SHA-256.
+fn read_file(mut file: File, chunks: &mpsc::Sender<Vec<u8>>) -> io::Result<Vec<u8>> {
     let mut digest = Context::new(&SHA256);
     loop {
         let mut data = Vec::with_capacity(CHUNK);
-        (&mut file).take(CHUNK as u64).read_to_end(&mut data).await.map_err(SendError::Read)?;
-        if data.is_empty() {
-            break;
-        }
+        (&mut file).take(CHUNK as u64).read_to_end(&mut data)?;
         digest.update(&data);
-        send(Msg::Data(UploadData { data })).await?;
+        if data.is_empty() || chunks.blocking_send(data).is_err() {
+            return Ok(digest.finish().as_ref().to_vec());
+        }
     }
-    let sha256_checksum = digest.finish().as_ref().to_vec();
-    send(Msg::Eof(UploadEof { sha256_checksum, ..Default::default() })).await
 }
