@@ -397,6 +397,22 @@ impl Server {
         }
     }
 
+    /// The groups of an IAM user of an account, by names; none without the user.
+    pub fn iam_groups(&self, account: &str, user: &str) -> Vec<String> {
+        let inner = self.state.lock();
+        let user = inner.world.iam.account(account).and_then(|account| account.users.get(user));
+        user.map(|user| user.groups.clone()).unwrap_or_default()
+    }
+
+    /// The ARNs of the managed policies and the names of the inline ones that an IAM entity has, by its ARN.
+    pub fn iam_policies(&self, arn: &str) -> (Vec<String>, Vec<String>) {
+        let inner = self.state.lock();
+        let rights = inner.world.iam.rights(arn);
+        let attached = rights.map(|rights| rights.attached.iter().map(|(_, arn)| arn.clone()).collect());
+        let inline = rights.map(|rights| rights.inline.keys().cloned().collect());
+        (attached.unwrap_or_default(), inline.unwrap_or_default())
+    }
+
     /// Removes a user from the directory, as if somebody else had done it; its assignments stay.
     pub fn remove_user(&self, id: &str) -> bool {
         self.state.lock().world.directory.remove_user(id)

@@ -10,6 +10,7 @@ use crate::aws::world::iam::{Account, Entity, Group, Policy, Rights, Role, User}
 mod details;
 mod render;
 mod report;
+mod write;
 
 use render::{encode, tags, time};
 
@@ -56,6 +57,17 @@ pub(crate) static SERVICE: Service = Service {
         listing("ListAccountAliases", list_account_aliases),
         Operation::new("GenerateCredentialReport", report::generate),
         Operation::new("GetCredentialReport", report::get),
+        Operation::new("AddUserToGroup", write::add_user_to_group),
+        Operation::new("RemoveUserFromGroup", write::remove_user_from_group),
+        Operation::new("AttachUserPolicy", |call| write::attach(call, &write::USER)),
+        Operation::new("AttachGroupPolicy", |call| write::attach(call, &write::GROUP)),
+        Operation::new("AttachRolePolicy", |call| write::attach(call, &write::ROLE)),
+        Operation::new("DetachUserPolicy", |call| write::detach(call, &write::USER)),
+        Operation::new("DetachGroupPolicy", |call| write::detach(call, &write::GROUP)),
+        Operation::new("DetachRolePolicy", |call| write::detach(call, &write::ROLE)),
+        Operation::new("DeleteUserPolicy", |call| write::delete_inline(call, &write::USER)),
+        Operation::new("DeleteGroupPolicy", |call| write::delete_inline(call, &write::GROUP)),
+        Operation::new("DeleteRolePolicy", |call| write::delete_inline(call, &write::ROLE)),
     ],
     invalid: "ValidationError",
     throttled: "Throttling",

@@ -36,6 +36,14 @@ pub(crate) struct Account {
     pub(crate) report: Option<Report>,
 }
 
+/// What policies belong to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    User,
+    Group,
+    Role,
+}
+
 /// What users, groups, roles and policies have in common.
 #[derive(Debug)]
 pub(crate) struct Entity {
@@ -150,6 +158,20 @@ impl Iam {
         self.accounts.get(id)
     }
 
+    /// The rights of a user, group or role, by its ARN.
+    pub(crate) fn rights(&self, arn: &str) -> Option<&Rights> {
+        let mut parts = arn.splitn(6, ':').skip(4);
+        let account = self.account(parts.next()?)?;
+        let (kind, path) = parts.next()?.split_once('/')?;
+        let name = path.rsplit('/').next()?;
+        match kind {
+            "user" => account.users.get(name).map(|user| &user.rights),
+            "group" => account.groups.get(name).map(|group| &group.rights),
+            "role" => account.roles.get(name).map(|role| &role.rights),
+            _ => None,
+        }
+    }
+
     /// IAM of an account for change.
     pub(crate) fn account_mut(&mut self, id: &str) -> &mut Account {
         self.accounts.entry(id.to_owned()).or_default()
@@ -184,6 +206,38 @@ impl Account {
     /// The user that owns a key.
     pub(crate) fn key(&self, id: &str) -> Option<(&User, &Key)> {
         self.users.values().find_map(|user| Some((user, user.keys.iter().find(|key| key.id == id)?)))
+    }
+
+    /// The rights of an entity, for change.
+    pub(crate) fn rights_mut(&mut self, kind: Kind, name: &str) -> Option<(&Entity, &mut Rights)> {
+        match kind {
+            Kind::User => self.users.get_mut(name).map(|user| (&user.entity, &mut user.rights)),
+            Kind::Group => self.groups.get_mut(name).map(|group| (&group.entity, &mut group.rights)),
+            Kind::Role => self.roles.get_mut(name).map(|role| (&role.entity, &mut role.rights)),
+        }
+    }
+
+    /// Attaches a policy to an entity, unless it is; false without the entity.
+    pub(crate) fn attach(&mut self, kind: Kind, name: &str, policy: (&str, &str)) -> bool {
+        let Some((_, rights)) = self.rights_mut(kind, name) else { return false };
+        let (policy, arn) = policy;
+        if !rights.attached.iter().any(|(_, held)| held == arn) {
+            rights.attached.push((policy.to_owned(), arn.to_owned()));
+            *self.attachments.entry(arn.to_owned()).or_default() += 1;
+        }
+        true
+    }
+
+    /// Detaches a policy; whether it was attached.
+    pub(crate) fn detach(&mut self, kind: Kind, name: &str, arn: &str) -> bool {
+        let Some((_, rights)) = self.rights_mut(kind, name) else { return false };
+        let before = rights.attached.len();
+        rights.attached.retain(|(_, held)| held != arn);
+        let was = rights.attached.len() < before;
+        if let Some(count) = self.attachments.get_mut(arn).filter(|_| was) {
+            *count -= 1;
+        }
+        was
     }
 
     fn rights(&self) -> impl Iterator<Item = &Rights> {
