@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::iam::Tag;
 use crate::aws::identity_store::ExternalId;
-use crate::aws::{AccessError, Aws, CallError, Class};
+use crate::aws::{AccessError, AccountId, Aws, CallError, Class};
 use crate::baton::id::{self, Directory, IdError};
 use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
@@ -29,7 +29,10 @@ pub mod assignment;
 mod audit;
 mod conflict;
 pub mod group;
+mod guard;
 mod holder;
+mod iam_change;
+mod iam_entity;
 pub mod iam_policy;
 pub mod iam_user;
 pub mod inline_policy;
@@ -180,11 +183,18 @@ impl Connector {
         principal: &Resource,
         provision: &Provision,
     ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
-        match resource_of(entitlement)?.type_id() {
+        let target = resource_of(entitlement)?;
+        guard::check(&self.settings, self.aws.caller(), target, principal)?;
+        match target.type_id() {
             sso_group::ID => sso_group::add_member(self, entitlement, principal, provision).await,
             account::ID | permission_set_assignment::ID => {
                 assignment::assign(self, entitlement, principal, provision).await
             }
+            group::ID => group::add_member(self, entitlement, principal, provision).await,
+            iam_policy::ID => iam_policy::attach(self, entitlement, principal, provision).await,
+            inline_policy::ID => Err(ProvisionError::Unsupported(
+                "an inline policy is part of its holder: it cannot be granted, only be revoked".to_owned(),
+            )),
             other => {
                 Err(ProvisionError::Unsupported(format!("{other} has no entitlement that can be granted")))
             }
@@ -197,10 +207,15 @@ impl Connector {
         grant: &Grant,
         provision: &Provision,
     ) -> Result<GrantManagerServiceRevokeResponse, ProvisionError> {
-        let (entitlement, _) = principal_of(grant)?;
-        match resource_of(entitlement)?.type_id() {
+        let (entitlement, principal) = principal_of(grant)?;
+        let target = resource_of(entitlement)?;
+        guard::check(&self.settings, self.aws.caller(), target, principal)?;
+        match target.type_id() {
             sso_group::ID => sso_group::remove_member(self, grant, provision).await,
             account::ID | permission_set_assignment::ID => assignment::unassign(self, grant, provision).await,
+            group::ID => group::remove_member(self, grant, provision).await,
+            iam_policy::ID => iam_policy::detach(self, grant, provision).await,
+            inline_policy::ID => inline_policy::delete(self, grant, provision).await,
             other => Err(ProvisionError::Unsupported(format!("{other} has no grant that can be revoked"))),
         }
     }
@@ -223,7 +238,7 @@ fn of_kinds<'a>(kinds: impl Iterator<Item = &'a Kind>, more: &[Capability]) -> C
 /// The kinds that the settings switch on.
 fn registered(settings: &AwsSettings) -> impl Iterator<Item = &'static Kind> {
     let center = settings.organizations && settings.identity_center;
-    let members = settings.organizations && (!settings.identity_center || settings.cross_account_iam);
+    let members = reads_members(settings);
     let secrets = settings.secrets;
     KINDS.iter().filter(move |kind| match kind.needs {
         Needs::Nothing => true,
@@ -231,6 +246,11 @@ fn registered(settings: &AwsSettings) -> impl Iterator<Item = &'static Kind> {
         Needs::Members => members,
         Needs::Secrets => secrets,
     })
+}
+
+/// Whether IAM of member accounts is read, and may be changed.
+fn reads_members(settings: &AwsSettings) -> bool {
+    settings.organizations && (!settings.identity_center || settings.cross_account_iam)
 }
 
 /// The types of a sync as a type filter leaves them: users and permission sets have no grants but those of managed
@@ -289,6 +309,28 @@ pub enum ProvisionError {
     /// This connector does not do that.
     #[error("{0}")]
     Unsupported(String),
+    /// It must not be changed, whoever asks.
+    #[error("{0}")]
+    Protected(String),
+    /// What is to be changed lies in an account whose IAM this connector does not touch.
+    #[error(
+        "{account} is not the connector's own account ({own}), and IAM of members is not read: set \
+         BATON_GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED (and BATON_GLOBAL_AWS_ORGS_ENABLED) to change it there"
+    )]
+    Outside {
+        /// The account of what is to be changed.
+        account: AccountId,
+        /// The connector's own.
+        own: AccountId,
+    },
+    /// The account in which something is to be changed lets nobody in.
+    #[error("account {account} cannot be entered, and nothing was changed: {error}")]
+    NoEntry {
+        /// The account.
+        account: AccountId,
+        /// Why.
+        error: AccessError,
+    },
     /// A call to AWS failed.
     #[error(transparent)]
     Call(CallError),
@@ -322,6 +364,13 @@ pub enum ProvisionError {
 impl ProvisionError {
     fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid(message.into())
+    }
+
+    fn no_entry(account: AccountId, error: AccessError) -> Self {
+        match error {
+            AccessError::Call(call) if matches!(call.class(), Class::Cancelled) => Self::Cancelled,
+            error => Self::NoEntry { account, error },
+        }
     }
 }
 

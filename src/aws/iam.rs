@@ -1,5 +1,6 @@
 //! Identity and Access Management of one account: users, groups, roles, policies, and keys.
 
+mod change;
 mod credential_report;
 mod details;
 mod document;

@@ -49,6 +49,10 @@ pub struct AwsSettings {
     pub only_attached_policies: bool,
     /// Whether the event feed of sign-ins through Identity Center is offered.
     pub last_login_events: bool,
+    /// Ids of users, groups and roles that are never changed; `*` stands for any text.
+    pub protected_principals: Vec<String>,
+    /// Ids of IAM policies that are never attached, detached or deleted; `*` stands for any text.
+    pub protected_policies: Vec<String>,
     /// The call rates to keep.
     pub quotas: QuotaSetting,
     /// Most calls in flight at once; `None` sets no bound.
@@ -84,6 +88,8 @@ impl Default for AwsSettings {
             iam_tags: false,
             only_attached_policies: false,
             last_login_events: false,
+            protected_principals: Vec::new(),
+            protected_policies: Vec::new(),
             quotas: QuotaSetting::Documented,
             workers: None,
             http_timeout: Duration::from_mins(5),

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::audit::{Audit, Write, WriteError};
+use super::audit::{Audit, State, Write, WriteError};
 use super::conflict::Patience;
 use super::turns::Key;
 use super::{
@@ -132,13 +132,14 @@ impl Target {
         (self.id.clone(), self.principal.resource_type, self.aws.principal_id.clone())
     }
 
-    fn write(&self, operation: &'static str) -> Write<'_> {
+    fn write(&self, operation: &'static str, wanted: State) -> Write<'_> {
         Write {
             operation,
             target_type: self.resource_type,
             target: &self.id,
             principal_type: self.principal.resource_type,
             principal: &self.principal.id,
+            wanted,
         }
     }
 }
@@ -184,7 +185,7 @@ pub(super) async fn assign(
 ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
     let target = Target::parse(entitlement, principal)?;
     let change = target.change(connector, provision, Direction::Create);
-    let mut audit = Audit::begin(provision, target.write("sso:CreateAccountAssignment"));
+    let mut audit = Audit::begin(provision, target.write("sso:CreateAccountAssignment", State::Held));
     let grant = grant(entitlement, &target.principal);
     let outcome = async {
         let _turn = connector.turns.wait(target.key(), provision).await?;
@@ -217,7 +218,7 @@ pub(super) async fn unassign(
     let (entitlement, principal) = principal_of(grant)?;
     let target = Target::parse(entitlement, principal)?;
     let change = target.change(connector, provision, Direction::Delete);
-    let mut audit = Audit::begin(provision, target.write("sso:DeleteAccountAssignment"));
+    let mut audit = Audit::begin(provision, target.write("sso:DeleteAccountAssignment", State::NotHeld));
     let _turn = match connector.turns.wait(target.key(), provision).await {
         Ok(turn) => turn,
         Err(error) => return Err(audit.failed(error)),
@@ -380,27 +381,5 @@ impl Change<'_> {
             self.provision.pause(SLOWEST_POLL).await?;
         }
         Err(ProvisionError::Unconfirmed { waited: SETTLE_LIMIT, request_id })
-    }
-}
-
-impl WriteError for ProvisionError {
-    fn aws_request_id(&self) -> Option<&str> {
-        match self {
-            Self::Failed { request_id, .. } | Self::Unconfirmed { request_id, .. } => request_id.as_deref(),
-            Self::Call(error) | Self::NotOurs(error) => error.request_id(),
-            Self::Invalid(_) | Self::Unsupported(_) | Self::Cancelled => None,
-        }
-    }
-
-    fn may_have_happened(&self) -> bool {
-        match self {
-            Self::Unconfirmed { .. } | Self::Cancelled => true,
-            Self::Call(error) | Self::NotOurs(error) => error.may_have_happened(),
-            Self::Failed { .. } | Self::Invalid(_) | Self::Unsupported(_) => false,
-        }
-    }
-
-    fn is_verdict(&self) -> bool {
-        matches!(self, Self::Failed { .. })
     }
 }

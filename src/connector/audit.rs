@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::Provision;
+use super::{Provision, ProvisionError};
 use crate::aws::CallError;
 
 /// AWS changed its state as asked.
@@ -27,6 +27,26 @@ pub(super) struct Write<'a> {
     pub principal_type: &'a str,
     /// The object id of the principal.
     pub principal: &'a str,
+    /// What the write leads to.
+    pub wanted: State,
+}
+
+/// Whether the principal has what the write is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    /// It has.
+    Held,
+    /// It has not.
+    NotHeld,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::NotHeld => "not held",
+        }
+    }
 }
 
 /// A write under way. It is logged once: by the call that names its end, or when it is dropped before one was known
@@ -39,6 +59,8 @@ pub(super) struct Audit<'a> {
     /// An attempt had no answer.
     unanswered: bool,
     request_id: Option<String>,
+    before: Option<State>,
+    document: Option<String>,
 }
 
 /// How far a write is.
@@ -57,7 +79,25 @@ enum Stage {
 impl<'a> Audit<'a> {
     /// Opens the record, before the reads that lead to the write.
     pub(super) fn begin(provision: &'a Provision, write: Write<'a>) -> Self {
-        Self { task: &provision.task_id, write, stage: Stage::Nothing, unanswered: false, request_id: None }
+        Self {
+            task: &provision.task_id,
+            write,
+            stage: Stage::Nothing,
+            unanswered: false,
+            request_id: None,
+            before: None,
+            document: None,
+        }
+    }
+
+    /// A read showed this before the write.
+    pub(super) fn found(&mut self, before: State) {
+        self.before = Some(before);
+    }
+
+    /// The text of what the write deletes for good.
+    pub(super) fn keep(&mut self, document: String) {
+        self.document = Some(document);
     }
 
     /// The next request may write.
@@ -110,7 +150,12 @@ impl<'a> Audit<'a> {
     fn line(&mut self, outcome: &'static str, request_id: Option<&str>) {
         self.stage = Stage::Logged;
         let request_id = self.request_id.as_deref().or(request_id);
-        let Write { operation, target_type, target, principal_type, principal } = self.write;
+        let Write { operation, target_type, target, principal_type, principal, wanted } = self.write;
+        let (before, after) = match outcome {
+            CHANGED => (self.before, Some(wanted)),
+            UNCHANGED => (Some(wanted), Some(wanted)),
+            _ => (self.before, None),
+        };
         info!(
             target: "audit",
             task_id = self.task,
@@ -119,6 +164,9 @@ impl<'a> Audit<'a> {
             target_id = target,
             principal_type,
             principal_id = principal,
+            before = before.map(State::as_str),
+            after = after.map(State::as_str),
+            document = self.document.as_deref(),
             outcome,
             aws_request_id = request_id.unwrap_or_default(),
             "write to AWS: {outcome}"
@@ -157,5 +205,37 @@ impl WriteError for CallError {
 
     fn is_verdict(&self) -> bool {
         false
+    }
+}
+
+impl WriteError for ProvisionError {
+    fn aws_request_id(&self) -> Option<&str> {
+        match self {
+            Self::Failed { request_id, .. } | Self::Unconfirmed { request_id, .. } => request_id.as_deref(),
+            Self::Call(error) | Self::NotOurs(error) => error.request_id(),
+            Self::Invalid(_)
+            | Self::Unsupported(_)
+            | Self::Protected(_)
+            | Self::Outside { .. }
+            | Self::NoEntry { .. }
+            | Self::Cancelled => None,
+        }
+    }
+
+    fn may_have_happened(&self) -> bool {
+        match self {
+            Self::Unconfirmed { .. } | Self::Cancelled => true,
+            Self::Call(error) | Self::NotOurs(error) => error.may_have_happened(),
+            Self::Failed { .. }
+            | Self::Invalid(_)
+            | Self::Unsupported(_)
+            | Self::Protected(_)
+            | Self::Outside { .. }
+            | Self::NoEntry { .. } => false,
+        }
+    }
+
+    fn is_verdict(&self) -> bool {
+        matches!(self, Self::Failed { .. })
     }
 }

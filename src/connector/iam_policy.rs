@@ -1,15 +1,23 @@
-//! Managed policies of IAM: those of AWS, and each account's own.
+//! Managed policies of IAM, those of AWS and each account's own: rows, attachment, and its grant and revoke.
 
 use super::holder::Holder;
-use super::{Kind, Needs, group, iam_user, marker, permission_set, permission_set_assignment, role};
-use crate::aws::iam::{AttachedPolicy, Policy};
-use crate::baton::entitlement as entitlements;
+use super::iam_change::{Change, Part};
+use super::iam_entity::Entity;
+use super::{
+    Connector, Kind, Needs, Provision, ProvisionError, granted, group, iam_user, marker, permission_set,
+    permission_set_assignment, principal_of, resource_of, revoked, role,
+};
+use crate::aws::iam::{AttachedPolicy, EntityKind, Policy};
+use crate::baton::id::Arn;
 use crate::baton::profile::Profile;
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::v2::resource_type::Trait;
 use crate::baton::v2::{
-    Capability, Entitlement, Grant, Resource, ResourceId, ResourceType, RoleTrait, SkipGrants, V1Identifier,
+    Capability, Entitlement, Grant, GrantAlreadyExists, GrantAlreadyRevoked,
+    GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, Resource, ResourceId, ResourceType,
+    RoleTrait, SkipGrants, V1Identifier,
 };
+use crate::baton::{any, entitlement as entitlements};
 
 /// The id of the resource type.
 pub const ID: &str = "iam_policy";
@@ -18,7 +26,7 @@ pub const ID: &str = "iam_policy";
 pub const ATTACHED: &str = "attached";
 
 pub(super) const KIND: Kind =
-    Kind { resource_type, capabilities: &[Capability::Sync], needs: Needs::Nothing };
+    Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision], needs: Needs::Nothing };
 
 /// The resource type. Source: `iam:ListPolicies`, `iam:GetPolicyVersion`, `iam:GetAccountAuthorizationDetails`.
 pub fn resource_type() -> ResourceType {
@@ -81,4 +89,61 @@ pub fn entitlement(policy: &Resource) -> Entitlement {
 pub fn grant(policy: &AttachedPolicy, holder: &Holder) -> Grant {
     let policy = resource::named(ID, &policy.arn, &policy.name);
     Grant { annotations: holder.expansion(), ..super::plain_grant(&policy, ATTACHED, holder.principal()) }
+}
+
+/// Attaches a policy to a user, group or role. Attached already is success, with the protocol's annotation.
+///
+/// Source: `iam:ListAttached{User,Group,Role}Policies`, `Attach{User,Group,Role}Policy`. Cancel-safe.
+pub(super) async fn attach(
+    connector: &Connector,
+    entitlement: &Entitlement,
+    principal: &Resource,
+    provision: &Provision,
+) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
+    let policy = resource_of(entitlement)?;
+    let change = attachment(policy, principal)?;
+    let done = change.add(connector, provision).await?;
+    let already = done.already.then(|| any::pack(&GrantAlreadyExists {}));
+    let holder = match change.entity.kind {
+        EntityKind::User => Holder::user(change.entity.arn),
+        EntityKind::Group => Holder::group(change.entity.arn),
+        EntityKind::Role => Holder::role(change.entity.arn),
+    };
+    let attached = AttachedPolicy { arn: policy.object_id().to_owned(), name: policy.display_name.clone() };
+    Ok(granted(vec![grant(&attached, &holder)], already.into_iter().collect(), done.request_id))
+}
+
+/// Detaches a policy. Not attached (any more) is success, with the protocol's annotation.
+///
+/// Source: `iam:Detach{User,Group,Role}Policy`. Cancel-safe.
+pub(super) async fn detach(
+    connector: &Connector,
+    grant: &Grant,
+    provision: &Provision,
+) -> Result<GrantManagerServiceRevokeResponse, ProvisionError> {
+    let (entitlement, principal) = principal_of(grant)?;
+    let done = attachment(resource_of(entitlement)?, principal)?.remove(connector, provision).await?;
+    let already = done.already.then(|| any::pack(&GrantAlreadyRevoked {}));
+    Ok(revoked(already.into_iter().collect(), done.request_id))
+}
+
+fn attachment<'a>(policy: &'a Resource, holder: &'a Resource) -> Result<Change<'a>, ProvisionError> {
+    let entity = Entity::of(holder)?;
+    let arn = policy.object_id();
+    let owner = Arn::parse(arn)
+        .filter(|arn| arn.service == "iam" && arn.region.is_empty() && arn.resource.starts_with("policy/"))
+        .map(|arn| arn.account);
+    let Some(owner) = owner else {
+        return Err(ProvisionError::invalid(format!(
+            "invalid iam_policy id {:?}: expected arn:aws:iam::<account>:policy/<path><name>",
+            arn.chars().take(256).collect::<String>()
+        )));
+    };
+    if owner != "aws" && owner != entity.account.as_str() {
+        return Err(ProvisionError::invalid(format!(
+            "the policy is of account {owner}, and {} of account {}: a policy is attached in its own account",
+            entity.arn, entity.account
+        )));
+    }
+    Ok(Change { entity, part: Part::Policy(arn), target_type: ID, target: arn })
 }

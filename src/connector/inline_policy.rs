@@ -1,13 +1,24 @@
-//! Inline policies: part of one user, group, role or permission set.
+//! Inline policies, which are part of one user, group, role or permission set: rows, and their deletion.
 
+use super::audit::{Audit, State, Write};
 use super::holder::Holder;
-use super::{Kind, Needs, iam_policy, marker, permission_set};
-use crate::baton::entitlement as entitlements;
-use crate::baton::id::inline_policy_id;
+use super::iam_change::CONFLICT;
+use super::iam_entity::Entity;
+use super::{
+    Connector, Kind, Needs, Provision, ProvisionError, iam_policy, marker, permission_set, principal_of,
+    resource_of, revoked,
+};
+use crate::aws::Class;
+use crate::aws::iam::EntityKind;
+use crate::baton::id::{inline_policy_id, inline_policy_of};
 use crate::baton::profile::Profile;
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::v2::resource_type::Trait;
-use crate::baton::v2::{Capability, Entitlement, Grant, Resource, ResourceType, RoleTrait, V1Identifier};
+use crate::baton::v2::{
+    Capability, Entitlement, Grant, GrantAlreadyRevoked, GrantManagerServiceRevokeResponse, Resource,
+    ResourceType, RoleTrait, V1Identifier,
+};
+use crate::baton::{any, entitlement as entitlements};
 
 /// The id of the resource type.
 pub const ID: &str = "inline_policy";
@@ -16,7 +27,7 @@ pub const ID: &str = "inline_policy";
 pub const OF_PERMISSION_SET: &str = "inline";
 
 pub(super) const KIND: Kind =
-    Kind { resource_type, capabilities: &[Capability::Sync], needs: Needs::Nothing };
+    Kind { resource_type, capabilities: &[Capability::Sync, Capability::Provision], needs: Needs::Nothing };
 
 /// The resource type. Source: `iam:GetAccountAuthorizationDetails`, `iam:List{User,Role,Group}Policies`,
 /// `iam:Get{User,Role,Group}Policy`, `sso:GetInlinePolicyForPermissionSet`.
@@ -72,5 +83,95 @@ pub fn grant(policy: &Resource, holder: &Holder) -> Grant {
     Grant {
         annotations: holder.expansion(),
         ..super::plain_grant(policy, iam_policy::ATTACHED, holder.principal())
+    }
+}
+
+/// Deletes an inline policy of a user, group or role for good; its text stays in the audit trail. Gone already is
+/// success, with the protocol's annotation.
+///
+/// Source: `iam:Get{User,Group,Role}Policy`, `Delete{User,Group,Role}Policy`. Cancel-safe.
+pub(super) async fn delete(
+    connector: &Connector,
+    grant: &Grant,
+    provision: &Provision,
+) -> Result<GrantManagerServiceRevokeResponse, ProvisionError> {
+    let (entitlement, principal) = principal_of(grant)?;
+    let target = Target::parse(resource_of(entitlement)?, principal)?;
+    let mut audit = Audit::begin(provision, target.write());
+    match target.delete(connector, provision, &mut audit).await {
+        Ok(request_id) => {
+            audit.changed(request_id.as_deref());
+            Ok(revoked(vec![], request_id))
+        }
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
+            audit.already(&error);
+            let request_id = error.request_id().map(str::to_owned);
+            Ok(revoked(vec![any::pack(&GrantAlreadyRevoked {})], request_id))
+        }
+        Err(error) => Err(audit.failed(error)),
+    }
+}
+
+/// What a deletion is about.
+struct Target<'a> {
+    id: &'a str,
+    holder: Entity<'a>,
+    name: &'a str,
+}
+
+impl<'a> Target<'a> {
+    fn parse(policy: &'a Resource, principal: &'a Resource) -> Result<Self, ProvisionError> {
+        let id = policy.object_id();
+        let (holder, name) = inline_policy_of(id)?;
+        if principal.type_id() == permission_set::ID {
+            return Err(ProvisionError::Unsupported(
+                "the inline policy of a permission set cannot be revoked: change the permission set"
+                    .to_owned(),
+            ));
+        }
+        if principal.object_id() != holder {
+            return Err(ProvisionError::invalid(format!(
+                "the policy is part of {holder:?}, and its principal is another: {:?}",
+                principal.object_id().chars().take(256).collect::<String>()
+            )));
+        }
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+        if name.len() > 128 || !name.bytes().all(legal) {
+            return Err(ProvisionError::invalid("the name of the inline policy is not one that AWS takes"));
+        }
+        Ok(Self { id, holder: Entity::of(principal)?, name })
+    }
+
+    async fn delete(
+        &self,
+        connector: &Connector,
+        provision: &Provision,
+        audit: &mut Audit<'_>,
+    ) -> Result<Option<String>, ProvisionError> {
+        let Entity { kind, name: holder, .. } = self.holder;
+        let iam = self.holder.enter(connector, provision).await?;
+        let key = (self.id.to_owned(), self.holder.resource_type(), self.holder.arn.to_owned());
+        let _turn = connector.turns.wait(key, provision).await?;
+        // It exists nowhere else: what cannot be kept is not deleted.
+        audit.keep(iam.inline_policy(kind, holder, self.name).await?);
+        audit.found(State::Held);
+        let delete = || iam.delete_inline_policy(kind, holder, self.name);
+        Ok(CONFLICT.send(audit, provision, delete).await?.request_id)
+    }
+
+    fn write(&self) -> Write<'_> {
+        let operation = match self.holder.kind {
+            EntityKind::User => "iam:DeleteUserPolicy",
+            EntityKind::Group => "iam:DeleteGroupPolicy",
+            EntityKind::Role => "iam:DeleteRolePolicy",
+        };
+        Write {
+            operation,
+            target_type: ID,
+            target: self.id,
+            principal_type: self.holder.resource_type(),
+            principal: self.holder.arn,
+            wanted: State::NotHeld,
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use tracing::debug;
 
-use super::audit::{Audit, Write};
+use super::audit::{Audit, State, Write};
 use super::conflict::Patience;
 use super::turns::Key;
 use super::{
@@ -137,13 +137,14 @@ impl<'a> Target<'a> {
         (self.group_id.to_owned(), sso_user::ID, self.user_id.to_owned())
     }
 
-    fn write<'b>(&'b self, operation: &'static str) -> Write<'b> {
+    fn write<'b>(&'b self, operation: &'static str, wanted: State) -> Write<'b> {
         Write {
             operation,
             target_type: ID,
             target: self.group.object_id(),
             principal_type: sso_user::ID,
             principal: self.user,
+            wanted,
         }
     }
 }
@@ -160,7 +161,7 @@ pub(super) async fn add_member(
 ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
     let target = Target::parse(entitlement, principal)?;
     let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
-    let mut audit = Audit::begin(provision, target.write("identitystore:CreateGroupMembership"));
+    let mut audit = Audit::begin(provision, target.write("identitystore:CreateGroupMembership", State::Held));
     let _turn = match connector.turns.wait(target.key(), provision).await {
         Ok(turn) => turn,
         Err(error) => return Err(audit.failed(error)),
@@ -210,7 +211,8 @@ pub(super) async fn remove_member(
     let (entitlement, principal) = principal_of(grant)?;
     let target = Target::parse(entitlement, principal)?;
     let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
-    let mut audit = Audit::begin(provision, target.write("identitystore:DeleteGroupMembership"));
+    let mut audit =
+        Audit::begin(provision, target.write("identitystore:DeleteGroupMembership", State::NotHeld));
     let _turn = match connector.turns.wait(target.key(), provision).await {
         Ok(turn) => turn,
         Err(error) => return Err(audit.failed(error)),

@@ -221,11 +221,13 @@ impl From<ProvisionError> for EngineError {
         match error {
             ProvisionError::Invalid(_) => Self::new(Code::InvalidArgument, message),
             ProvisionError::Unsupported(_) => Self::new(Code::Unimplemented, message),
+            ProvisionError::NoEntry { error, .. } => Self::new(access_code(&error), message),
             ProvisionError::Call(error) => Self::of_call(&error),
-            // AWS has decided; asking again is for somebody who has read the reason.
-            ProvisionError::Failed { .. } | ProvisionError::NotOurs(_) => {
-                Self::new(Code::FailedPrecondition, message)
-            }
+            // It is decided; asking again is for somebody who has read the reason.
+            ProvisionError::Protected(_)
+            | ProvisionError::Outside { .. }
+            | ProvisionError::Failed { .. }
+            | ProvisionError::NotOurs(_) => Self::new(Code::FailedPrecondition, message),
             ProvisionError::Unconfirmed { .. } => Self::new(Code::DeadlineExceeded, message),
             ProvisionError::Cancelled => Self::new(Code::Cancelled, message),
         }

@@ -3,6 +3,8 @@
 mod assignment;
 mod bench;
 mod faults;
+mod guard;
+mod iam;
 mod log;
 mod membership;
 mod refused;

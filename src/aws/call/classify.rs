@@ -62,6 +62,13 @@ const REJECTED: [&str; 8] = [
     "MissingAuthenticationTokenException",
 ];
 
+/// IAM's codes for a change that an earlier one holds up.
+const UNDER_WAY: [&str; 2] = ["ConcurrentModification", "EntityTemporarilyUnmodifiable"];
+
+/// IAM's codes for a change that what is there forbids.
+const FORBIDDEN: [&str; 5] =
+    ["LimitExceeded", "UnmodifiableEntity", "DeleteConflict", "EntityAlreadyExists", "PolicyNotAttachable"];
+
 const DENIED: [&str; 5] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -165,6 +172,8 @@ fn class_of(code: Option<&str>, status: u16, message: &str, hints: &Hints) -> (C
         Class::NotFound
     } else if code == "ConflictException" || code == "ConcurrentModificationException" {
         Class::Conflict { passing: hints.reason.as_deref() != Some("UNIQUENESS_CONSTRAINT_VIOLATION") }
+    } else if is(&UNDER_WAY) || is(&FORBIDDEN) {
+        Class::Conflict { passing: is(&UNDER_WAY) }
     } else {
         Class::Invalid
     };

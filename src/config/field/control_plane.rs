@@ -1,12 +1,16 @@
 //! Settings of the control plane.
 
-use super::{Export, Mode, Support, duration, number, path, section, switch, text};
+use super::{Export, Mode, Support, duration, list, number, path, section, switch, text};
 
 section! { "Control plane";
     CLIENT_ID = text("client-id", "Client id of this connector; setting it makes the process a daemon")
         .mode(Mode::Service);
     CLIENT_SECRET = text("client-secret", "Client secret that belongs to the client id").secret().mode(Mode::Service);
     PROVISIONING = switch("provisioning", "Let tasks change AWS").short('p');
+    PROTECTED_PRINCIPALS = list("protected-principals",
+        "Ids of users, groups and roles that no task may change, with * for any text");
+    PROTECTED_POLICIES = list("protected-policies",
+        "Ids of IAM policies that no task may attach, detach or delete, with * for any text");
     TASK_CONCURRENCY = number("task-concurrency", "3", "Tasks at once, 1 to 100").mode(Mode::Service);
     SKIP_FULL_SYNC = switch("skip-full-sync", "Refuse sync tasks, with an error that says so").mode(Mode::Service);
     ALLOW_EMPTY_UPLOAD = switch(

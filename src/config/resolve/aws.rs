@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
-use crate::config::field::{Field, aws, sync};
+use crate::config::field::{Field, aws, control_plane, sync};
 use crate::config::read::Reader;
 use crate::config::{Assume, AwsSettings, QuotaSetting, RoleArn, Secret, StaticKeys, session_name};
 
@@ -56,6 +56,8 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         iam_tags: reader.switch(&sync::SYNC_IAM_TAGS),
         last_login_events,
         only_attached_policies: reader.switch(&sync::SYNC_ONLY_ATTACHED_POLICIES),
+        protected_principals: patterns(reader, &control_plane::PROTECTED_PRINCIPALS),
+        protected_policies: patterns(reader, &control_plane::PROTECTED_POLICIES),
         quotas: quotas(reader),
         workers: workers(reader),
         http_timeout: Duration::from_secs(
@@ -65,6 +67,15 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         session_name: session_name(host_id),
         ..AwsSettings::default()
     }
+}
+
+/// Ids, some with a `*`. An empty one is a slip of the pen that would protect nothing.
+fn patterns(reader: &mut Reader, field: &'static Field) -> Vec<String> {
+    let patterns = reader.list(field);
+    if patterns.iter().any(|pattern| pattern.trim() != pattern || pattern.is_empty()) {
+        reader.refuse(field, "must be ids separated by commas, without spaces around them");
+    }
+    patterns
 }
 
 fn role_arn(reader: &mut Reader, field: &'static Field) -> Option<RoleArn> {

@@ -4,6 +4,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import iam
@@ -98,6 +99,8 @@ def _iam(clients: Clients, organization: Organization, proxy: RepairingProxy, di
     del environment["BATON_SYNC_RESOURCE_TYPES"]
     batond.once(environment, "--file", file)
     yield from iam.judge(iam.read(clients, list(organization.accounts)), BatonFile(file).content())
+    for member in (None, list(organization.accounts)[1]):
+        yield from iam.change(clients, member, partial(batond.once, environment, "--file", file))
 
 
 def _assigned_once(clients: Clients, granted: Assignment) -> None:

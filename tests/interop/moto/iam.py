@@ -1,7 +1,7 @@
 """IAM of two accounts in moto, and what a sync should hold of it, read by the plainest walk there is."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,40 @@ def judge(expected: Expected, found: Content) -> Iterator[str]:
     if unexpected := [each for each, grant in of_iam if each not in expected.grants and not grant.sources]:
         raise Failure(f"nobody has {unexpected}")
     yield f"grants of IAM: {len(expected.grants)} of AWS, {len(of_iam) - len(expected.grants)} through groups and roles"
+
+
+def change(clients: Clients, member: str | None, run: Callable[..., None]) -> Iterator[str]:
+    """Grant and revoke one of each kind in the own account or in a member, as `run` does it; one line per change."""
+    iam = _iam(clients, member)
+    account = member or clients.account()
+    user = f"arn:aws:iam::{account}:user/people/"
+    policy = f"arn:aws:iam::{account}:policy/team/Deploy"
+    inline = f"{user}chi::inline::extra"
+
+    def grant(entitlement: str, principal: str) -> None:
+        kind = ("--grant-principal-type", "iam_user")
+        run("--grant-entitlement", entitlement, "--grant-principal", principal, *kind)
+
+    def names() -> set[str]:
+        return {each["UserName"] for each in iam.get_group(GroupName="devs")["Users"]}
+
+    def attached(name: str) -> list[str]:
+        return [each["PolicyArn"] for each in iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]]
+
+    for _ in range(2):
+        grant(f"group:arn:aws:iam::{account}:group/people/devs:member", f"{user}ada@example.com")
+        grant(f"iam_policy:{policy}:attached", f"{user}ben")
+        if names() != {"ada@example.com", "ben"} or attached("ben") != [policy]:
+            raise Failure(f"account {account}: members {names()}, policies of ben {attached('ben')}")
+    yield f"account {account}: granted twice, a membership and a policy are there once"
+    for _ in range(2):
+        run("--revoke-grant", f"group:arn:aws:iam::{account}:group/people/devs:member:iam_user:{user}ben")
+        run("--revoke-grant", f"iam_policy:{policy}:attached:iam_user:{user}chi")
+        run("--revoke-grant", f"inline_policy:{inline}:attached:iam_user:{user}chi")
+        left = iam.list_user_policies(UserName="chi")["PolicyNames"]
+        if "ben" in names() or attached("chi") or left:
+            raise Failure(f"account {account}: members {names()}, policies of chi {attached('chi')} {left}")
+    yield f"account {account}: revoked twice, a membership, a policy and an inline policy are gone"
 
 
 def _iam(clients: Clients, member: str | None) -> Any:

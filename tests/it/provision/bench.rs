@@ -10,6 +10,7 @@ use batond::baton::v2::{
     Entitlement, Grant, GrantAlreadyExists, GrantAlreadyRevoked, GrantManagerServiceGrantResponse,
     GrantManagerServiceRevokeResponse, RequestId, Resource,
 };
+use batond::config::AwsSettings;
 use batond::connector::{
     Connector, Provision, ProvisionError, account, permission_set_assignment, sso_group, sso_user,
 };
@@ -52,6 +53,16 @@ impl Bench {
     pub(super) async fn start() -> Self {
         let aws = Server::start(Fixture::example().unwrap()).await.unwrap();
         let connector = support::connector(&aws).await;
+        aws.reset_counters();
+        Self { aws, connector }
+    }
+
+    /// The same with IAM of members, which may be changed, too.
+    pub(super) async fn with_members(change: impl FnOnce(&mut AwsSettings)) -> Self {
+        let aws = Server::start(Fixture::example().unwrap()).await.unwrap();
+        let mut settings = AwsSettings { cross_account_iam: true, ..support::aws_settings(&aws) };
+        change(&mut settings);
+        let connector = Connector::open(&settings).await.unwrap();
         aws.reset_counters();
         Self { aws, connector }
     }

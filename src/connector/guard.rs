@@ -1,0 +1,198 @@
+//! What is never changed, whoever asks: the connector's own identities, roles that AWS manages, and what the settings
+//! protect. It is refused before any call.
+
+use super::iam_entity::Entity;
+use super::{ProvisionError, group, iam_policy, inline_policy, sso_group};
+use crate::aws::Caller;
+use crate::aws::iam::EntityKind;
+use crate::baton::id::Arn;
+use crate::baton::resource::ResourceExt;
+use crate::baton::v2::Resource;
+use crate::config::AwsSettings;
+
+/// Refuses to give `principal` what `target` is about, or to take it away, where one of them is protected.
+pub(super) fn check(
+    settings: &AwsSettings,
+    caller: &Caller,
+    target: &Resource,
+    principal: &Resource,
+) -> Result<(), ProvisionError> {
+    let refuse =
+        |what: &str, why: &str| Err(ProvisionError::Protected(format!("{what} is not changed: {why}")));
+    let id = principal.object_id();
+    if let Some(entity) = Entity::named(id) {
+        if is_own(settings, caller, &entity) {
+            return refuse(id, "the connector itself works as it");
+        }
+        if entity.kind == EntityKind::Role {
+            if entity.path.starts_with("/aws-service-role/") {
+                return refuse(id, "a service-linked role is its service's own");
+            }
+            if entity.path.starts_with("/aws-reserved/") || entity.name.starts_with("AWSReservedSSO_") {
+                return refuse(id, "Identity Center keeps it: change the permission set");
+            }
+        }
+    }
+    let principals = &settings.protected_principals;
+    let has_members = [group::ID, sso_group::ID].contains(&target.type_id());
+    for resource in [Some(principal), has_members.then_some(target)].into_iter().flatten() {
+        if matches_any(principals, resource.object_id()) {
+            return refuse(resource.object_id(), "BATON_PROTECTED_PRINCIPALS lists it");
+        }
+    }
+    let is_policy = [iam_policy::ID, inline_policy::ID].contains(&target.type_id());
+    if is_policy && matches_any(&settings.protected_policies, target.object_id()) {
+        return refuse(target.object_id(), "BATON_PROTECTED_POLICIES lists it");
+    }
+    Ok(())
+}
+
+/// Whether the connector works as this entity, or did on its way.
+fn is_own(settings: &AwsSettings, caller: &Caller, entity: &Entity<'_>) -> bool {
+    if entity.kind != EntityKind::Role {
+        return caller.arn == entity.arn;
+    }
+    let named = |account: &str, name: &str| entity.account.as_str() == account && entity.name == name;
+    let assumed = Arn::parse(&caller.arn)
+        .and_then(|arn| arn.resource.strip_prefix("assumed-role/")?.split_once('/'))
+        .is_some_and(|(name, _session)| named(caller.account.as_str(), name));
+    let hops = [&settings.role, &settings.binding_role];
+    let on_the_way = hops.into_iter().flatten().any(|role| named(role.account(), role.name()));
+    let of_members = settings.member_role_name.rsplit('/').next();
+    let in_a_member = entity.account != caller.account
+        && super::reads_members(settings)
+        && of_members.is_some_and(|name| entity.name == name);
+    assumed || on_the_way || in_a_member
+}
+
+fn matches_any(patterns: &[String], id: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, id))
+}
+
+/// Whether `id` is what the pattern says, in which `*` stands for any text.
+fn matches(pattern: &str, id: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| id.strip_prefix(first)) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some(at) = rest.find(part) else { return false };
+        rest = rest.get(at + part.len()..).unwrap_or_default();
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baton::resource;
+    use crate::connector::{iam_user, role, sso_user};
+
+    const POLICY: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+
+    fn caller(arn: &str) -> Caller {
+        Caller { account: "111111111111".parse().unwrap(), arn: arn.into(), partition: "aws".into() }
+    }
+
+    fn settings() -> AwsSettings {
+        AwsSettings {
+            role: Some("arn:aws:iam::111111111111:role/path/Baton".parse().unwrap()),
+            binding_role: Some("arn:aws:iam::999999999999:role/Binding".parse().unwrap()),
+            member_role_name: "ops/Member".into(),
+            organizations: true,
+            ..AwsSettings::default()
+        }
+    }
+
+    fn refusal(
+        settings: &AwsSettings,
+        caller_arn: &str,
+        target: (&str, &str),
+        kind: &str,
+        id: &str,
+    ) -> Option<String> {
+        let target = resource::reference(target.0, target.1);
+        let checked = check(settings, &caller(caller_arn), &target, &resource::reference(kind, id));
+        checked.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_connector_does_not_change_what_it_works_as() {
+        let session = "arn:aws:sts::111111111111:assumed-role/Pod/session";
+        let own = |kind, id| refusal(&settings(), session, (iam_policy::ID, POLICY), kind, id).is_some();
+        assert!(own(role::ID, "arn:aws:iam::111111111111:role/Pod"));
+        assert!(own(role::ID, "arn:aws:iam::111111111111:role/path/Baton"));
+        assert!(own(role::ID, "arn:aws:iam::999999999999:role/Binding"));
+        assert!(own(role::ID, "arn:aws:iam::444444444444:role/ops/Member"));
+        assert!(!own(role::ID, "arn:aws:iam::444444444444:role/Baton"), "of another account");
+        assert!(!own(role::ID, "arn:aws:iam::111111111111:role/Member"), "in the own account it is another");
+        assert!(!own(iam_user::ID, "arn:aws:iam::111111111111:user/Pod"));
+        let user = "arn:aws:iam::111111111111:user/people/robot";
+        assert!(refusal(&settings(), user, (iam_policy::ID, POLICY), iam_user::ID, user).is_some());
+    }
+
+    #[test]
+    fn roles_of_aws_are_left_to_it() {
+        for (id, word) in [
+            ("arn:aws:iam::222222222222:role/x", None),
+            ("arn:aws:iam::111111111111:role/aws-service-role/a.amazonaws.com/X", Some("service-linked")),
+            (
+                "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_A_0",
+                Some("Identity Center"),
+            ),
+            ("arn:aws:iam::111111111111:role/AWSReservedSSO_A_0", Some("Identity Center")),
+        ] {
+            let refused = refusal(&settings(), "arn:x", (iam_policy::ID, POLICY), role::ID, id);
+            assert_eq!(refused.is_some(), word.is_some(), "{id}");
+            assert!(refused.unwrap_or_default().contains(word.unwrap_or_default()), "{id}");
+        }
+    }
+
+    #[test]
+    fn what_the_settings_list_is_refused_by_their_name() {
+        let user = "arn:aws:identitystore:us-east-1::d-1/user/u-1";
+        let group = "arn:aws:identitystore:us-east-1::d-1/group/g-1";
+        let with = |principals: &[&str], policies: &[&str]| AwsSettings {
+            protected_principals: principals.iter().map(|&one| one.to_owned()).collect(),
+            protected_policies: policies.iter().map(|&one| one.to_owned()).collect(),
+            ..AwsSettings::default()
+        };
+        let refused = |settings: &AwsSettings, target| {
+            refusal(settings, "arn:x", target, sso_user::ID, user).unwrap_or_default()
+        };
+        assert_eq!(refused(&with(&[], &[]), (sso_group::ID, group)), "");
+        assert!(refused(&with(&[user], &[]), (sso_group::ID, group)).contains("BATON_PROTECTED_PRINCIPALS"));
+        assert!(refused(&with(&["*/group/g-1"], &[]), (sso_group::ID, group)).starts_with(group));
+        assert_eq!(refused(&with(&[], &["*"]), (sso_group::ID, group)), "");
+        assert!(
+            refused(&with(&[], &["*:policy/Admin*"]), (iam_policy::ID, POLICY))
+                .contains("BATON_PROTECTED_POLICIES")
+        );
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, id, is) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("*", "abc", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*b*c", "axbxc", true),
+            ("a*b*c", "axc", false),
+            ("ab", "abc", false),
+            ("a*a", "a", false),
+            ("**b", "ab", true),
+            ("*ab", "aab", true),
+        ] {
+            assert_eq!(matches(pattern, id), is, "{pattern} {id}");
+        }
+    }
+}

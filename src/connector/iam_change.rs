@@ -1,0 +1,187 @@
+//! Changes of what an IAM entity has and others may have, too: its place in a group, a managed policy.
+//!
+//! AWS carries each out at once and does not mind being told twice. Its reads lag behind its writes: they choose the
+//! annotation of an answer, and never whether to write.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use tracing::debug;
+
+use super::audit::{Audit, State, Write};
+use super::conflict::Patience;
+use super::iam_entity::Entity;
+use super::{Connector, Provision, ProvisionError};
+use crate::aws::iam::{EntityKind, Iam};
+use crate::aws::{CallError, Class, Written};
+
+/// How long a conflict with another change of the same entity is retried.
+pub(super) const CONFLICT: Patience = Patience {
+    limit: Duration::from_secs(30),
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(5),
+};
+
+/// A change of one entity.
+pub(super) struct Change<'a> {
+    pub(super) entity: Entity<'a>,
+    pub(super) part: Part<'a>,
+    /// The resource type of what it has.
+    pub(super) target_type: &'static str,
+    /// The object id of what it has.
+    pub(super) target: &'a str,
+}
+
+/// What an entity has, in AWS's words.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part<'a> {
+    /// A user's place in the group of this name.
+    Group(&'a str),
+    /// The managed policy of this ARN.
+    Policy(&'a str),
+}
+
+/// How a change ended well.
+pub(super) struct Done {
+    /// AWS was in the wanted state already, as far as it says.
+    pub(super) already: bool,
+    /// AWS's id of the request.
+    pub(super) request_id: Option<String>,
+}
+
+impl Change<'_> {
+    /// Gives the entity what the change is about. Cancel-safe: AWS does not mind a repetition.
+    pub(super) async fn add(
+        &self,
+        connector: &Connector,
+        provision: &Provision,
+    ) -> Result<Done, ProvisionError> {
+        let mut audit = Audit::begin(provision, self.write(State::Held));
+        match self.adding(connector, provision, &mut audit).await {
+            Ok(done) if done.already => {
+                audit.unchanged(done.request_id.as_deref());
+                Ok(done)
+            }
+            Ok(done) => {
+                audit.changed(done.request_id.as_deref());
+                Ok(done)
+            }
+            Err(error) => Err(audit.failed(error)),
+        }
+    }
+
+    async fn adding(
+        &self,
+        connector: &Connector,
+        provision: &Provision,
+        audit: &mut Audit<'_>,
+    ) -> Result<Done, ProvisionError> {
+        let iam = self.entity.enter(connector, provision).await?;
+        let _turn = connector.turns.wait(self.key(), provision).await?;
+        let before = self.before(&iam).await?;
+        if let Some(before) = before {
+            audit.found(before);
+        }
+        let written = CONFLICT.send(audit, provision, || self.give(&iam)).await?;
+        Ok(Done { already: before == Some(State::Held), request_id: written.request_id })
+    }
+
+    /// Takes away from the entity what the change is about. Gone already is success. Cancel-safe: AWS does not mind a
+    /// repetition.
+    pub(super) async fn remove(
+        &self,
+        connector: &Connector,
+        provision: &Provision,
+    ) -> Result<Done, ProvisionError> {
+        let mut audit = Audit::begin(provision, self.write(State::NotHeld));
+        match self.removing(connector, provision, &mut audit).await {
+            Ok(request_id) => {
+                audit.changed(request_id.as_deref());
+                Ok(Done { already: false, request_id })
+            }
+            Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
+                audit.already(&error);
+                Ok(Done { already: true, request_id: error.request_id().map(str::to_owned) })
+            }
+            Err(error) => Err(audit.failed(error)),
+        }
+    }
+
+    async fn removing(
+        &self,
+        connector: &Connector,
+        provision: &Provision,
+        audit: &mut Audit<'_>,
+    ) -> Result<Option<String>, ProvisionError> {
+        let iam = self.entity.enter(connector, provision).await?;
+        let _turn = connector.turns.wait(self.key(), provision).await?;
+        let written = CONFLICT.send(audit, provision, || self.take(&iam)).await?;
+        Ok(written.request_id)
+    }
+
+    /// Whether the entity has it already; `None` where that may not be read.
+    async fn before(&self, iam: &Iam) -> Result<Option<State>, CallError> {
+        let Entity { kind, name, .. } = self.entity;
+        let found = match self.part {
+            Part::Group(group) => {
+                let groups: Result<Vec<_>, _> = iam.groups_of(name).try_concat().await;
+                groups.map(|groups| groups.iter().any(|one| one.name == group))
+            }
+            Part::Policy(arn) => {
+                let policies: Result<Vec<_>, _> = iam.attached_policies(kind, name).try_concat().await;
+                policies.map(|policies| policies.iter().any(|one| one.arn == arn))
+            }
+        };
+        match found {
+            Ok(true) => Ok(Some(State::Held)),
+            Ok(false) => Ok(Some(State::NotHeld)),
+            Err(error) if matches!(error.class(), Class::Denied) => {
+                debug!(error = %error, "whether it is so already may not be read");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn give(&self, iam: &Iam) -> Result<Written<()>, CallError> {
+        let Entity { kind, name, .. } = self.entity;
+        match self.part {
+            Part::Group(group) => iam.add_user_to_group(group, name).await,
+            Part::Policy(arn) => iam.attach_policy(kind, name, arn).await,
+        }
+    }
+
+    async fn take(&self, iam: &Iam) -> Result<Written<()>, CallError> {
+        let Entity { kind, name, .. } = self.entity;
+        match self.part {
+            Part::Group(group) => iam.remove_user_from_group(group, name).await,
+            Part::Policy(arn) => iam.detach_policy(kind, name, arn).await,
+        }
+    }
+
+    fn key(&self) -> (String, &'static str, String) {
+        (self.target.to_owned(), self.entity.resource_type(), self.entity.arn.to_owned())
+    }
+
+    fn write(&self, wanted: State) -> Write<'_> {
+        use EntityKind::{Group, Role, User};
+        let operation = match (self.part, wanted, self.entity.kind) {
+            (Part::Group(_), State::Held, _) => "iam:AddUserToGroup",
+            (Part::Group(_), State::NotHeld, _) => "iam:RemoveUserFromGroup",
+            (Part::Policy(_), State::Held, User) => "iam:AttachUserPolicy",
+            (Part::Policy(_), State::Held, Group) => "iam:AttachGroupPolicy",
+            (Part::Policy(_), State::Held, Role) => "iam:AttachRolePolicy",
+            (Part::Policy(_), State::NotHeld, User) => "iam:DetachUserPolicy",
+            (Part::Policy(_), State::NotHeld, Group) => "iam:DetachGroupPolicy",
+            (Part::Policy(_), State::NotHeld, Role) => "iam:DetachRolePolicy",
+        };
+        Write {
+            operation,
+            target_type: self.target_type,
+            target: self.target,
+            principal_type: self.entity.resource_type(),
+            principal: self.entity.arn,
+            wanted,
+        }
+    }
+}

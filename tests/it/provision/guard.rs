@@ -1,0 +1,79 @@
+//! What is never changed: refused before any call, whatever the task says.
+
+use batond::baton::resource;
+use batond::baton::v2::{Entitlement, Resource};
+use batond::connector::{ProvisionError, iam_policy, iam_user, role};
+use batond::tasks::EngineError;
+
+use super::bench::{Bench, existed};
+use super::log::Log;
+
+const OWN: &str = "111111111111";
+
+fn policy(arn: &str) -> Entitlement {
+    let resource = resource::named(iam_policy::ID, arn, "policy");
+    Entitlement {
+        id: format!("iam_policy:{arn}:attached"),
+        resource: Some(resource),
+        ..Entitlement::default()
+    }
+}
+
+fn role_of(account: &str, path_and_name: &str) -> Resource {
+    resource::reference(role::ID, &format!("arn:aws:iam::{account}:role/{path_and_name}"))
+}
+
+async fn is_protected(bench: &Bench, entitlement: &Entitlement, principal: &Resource) {
+    let log = Log::capture();
+    let (grant, revoke) =
+        (bench.grant("t", entitlement, principal).await, bench.revoke("t", entitlement, principal).await);
+    for error in [grant.unwrap_err(), revoke.unwrap_err()] {
+        assert!(matches!(error, ProvisionError::Protected(_)), "{principal:?}: {error:?}");
+        let status = EngineError::from(error).status;
+        assert_eq!(status.code, 9, "FailedPrecondition: {}", status.message);
+    }
+    assert_eq!(bench.aws.counters().total(), 0);
+    assert!(log.audit("t").is_empty());
+}
+
+#[tokio::test]
+async fn the_connectors_own_roles_and_those_of_aws_are_not_changed() {
+    let bench = Bench::with_members(|settings| {
+        settings.role = Some(format!("arn:aws:iam::{OWN}:role/BatonConnector").parse().unwrap());
+        settings.external_id = Some("CANARY-SECRET-0b5c7d-external-id-of-the-customer".into());
+    })
+    .await;
+    let admin = policy("arn:aws:iam::aws:policy/AdministratorAccess");
+    for role in [
+        role_of(OWN, "BatonConnector"),
+        role_of("444444444444", "OrganizationAccountAccessRole"),
+        role_of(OWN, "aws-service-role/organizations.amazonaws.com/AWSServiceRoleForOrganizations"),
+        role_of(OWN, "aws-reserved/sso.amazonaws.com/AWSReservedSSO_AdministratorAccess_0123456789abcdef"),
+    ] {
+        is_protected(&bench, &admin, &role).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_settings_protect_is_not_changed_and_the_rest_is() {
+    let bench = Bench::with_members(|settings| {
+        settings.protected_principals = vec![format!("arn:aws:iam::{OWN}:user/ci*"), "*:role/Runner".into()];
+        settings.protected_policies = vec!["*:policy/AdministratorAccess".into()];
+    })
+    .await;
+    let reading = policy("arn:aws:iam::aws:policy/ReadOnlyAccess");
+    let admin = policy("arn:aws:iam::aws:policy/AdministratorAccess");
+    let user = |name: &str| resource::reference(iam_user::ID, &format!("arn:aws:iam::{OWN}:user/{name}"));
+    is_protected(&bench, &reading, &role_of(OWN, "Runner")).await;
+    is_protected(&bench, &reading, &user("ci/robot")).await;
+    is_protected(&bench, &admin, &user("idle")).await;
+    assert!(!existed(&bench.grant("t", &reading, &user("idle")).await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_protected_group_takes_no_members() {
+    let plain = Bench::start().await;
+    let group = plain.group("Engineers").id.unwrap().resource;
+    let bench = Bench::with_members(|settings| settings.protected_principals = vec![group]).await;
+    is_protected(&bench, &bench.membership("Engineers"), &bench.user("carol")).await;
+}
