@@ -404,6 +404,20 @@ impl Server {
         user.map(|user| user.groups.clone()).unwrap_or_default()
     }
 
+    /// Whether an account has an IAM user of this name.
+    pub fn has_iam_user(&self, account: &str, user: &str) -> bool {
+        let inner = self.state.lock();
+        inner.world.iam.account(account).is_some_and(|account| account.users.contains_key(user))
+    }
+
+    /// The virtual MFA devices of an account, in use or not.
+    pub fn virtual_mfa_devices(&self, account: &str) -> Vec<String> {
+        let inner = self.state.lock();
+        let devices =
+            inner.world.iam.account(account).map(|account| account.virtual_devices.iter().cloned().collect());
+        devices.unwrap_or_default()
+    }
+
     /// The ARNs of the managed policies and the names of the inline ones that an IAM entity has, by its ARN.
     pub fn iam_policies(&self, arn: &str) -> (Vec<String>, Vec<String>) {
         let inner = self.state.lock();

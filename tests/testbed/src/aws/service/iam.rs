@@ -8,6 +8,7 @@ use super::{ApiError, Call, Operation, Protocol, Service, put};
 use crate::aws::world::iam::{Account, Entity, Group, Policy, Rights, Role, User};
 
 mod details;
+mod lifecycle;
 mod render;
 mod report;
 mod write;
@@ -57,6 +58,22 @@ pub(crate) static SERVICE: Service = Service {
         listing("ListAccountAliases", list_account_aliases),
         Operation::new("GenerateCredentialReport", report::generate),
         Operation::new("GetCredentialReport", report::get),
+        Operation::new("CreateUser", lifecycle::create_user),
+        Operation::new("DeleteUser", lifecycle::delete_user),
+        Operation::new("CreateLoginProfile", lifecycle::create_login_profile),
+        Operation::new("DeleteLoginProfile", lifecycle::delete_login_profile),
+        Operation::new("DeleteAccessKey", lifecycle::delete_access_key),
+        listing("ListSigningCertificates", lifecycle::list_certificates),
+        Operation::new("DeleteSigningCertificate", |call| lifecycle::delete(call, &lifecycle::CERTIFICATES)),
+        listing("ListSSHPublicKeys", lifecycle::list_ssh_keys),
+        Operation::new("DeleteSSHPublicKey", |call| lifecycle::delete(call, &lifecycle::SSH_KEYS)),
+        listing("ListServiceSpecificCredentials", lifecycle::list_service_credentials),
+        Operation::new("DeleteServiceSpecificCredential", |call| {
+            lifecycle::delete(call, &lifecycle::SERVICE_CREDENTIALS)
+        }),
+        listing("ListMFADevices", lifecycle::list_mfa_devices),
+        Operation::new("DeactivateMFADevice", |call| lifecycle::delete(call, &lifecycle::MFA_DEVICES)),
+        Operation::new("DeleteVirtualMFADevice", lifecycle::delete_virtual_device),
         Operation::new("AddUserToGroup", write::add_user_to_group),
         Operation::new("RemoveUserFromGroup", write::remove_user_from_group),
         Operation::new("AttachUserPolicy", |call| write::attach(call, &write::USER)),

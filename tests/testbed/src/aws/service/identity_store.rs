@@ -16,6 +16,7 @@ pub(crate) static SERVICE: Service = Service {
         Operation::listing("ListGroupMemberships", 100, 100, list_group_memberships),
         Operation::listing("ListGroupMembershipsForMember", 100, 100, list_group_memberships_for_member),
         Operation::new("DescribeUser", describe_user),
+        Operation::new("GetUserId", get_user_id),
         Operation::new("DescribeGroup", describe_group),
         Operation::new("DescribeGroupMembership", describe_group_membership),
         Operation::new("GetGroupMembershipId", get_group_membership_id),
@@ -125,6 +126,20 @@ fn list_group_memberships_for_member(call: &mut Call<'_>) -> Result<Value, ApiEr
 fn describe_user(call: &mut Call<'_>) -> Result<Value, ApiError> {
     check_store(call)?;
     Ok(render_user(call, user(call, call.required("UserId")?)?))
+}
+
+fn get_user_id(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    check_store(call)?;
+    let attribute = |name: &str| {
+        call.input.pointer(&format!("/AlternateIdentifier/UniqueAttribute/{name}")).and_then(Value::as_str)
+    };
+    let (Some("userName" | "UserName"), Some(name)) =
+        (attribute("AttributePath"), attribute("AttributeValue"))
+    else {
+        return Err(call.invalid("Only the unique attribute userName is supported"));
+    };
+    let user = call.world.directory.user_named(name).ok_or_else(|| not_found("USER", name))?;
+    Ok(json!({"IdentityStoreId": call.world.directory.store_id, "UserId": user.id}))
 }
 
 fn describe_group(call: &mut Call<'_>) -> Result<Value, ApiError> {

@@ -9,7 +9,7 @@ use super::organization::Organization;
 use super::{assignments::Center, created};
 use crate::aws::fixture::iam::{self as fixture, Document};
 use crate::aws::fixture::{Fixture, FixtureError};
-use crate::aws::ids::Ids;
+use crate::aws::ids::{Ids, random_hex};
 
 mod managed;
 pub(crate) mod report;
@@ -34,6 +34,8 @@ pub(crate) struct Account {
     /// How many users, groups and roles each policy is attached to.
     attachments: BTreeMap<String, usize>,
     pub(crate) report: Option<Report>,
+    /// ARNs of all virtual MFA devices, in use or not.
+    pub(crate) virtual_devices: BTreeSet<String>,
 }
 
 /// What policies belong to.
@@ -73,6 +75,12 @@ pub(crate) struct User {
     pub(crate) groups: Vec<String>,
     pub(crate) keys: Vec<Key>,
     pub(crate) password_last_used: Option<Timestamp>,
+    pub(crate) has_password: bool,
+    pub(crate) certificates: Vec<String>,
+    pub(crate) ssh_keys: Vec<String>,
+    pub(crate) service_credentials: Vec<String>,
+    /// Serial numbers of the devices in use; that of a virtual one is its ARN.
+    pub(crate) mfa_devices: Vec<String>,
 }
 
 /// An access key.
@@ -217,6 +225,41 @@ impl Account {
         }
     }
 
+    /// Makes a user without anything; false if there is one of this name, in any case.
+    pub(crate) fn add_user(
+        &mut self,
+        account: &str,
+        path: &str,
+        name: &str,
+        tags: BTreeMap<String, String>,
+    ) -> bool {
+        if self.users.keys().any(|known| known.eq_ignore_ascii_case(name)) {
+            return false;
+        }
+        let entity = Entity {
+            arn: format!("arn:aws:iam::{account}:user{path}{name}"),
+            id: format!("AIDA{}", random_hex(17).to_uppercase()),
+            created: Timestamp::now(),
+            name: name.to_owned(),
+            path: path.to_owned(),
+        };
+        let user = User {
+            entity,
+            rights: Rights { attached: Vec::new(), inline: BTreeMap::new() },
+            tags,
+            groups: Vec::new(),
+            keys: Vec::new(),
+            password_last_used: None,
+            has_password: false,
+            certificates: Vec::new(),
+            ssh_keys: Vec::new(),
+            service_credentials: Vec::new(),
+            mfa_devices: Vec::new(),
+        };
+        self.users.insert(name.to_owned(), user);
+        true
+    }
+
     /// Attaches a policy to an entity, unless it is; false without the entity.
     pub(crate) fn attach(&mut self, kind: Kind, name: &str, policy: (&str, &str)) -> bool {
         let Some((_, rights)) = self.rights_mut(kind, name) else { return false };
@@ -302,6 +345,9 @@ impl Build<'_> {
         let mut keys = BTreeSet::new();
         for user in &written.users {
             let built = self.user(user, &account, &names)?;
+            account
+                .virtual_devices
+                .extend(built.mfa_devices.iter().filter(|it| it.starts_with("arn:")).cloned());
             if let Some(twin) = built.keys.iter().find(|key| !keys.insert(key.id.clone())) {
                 return Err(twice("access key", &twin.id));
             }
@@ -367,6 +413,18 @@ impl Build<'_> {
             groups: user.groups.clone(),
             keys: keys.collect(),
             password_last_used: user.password_last_used,
+            has_password: user.password || user.password_last_used.is_some(),
+            certificates: user.certificates.clone(),
+            ssh_keys: user.ssh_keys.clone(),
+            service_credentials: user.service_credentials.clone(),
+            mfa_devices: user
+                .mfa_devices
+                .iter()
+                .map(|device| match device {
+                    fixture::Mfa::Virtual(name) => format!("arn:aws:iam::{}:mfa/{name}", self.account),
+                    fixture::Mfa::Hardware(serial) => serial.clone(),
+                })
+                .collect(),
             entity,
         })
     }
