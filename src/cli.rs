@@ -1,5 +1,6 @@
 //! The command line: what is asked for, in which mode, and how it is told.
 
+mod account;
 mod arguments;
 mod capabilities;
 mod display;

@@ -64,8 +64,6 @@ pub struct Settings {
     pub file: PathBuf,
     /// Whether tasks may change AWS; a one-shot grant or revoke is always allowed to.
     pub provisioning: bool,
-    /// The kind of account that a `create_account` task makes.
-    pub create_account_type: AccountKind,
     /// What a run without a control plane does.
     pub operation: Operation,
 }

@@ -15,12 +15,13 @@ use crate::baton::id::{self, Directory, IdError};
 use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::{
-    Capability, ConnectorCapabilities, ConnectorMetadata, Entitlement, EventFeedMetadata, ExternalLink,
-    Grant, GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, ListEventsRequest,
-    ListEventsResponse, RequestId, Resource, ResourceType, SkipEntitlementsAndGrants,
+    Capability, ConnectorCapabilities, ConnectorMetadata, CreateAccountRequest, CreateAccountResponse,
+    DeleteResourceResponse, Entitlement, EventFeedMetadata, ExternalLink, Grant,
+    GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, ListEventsRequest,
+    ListEventsResponse, RequestId, Resource, ResourceId, ResourceType, SkipEntitlementsAndGrants,
 };
 use crate::baton::{any, capability};
-use crate::config::AwsSettings;
+use crate::config::{AccountKind, AwsSettings};
 
 pub mod access_key;
 pub mod account;
@@ -37,6 +38,7 @@ pub mod iam_policy;
 pub mod iam_user;
 pub mod inline_policy;
 pub mod last_login;
+mod new_account;
 pub mod organization;
 pub mod organizational_unit;
 pub mod permission_set;
@@ -140,6 +142,10 @@ impl Connector {
             )),
             ..ConnectorMetadata::default()
         };
+        metadata.account_creation_schema = Some(new_account::schema(match self.settings.account_kind {
+            AccountKind::IamUser => &iam_user::create::FORM,
+            AccountKind::SsoUser => &sso_user::create::FORM,
+        }));
         if let Some(account) = &account {
             let url = format!("https://{account}.signin.aws.amazon.com/console");
             metadata.annotations.push(any::pack(&ExternalLink { url }));
@@ -197,6 +203,56 @@ impl Connector {
             )),
             other => {
                 Err(ProvisionError::Unsupported(format!("{other} has no entitlement that can be granted")))
+            }
+        }
+    }
+
+    /// Makes an account: a user of the kind that the settings choose (`BATON_CREATE_ACCOUNT_RESOURCE_TYPE`).
+    pub async fn create_account(
+        &self,
+        request: &CreateAccountRequest,
+        provision: &Provision,
+    ) -> Result<CreateAccountResponse, ProvisionError> {
+        let info = request.account_info.as_ref();
+        let info = info.ok_or_else(|| ProvisionError::invalid("the account is missing"))?;
+        let (kind, other) = match self.settings.account_kind {
+            AccountKind::IamUser => (iam_user::ID, sso_user::ID),
+            AccountKind::SsoUser => (sso_user::ID, iam_user::ID),
+        };
+        match request.resource_type_id.as_str() {
+            "" => {}
+            wanted if wanted == kind => {}
+            wanted if wanted == other => {
+                return Err(ProvisionError::Unsupported(format!(
+                    "this connector makes accounts of type {kind}: set BATON_CREATE_ACCOUNT_RESOURCE_TYPE={other}"
+                )));
+            }
+            wanted => {
+                let wanted: String = wanted.chars().take(64).collect();
+                return Err(ProvisionError::Unsupported(format!(
+                    "no account can be made of type {wanted:?}"
+                )));
+            }
+        }
+        match self.settings.account_kind {
+            AccountKind::IamUser => iam_user::create::create(self, request, info, provision).await,
+            AccountKind::SsoUser => sso_user::create::create(self, request, info, provision).await,
+        }
+    }
+
+    /// Deletes a resource. One that is gone is success, with the protocol's annotation.
+    pub async fn delete(
+        &self,
+        id: &ResourceId,
+        parent: Option<&ResourceId>,
+        provision: &Provision,
+    ) -> Result<DeleteResourceResponse, ProvisionError> {
+        match id.resource_type.as_str() {
+            iam_user::ID => iam_user::delete::delete(self, id, parent, provision).await,
+            sso_user::ID => sso_user::delete::delete(self, id, provision).await,
+            other => {
+                let other: String = other.chars().take(64).collect();
+                Err(ProvisionError::Unsupported(format!("resources of type {other:?} cannot be deleted")))
             }
         }
     }
@@ -312,6 +368,9 @@ pub enum ProvisionError {
     /// It must not be changed, whoever asks.
     #[error("{0}")]
     Protected(String),
+    /// The name or address of a new account is somebody else's, or cannot be told not to be.
+    #[error("{0}")]
+    Taken(String),
     /// What is to be changed lies in an account whose IAM this connector does not touch.
     #[error(
         "{account} is not the connector's own account ({own}), and IAM of members is not read: set \

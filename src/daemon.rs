@@ -80,7 +80,7 @@ pub async fn run_on(settings: Settings, network: &Network, mut signals: Signals)
     let _to_the_end = supervisor.until_dropped();
     let health = Health::default();
     let started = tokio::select! {
-        started = start(&settings, network, &supervisor, &health) => started,
+        started = Box::pin(start(&settings, network, &supervisor, &health)) => started,
         () = signals.next() => {
             tracing::info!("asked to stop before the start was complete");
             return Ended::Cleanly;

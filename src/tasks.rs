@@ -6,6 +6,8 @@
 mod breaker;
 mod code;
 mod crawl;
+mod create_account;
+mod delete_resource;
 mod engine;
 mod events;
 mod figures;
@@ -92,6 +94,8 @@ pub async fn execute(task: Task, context: &Context, cancel: &CancellationToken) 
         Some(TaskType::SyncFull(order)) => sync_full::execute(order, debug, context, cancel).await,
         Some(TaskType::Grant(order)) => grant::execute(id, order, context, cancel).await,
         Some(TaskType::Revoke(order)) => revoke::execute(id, order, context, cancel).await,
+        Some(TaskType::CreateAccount(order)) => create_account::execute(id, order, context, cancel).await,
+        Some(TaskType::DeleteResource(order)) => delete_resource::execute(id, order, context, cancel).await,
         Some(TaskType::ListEventFeeds(_)) => events::list_feeds(context),
         Some(TaskType::ListEvents(order)) => events::list(order, context, cancel).await,
         other => unserved::answer(other, context.provisioning),

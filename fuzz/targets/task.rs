@@ -100,6 +100,30 @@ impl Engine for Recorder {
         ready(Ok(v2::GrantManagerServiceRevokeResponse::default())).boxed()
     }
 
+    fn create_account<'a>(
+        &'a self,
+        request: &'a v2::CreateAccountRequest,
+        _: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::CreateAccountResponse, EngineError>> {
+        self.changed.store(true, Ordering::Relaxed);
+        assert!(request.account_info.is_some(), "an account without information");
+        ready(Ok(v2::CreateAccountResponse::default())).boxed()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        id: &'a v2::ResourceId,
+        parent: Option<&'a v2::ResourceId>,
+        _: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::DeleteResourceResponse, EngineError>> {
+        self.changed.store(true, Ordering::Relaxed);
+        for id in [Some(id), parent].into_iter().flatten() {
+            let bounded = |text: &str| (1..=LONGEST_ID).contains(&text.len());
+            assert!(bounded(&id.resource_type) && bounded(&id.resource), "a resource out of bounds");
+        }
+        ready(Ok(v2::DeleteResourceResponse::default())).boxed()
+    }
+
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {
         Vec::new()
     }

@@ -6,6 +6,7 @@ mod details;
 mod document;
 mod entity;
 mod shelf;
+mod user;
 
 pub use credential_report::{CredentialReport, UserReport};
 pub use entity::{
@@ -13,6 +14,7 @@ pub use entity::{
     RoleDetail, Tag, User, UserDetail,
 };
 pub use shelf::Shelf;
+pub use user::Belonging;
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::{self, PolicyScopeType};

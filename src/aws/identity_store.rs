@@ -1,7 +1,8 @@
 //! Identity Store: users, groups and memberships of Identity Center.
 
 use aws_sdk_identitystore::Client;
-use aws_sdk_identitystore::types::{self, MemberId};
+use aws_sdk_identitystore::types::{self, AlternateIdentifier, Email, MemberId, Name, UniqueAttribute};
+use aws_smithy_types::Document;
 use aws_types::request_id::RequestId;
 use futures::stream::BoxStream;
 
@@ -18,6 +19,10 @@ const GET_GROUP_MEMBERSHIP_ID: Operation = Operation::safe(Service::IdentityStor
 // A second creation is answered with a conflict, a second deletion with "not found": neither does harm.
 const CREATE_GROUP_MEMBERSHIP: Operation = Operation::safe(Service::IdentityStore, "CreateGroupMembership");
 const DELETE_GROUP_MEMBERSHIP: Operation = Operation::safe(Service::IdentityStore, "DeleteGroupMembership");
+const GET_USER_ID: Operation = Operation::safe(Service::IdentityStore, "GetUserId");
+const DESCRIBE_USER: Operation = Operation::safe(Service::IdentityStore, "DescribeUser");
+const CREATE_USER: Operation = Operation::safe(Service::IdentityStore, "CreateUser");
+const DELETE_USER: Operation = Operation::safe(Service::IdentityStore, "DeleteUser");
 
 /// AWS's largest page.
 const PAGE: i32 = 100;
@@ -150,6 +155,90 @@ impl IdentityStore {
         let answer = self.lane.send(DELETE_GROUP_MEMBERSHIP, || request.clone().send()).await?;
         Ok(Written { value: (), request_id: answer.request_id().map(str::to_owned) })
     }
+}
+
+impl IdentityStore {
+    /// The id of the user who signs in with this name (`identitystore:GetUserId`). Nobody is a
+    /// [`Class::NotFound`].
+    pub async fn user_id(&self, user_name: &str) -> Result<String, CallError> {
+        let name = UniqueAttribute::builder()
+            .attribute_path("userName")
+            .attribute_value(Document::String(user_name.to_owned()))
+            .build()
+            .map_err(|error| self.lane.malformed(GET_USER_ID, error.to_string()))?;
+        let request = self
+            .client
+            .get_user_id()
+            .identity_store_id(&self.store)
+            .alternate_identifier(AlternateIdentifier::UniqueAttribute(name));
+        let whole = Answer::with("UserId");
+        let answer =
+            self.lane.send(GET_USER_ID, || request.clone().customize().interceptor(whole).send()).await?;
+        Ok(answer.user_id)
+    }
+
+    /// A user (`identitystore:DescribeUser`).
+    pub async fn user(&self, id: &str) -> Result<User, CallError> {
+        let request = self.client.describe_user().identity_store_id(&self.store).user_id(id);
+        let whole = Answer::with("UserId");
+        let answer =
+            self.lane.send(DESCRIBE_USER, || request.clone().customize().interceptor(whole).send()).await?;
+        let user = types::User::builder()
+            .identity_store_id(&self.store)
+            .user_id(answer.user_id)
+            .user_arn(answer.user_arn)
+            .revision(answer.revision)
+            .set_user_name(answer.user_name)
+            .set_display_name(answer.display_name)
+            .set_user_status(answer.user_status)
+            .set_emails(answer.emails)
+            .set_external_ids(answer.external_ids)
+            .build()
+            .map_err(|error| self.lane.malformed(DESCRIBE_USER, error.to_string()))?;
+        User::read(user, &self.lane)
+    }
+
+    /// Makes a user and gives its id (`identitystore:CreateUser`). A name or an address that is taken is a
+    /// [`Class::Conflict`].
+    pub async fn create_user(&self, new: &NewUser<'_>) -> Result<Written<String>, CallError> {
+        let name = Name::builder().given_name(new.given_name).family_name(new.family_name).build();
+        let email = Email::builder().value(new.email).r#type("work").primary(true).build();
+        let request = self
+            .client
+            .create_user()
+            .identity_store_id(&self.store)
+            .user_name(new.user_name)
+            .display_name(new.display_name)
+            .name(name)
+            .emails(email);
+        let whole = Answer::with("UserId");
+        let answer =
+            self.lane.send(CREATE_USER, || request.clone().customize().interceptor(whole).send()).await?;
+        let request_id = answer.request_id().map(str::to_owned);
+        Ok(Written { value: answer.user_id, request_id })
+    }
+
+    /// Deletes a user for good (`identitystore:DeleteUser`). One that does not exist is a [`Class::NotFound`].
+    pub async fn delete_user(&self, id: &str) -> Result<Written<()>, CallError> {
+        let request = self.client.delete_user().identity_store_id(&self.store).user_id(id);
+        let answer = self.lane.send(DELETE_USER, || request.clone().send()).await?;
+        Ok(Written { value: (), request_id: answer.request_id().map(str::to_owned) })
+    }
+}
+
+/// A user to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewUser<'a> {
+    /// Name to sign in with, unique in the directory.
+    pub user_name: &'a str,
+    /// Name to show.
+    pub display_name: &'a str,
+    /// First name.
+    pub given_name: &'a str,
+    /// Last name.
+    pub family_name: &'a str,
+    /// The one address, for work.
+    pub email: &'a str,
 }
 
 /// A user of Identity Center.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::any;
 use super::v2::{
-    Capability, CapabilityPermissions, ConnectorCapabilities, CredentialDetails, Deprecated, OptInRequired,
-    ResourceType, ResourceTypeCapability, SkipSyncAnomalyDetection,
+    Capability, CapabilityDetailCredentialOption, CapabilityPermissions, ConnectorCapabilities,
+    CredentialDetails, CredentialDetailsAccountProvisioning, Deprecated, OptInRequired, ResourceType,
+    ResourceTypeCapability, SkipSyncAnomalyDetection,
 };
 
 /// Builds what Hello and the `capabilities` command report: types in byte order of their id, the connector's list as
@@ -20,8 +21,22 @@ pub fn of_types(
         types.iter().flat_map(|(_, own)| own).chain(more).map(|capability| i32::from(*capability)).collect();
     ConnectorCapabilities {
         resource_type_capabilities: types.into_iter().map(|(kind, own)| of_type(kind, &own)).collect(),
+        credential_details: Some(CredentialDetails {
+            capability_account_provisioning: union
+                .contains(&i32::from(Capability::AccountProvisioning))
+                .then(without_password),
+            ..CredentialDetails::default()
+        }),
         connector_capabilities: union.into_iter().collect(),
-        credential_details: Some(CredentialDetails::default()),
+    }
+}
+
+/// New accounts get no password.
+fn without_password() -> CredentialDetailsAccountProvisioning {
+    let option = i32::from(CapabilityDetailCredentialOption::NoPassword);
+    CredentialDetailsAccountProvisioning {
+        supported_credential_options: vec![option],
+        preferred_credential_option: option,
     }
 }
 

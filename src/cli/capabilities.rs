@@ -44,7 +44,16 @@ mod tests {
         assert!(types.iter().all(|kind| kind["permissions"].is_object()), "{json}");
         assert_eq!(
             value["connectorCapabilities"],
-            serde_json::json!(["CAPABILITY_PROVISION", "CAPABILITY_SYNC"])
+            serde_json::json!([
+                "CAPABILITY_PROVISION",
+                "CAPABILITY_SYNC",
+                "CAPABILITY_ACCOUNT_PROVISIONING",
+                "CAPABILITY_RESOURCE_DELETE"
+            ])
+        );
+        assert_eq!(
+            value["credentialDetails"]["capabilityAccountProvisioning"]["preferredCredentialOption"],
+            "CAPABILITY_DETAIL_CREDENTIAL_OPTION_NO_PASSWORD"
         );
     }
 }

@@ -1,9 +1,9 @@
-//! Runs that do one thing and end: a sync, a grant, a revoke, or the listing of events.
+//! Runs that do one thing and end: a sync, a change, or the listing of events.
 
 use std::io;
 
 use super::display::Display;
-use super::{Exit, events, failure, provision, report, stop};
+use super::{Exit, account, events, failure, provision, report, stop};
 use crate::config::{Operation, Settings};
 use crate::connector::Connector;
 use crate::daemon::{WorkDir, prepare_target};
@@ -60,6 +60,10 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
         }
         Operation::Revoke { grant } => provision::Change::Revoke { grant },
         Operation::Events(query) => return Ok(events::run(&connector, query, cancel).await),
+        Operation::CreateAccount { profile } => return Ok(account::create(&connector, profile, cancel).await),
+        Operation::DeleteResource { resource_type, id } => {
+            return Ok(account::delete(&connector, resource_type, id, cancel).await);
+        }
     };
     Ok(provision::run(&connector, &change, &settings.file, work_dir.path(), cancel).await)
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{RoleArn, Secret};
+use super::{AccountKind, RoleArn, Secret};
 
 /// Where AWS is and as whom to speak to it.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct AwsSettings {
     pub only_attached_policies: bool,
     /// Whether the event feed of sign-ins through Identity Center is offered.
     pub last_login_events: bool,
+    /// The kind of account that account creation makes.
+    pub account_kind: AccountKind,
     /// Ids of users, groups and roles that are never changed; `*` stands for any text.
     pub protected_principals: Vec<String>,
     /// Ids of IAM policies that are never attached, detached or deleted; `*` stands for any text.
@@ -88,6 +90,7 @@ impl Default for AwsSettings {
             iam_tags: false,
             only_attached_policies: false,
             last_login_events: false,
+            account_kind: AccountKind::IamUser,
             protected_principals: Vec::new(),
             protected_policies: Vec::new(),
             quotas: QuotaSetting::Documented,

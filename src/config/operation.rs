@@ -1,5 +1,7 @@
 //! What a run without a control plane does.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 /// The one operation of a run without a control plane.
@@ -18,6 +20,18 @@ pub enum Operation {
     },
     /// Print the events of a feed.
     Events(EventsQuery),
+    /// Make an account.
+    CreateAccount {
+        /// The form, filled in.
+        profile: BTreeMap<String, String>,
+    },
+    /// Delete a resource for good.
+    DeleteResource {
+        /// Its type.
+        resource_type: String,
+        /// Its id.
+        id: String,
+    },
     /// Revoke a grant of the file.
     Revoke {
         /// Id of the grant.

@@ -56,7 +56,6 @@ impl Settings {
             host_id,
             file: work::file(&reader),
             provisioning: reader.switch(&fields::PROVISIONING),
-            create_account_type: work::create_account_type(&mut reader),
             operation: work::operation(&mut reader, serves),
         };
         if reader.faults.is_empty() {

@@ -216,6 +216,7 @@ impl WriteError for ProvisionError {
             Self::Invalid(_)
             | Self::Unsupported(_)
             | Self::Protected(_)
+            | Self::Taken(_)
             | Self::Outside { .. }
             | Self::NoEntry { .. }
             | Self::Cancelled => None,
@@ -230,6 +231,7 @@ impl WriteError for ProvisionError {
             | Self::Invalid(_)
             | Self::Unsupported(_)
             | Self::Protected(_)
+            | Self::Taken(_)
             | Self::Outside { .. }
             | Self::NoEntry { .. } => false,
         }

@@ -17,9 +17,20 @@ pub(super) fn check(
     target: &Resource,
     principal: &Resource,
 ) -> Result<(), ProvisionError> {
-    let refuse =
-        |what: &str, why: &str| Err(ProvisionError::Protected(format!("{what} is not changed: {why}")));
-    let id = principal.object_id();
+    identity(settings, caller, principal.object_id())?;
+    let has_members = [group::ID, sso_group::ID].contains(&target.type_id());
+    if has_members && matches_any(&settings.protected_principals, target.object_id()) {
+        return refuse(target.object_id(), "BATON_PROTECTED_PRINCIPALS lists it");
+    }
+    let is_policy = [iam_policy::ID, inline_policy::ID].contains(&target.type_id());
+    if is_policy && matches_any(&settings.protected_policies, target.object_id()) {
+        return refuse(target.object_id(), "BATON_PROTECTED_POLICIES lists it");
+    }
+    Ok(())
+}
+
+/// Refuses to change or delete what this id names, where it is protected.
+pub(super) fn identity(settings: &AwsSettings, caller: &Caller, id: &str) -> Result<(), ProvisionError> {
     if let Some(entity) = Entity::named(id) {
         if is_own(settings, caller, &entity) {
             return refuse(id, "the connector itself works as it");
@@ -33,18 +44,14 @@ pub(super) fn check(
             }
         }
     }
-    let principals = &settings.protected_principals;
-    let has_members = [group::ID, sso_group::ID].contains(&target.type_id());
-    for resource in [Some(principal), has_members.then_some(target)].into_iter().flatten() {
-        if matches_any(principals, resource.object_id()) {
-            return refuse(resource.object_id(), "BATON_PROTECTED_PRINCIPALS lists it");
-        }
-    }
-    let is_policy = [iam_policy::ID, inline_policy::ID].contains(&target.type_id());
-    if is_policy && matches_any(&settings.protected_policies, target.object_id()) {
-        return refuse(target.object_id(), "BATON_PROTECTED_POLICIES lists it");
+    if matches_any(&settings.protected_principals, id) {
+        return refuse(id, "BATON_PROTECTED_PRINCIPALS lists it");
     }
     Ok(())
+}
+
+fn refuse(what: &str, why: &str) -> Result<(), ProvisionError> {
+    Err(ProvisionError::Protected(format!("{what} is not changed: {why}")))
 }
 
 /// Whether the connector works as this entity, or did on its way.

@@ -2,6 +2,9 @@
 
 use jiff::Timestamp;
 
+pub(super) mod create;
+pub(super) mod delete;
+
 use super::{Kind, Needs, inline_policy, marker};
 use crate::aws::iam::{Tag, User};
 use crate::baton::profile::Profile;
@@ -17,8 +20,11 @@ use crate::baton::v2::{
 /// The id of the resource type.
 pub const ID: &str = "iam_user";
 
-pub(super) const KIND: Kind =
-    Kind { resource_type, capabilities: &[Capability::Sync], needs: Needs::Nothing };
+pub(super) const KIND: Kind = Kind {
+    resource_type,
+    capabilities: &[Capability::Sync, Capability::AccountProvisioning, Capability::ResourceDelete],
+    needs: Needs::Nothing,
+};
 
 /// The key of the tag that holds an e-mail address.
 const EMAIL_TAG: &str = "email";

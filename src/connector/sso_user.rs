@@ -1,5 +1,8 @@
 //! Identity Center users.
 
+pub(super) mod create;
+pub(super) mod delete;
+
 use super::{Kind, Needs, marker};
 use crate::aws::identity_store::{User, UserStatus};
 use crate::baton::id::Directory;
@@ -15,7 +18,11 @@ use crate::baton::v2::{
 /// The id of the resource type.
 pub const ID: &str = "sso_user";
 
-pub(super) const KIND: Kind = Kind { resource_type, capabilities: &[Capability::Sync], needs: Needs::Center };
+pub(super) const KIND: Kind = Kind {
+    resource_type,
+    capabilities: &[Capability::Sync, Capability::AccountProvisioning, Capability::ResourceDelete],
+    needs: Needs::Center,
+};
 
 /// The resource type. Source: `identitystore:ListUsers`.
 pub fn resource_type() -> ResourceType {

@@ -118,6 +118,31 @@ impl Engine for FakeEngine {
         .boxed()
     }
 
+    fn create_account<'a>(
+        &'a self,
+        _: &'a v2::CreateAccountRequest,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::CreateAccountResponse, EngineError>> {
+        async move {
+            self.act(provision.task_id.clone(), &provision.cancel).await?;
+            Ok(v2::CreateAccountResponse::default())
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        _: &'a v2::ResourceId,
+        _: Option<&'a v2::ResourceId>,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::DeleteResourceResponse, EngineError>> {
+        async move {
+            self.act(provision.task_id.clone(), &provision.cancel).await?;
+            Ok(v2::DeleteResourceResponse::default())
+        }
+        .boxed()
+    }
+
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {
         Vec::new()
     }

@@ -39,6 +39,21 @@ pub trait Engine: Send + Sync + 'static {
         provision: &'a Provision,
     ) -> BoxFuture<'a, Result<v2::GrantManagerServiceRevokeResponse, EngineError>>;
 
+    /// Makes an account.
+    fn create_account<'a>(
+        &'a self,
+        request: &'a v2::CreateAccountRequest,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::CreateAccountResponse, EngineError>>;
+
+    /// Deletes a resource.
+    fn delete<'a>(
+        &'a self,
+        id: &'a v2::ResourceId,
+        parent: Option<&'a v2::ResourceId>,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::DeleteResourceResponse, EngineError>>;
+
     /// The event feeds that there are.
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata>;
 
@@ -115,6 +130,23 @@ impl Engine for Connector {
         provision: &'a Provision,
     ) -> BoxFuture<'a, Result<v2::GrantManagerServiceRevokeResponse, EngineError>> {
         async move { Ok(self.revoke(grant, provision).await?) }.boxed()
+    }
+
+    fn create_account<'a>(
+        &'a self,
+        request: &'a v2::CreateAccountRequest,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::CreateAccountResponse, EngineError>> {
+        async move { Ok(self.create_account(request, provision).await?) }.boxed()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        id: &'a v2::ResourceId,
+        parent: Option<&'a v2::ResourceId>,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::DeleteResourceResponse, EngineError>> {
+        async move { Ok(self.delete(id, parent, provision).await?) }.boxed()
     }
 
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {
@@ -222,6 +254,7 @@ impl From<ProvisionError> for EngineError {
             ProvisionError::Invalid(_) => Self::new(Code::InvalidArgument, message),
             ProvisionError::Unsupported(_) => Self::new(Code::Unimplemented, message),
             ProvisionError::NoEntry { error, .. } => Self::new(access_code(&error), message),
+            ProvisionError::Taken(_) => Self::new(Code::AlreadyExists, message),
             ProvisionError::Call(error) => Self::of_call(&error),
             // It is decided; asking again is for somebody who has read the reason.
             ProvisionError::Protected(_)

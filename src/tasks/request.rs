@@ -49,9 +49,17 @@ pub(super) fn check_id(id: &str, name: &str) -> Result<(), Failure> {
     check_length(id, LONGEST_ID, name)
 }
 
-fn check_resource_id(id: &v2::ResourceId, name: &str) -> Result<(), Failure> {
+pub(super) fn check_resource_id(id: &v2::ResourceId, name: &str) -> Result<(), Failure> {
     check_id(&id.resource_type, &format!("{name}.resource_type"))?;
     check_id(&id.resource, &format!("{name}.resource"))
+}
+
+/// The shape of each address is for whoever uses it.
+pub(super) fn check_account(info: &v2::AccountInfo) -> Result<(), Failure> {
+    check_length(&info.login, LONGEST_NAME, "account_info.login")?;
+    info.emails
+        .iter()
+        .try_for_each(|email| check_length(&email.address, LONGEST_NAME, "account_info.emails.address"))
 }
 
 fn check_length(text: &str, most: usize, name: &str) -> Result<(), Failure> {

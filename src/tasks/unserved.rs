@@ -5,24 +5,14 @@ use crate::baton::Code;
 use prost_types::Any;
 
 use super::outcome::{Failure, Outcome};
-use super::request::{check_id, malformed, provisioning_disabled};
+use super::request::{malformed, provisioning_disabled};
 use crate::baton::api::task::TaskType;
 
 pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
     Outcome::Failed(match task {
-        Some(TaskType::CreateAccount(order)) => {
-            let missing = order.account_info.is_none().then_some("the account is missing");
-            unbuilt_change("create_account", missing, provisioning)
-        }
         Some(TaskType::CreateResource(order)) => {
             let missing = order.resource.is_none().then_some("the resource is missing");
             unbuilt_change("create_resource", missing, provisioning)
-        }
-        Some(TaskType::DeleteResource(order)) => {
-            let whole = order.resource_id.is_some_and(|id| {
-                check_id(&id.resource_type, "").is_ok() && check_id(&id.resource, "").is_ok()
-            });
-            unbuilt_change("delete_resource", (!whole).then_some("the resource id is missing"), provisioning)
         }
         Some(TaskType::RotateCredentials(order)) => {
             let missing = order.resource_id.is_none().then_some("the resource id is missing");
@@ -78,6 +68,8 @@ pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
             | TaskType::SyncFull(_)
             | TaskType::Grant(_)
             | TaskType::Revoke(_)
+            | TaskType::CreateAccount(_)
+            | TaskType::DeleteResource(_)
             | TaskType::ListEventFeeds(_)
             | TaskType::ListEvents(_),
         ) => Failure::retryable(Code::Unknown, "unsupported task type"),
@@ -147,16 +139,8 @@ mod tests {
     fn changes_that_are_not_built_are_refused_by_name_once_provisioning_is_on() {
         let whole = || {
             [
-                TaskType::CreateAccount(task::CreateAccountTask {
-                    account_info: Some(v2::AccountInfo::default()),
-                    ..Default::default()
-                }),
                 TaskType::CreateResource(task::CreateResourceTask {
                     resource: Some(v2::Resource::default()),
-                }),
-                TaskType::DeleteResource(task::DeleteResourceTask {
-                    resource_id: Some(id("iam_user", "x")),
-                    ..Default::default()
                 }),
                 TaskType::RotateCredentials(task::RotateCredentialsTask {
                     resource_id: Some(id("iam_user", "x")),
@@ -170,13 +154,7 @@ mod tests {
                 }),
             ]
         };
-        let names = [
-            "create_account",
-            "create_resource",
-            "delete_resource",
-            "rotate_credentials",
-            "issue_credential",
-        ];
+        let names = ["create_resource", "rotate_credentials", "issue_credential"];
         for (kind, name) in whole().into_iter().zip(names) {
             let failure = failure(Some(kind), true);
             assert_eq!((failure.code(), failure.non_retryable), (Code::Unimplemented, true), "{name}");
@@ -192,13 +170,7 @@ mod tests {
     #[test]
     fn malformed_changes_are_refused_for_good() {
         for kind in [
-            TaskType::CreateAccount(task::CreateAccountTask::default()),
             TaskType::CreateResource(task::CreateResourceTask::default()),
-            TaskType::DeleteResource(task::DeleteResourceTask::default()),
-            TaskType::DeleteResource(task::DeleteResourceTask {
-                resource_id: Some(id("", "x")),
-                ..Default::default()
-            }),
             TaskType::RotateCredentials(task::RotateCredentialsTask::default()),
             TaskType::IssueCredential(task::IssueCredentialTask {
                 identity_id: Some(id("iam_user", "x")),

@@ -102,7 +102,10 @@ fn wrong_arguments_and_settings_end_with_2_and_settings_not_built_with_12() {
         (&[], &with("BATON_TASK_CONCURRENCY", "0"), 2, "BATON_TASK_CONCURRENCY: must be 1 to 100 tasks"),
         (&[], &with("BATON_CONFIG_PATH", "x.json"), 2, "BATON_CONFIG_PATH: must end in .yaml or .yml"),
         (&["--sync-resources=x"], &on, 12, "(--sync-resources): sync-resources is not built yet"),
-        (&[], &with("BATON_DELETE_RESOURCE", "r"), 12, "delete-resource is not built yet"),
+        (&[], &with("BATON_ROTATE_CREDENTIALS", "r"), 12, "rotate-credentials is not built yet"),
+        (&["--delete-resource=r"], &on, 2, "a deletion needs delete-resource-type too"),
+        (&["--create-account-email=a@b"], &on, 2, "needs create-account-login or create-account-profile too"),
+        (&["--create-account-profile=[]"], &on, 2, "must be a JSON object whose values are texts"),
         (&[], &with("BATON_LOG_PATH", "/no/such/directory/x"), 2, "BATON_LOG_PATH: cannot open"),
     ] {
         let output = run(arguments, variables);

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use batond::baton::Code;
 use batond::baton::id::Directory;
-use batond::config::{
-    AccountKind, DaemonSettings, LogSettings, Operation, Secret, Settings, StaticKeys, SyncSettings,
-};
+use batond::config::{DaemonSettings, LogSettings, Operation, Secret, Settings, StaticKeys, SyncSettings};
 use batond::connector::last_login;
 use batond::control_plane::Network;
 use batond::daemon::{self, Ended, Signals};
@@ -66,7 +64,6 @@ impl World {
             host_id: "host-1".into(),
             file: dir.path().join("sync.c1z"),
             provisioning: true,
-            create_account_type: AccountKind::IamUser,
             operation: Operation::Sync,
         };
         Self { aws, plane, dir, settings }

@@ -15,10 +15,11 @@ use testbed::proto::api::task::{CreateAccountTask, ListEventFeedsTask, TaskType}
 use tonic::Code;
 
 use crate::daemon_process::{batond, end, terminate};
-use crate::daemon_tasks::PATIENCE;
 
 /// Tasks that are given out together.
 const WAVE: usize = 20;
+/// A wave whose faults all hit polls is waited for by 1, 4, 9 ... 60 seconds.
+const WORST_WAVE: Duration = Duration::from_mins(10);
 
 /// What the process holds at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ impl Day {
     async fn new(seed: u64) -> Self {
         let leasing = Leasing { lease: Duration::from_secs(1), deliveries: 100, ..Leasing::default() };
         let plane =
-            Server::start(Options { leasing, patience: PATIENCE, ..Options::default() }).await.unwrap();
+            Server::start(Options { leasing, patience: WORST_WAVE, ..Options::default() }).await.unwrap();
         plane.set_pace(|pace| pace.next_poll = Some(Duration::from_millis(5)));
         let aws = Aws::start(Fixture::example().unwrap()).await.unwrap();
         Self { aws, plane, random: StdRng::seed_from_u64(seed) }

@@ -17,9 +17,9 @@ const BY_AWS: [&str; 9] = [
     "iam:UpdateRole",
     "iam:UpdateRoleDescription",
 ];
-/// Neither is an operation of ours: the tags of Pod Identity go along with `sts:AssumeRole`, and Identity Center decrypts with
+/// Neither is an operation of ours: the tags of a user go along with its creation, the tags of Pod Identity go along with `sts:AssumeRole`, and Identity Center decrypts with
 /// our permissions where its key is the customer's.
-const IMPLIED: [&str; 2] = ["kms:Decrypt", "sts:TagSession"];
+const IMPLIED: [&str; 3] = ["iam:TagUser", "kms:Decrypt", "sts:TagSession"];
 /// Needs no permission.
 const FREE: &str = "sts:GetCallerIdentity";
 

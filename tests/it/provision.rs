@@ -1,5 +1,6 @@
 //! Grants and revokes, carried out on a testbed's AWS: what changed there, what was answered, what the audit says.
 
+mod account;
 mod assignment;
 mod bench;
 mod faults;

@@ -36,6 +36,8 @@ macro_rules! change {
     }};
 }
 
+pub(super) use change;
+
 impl Iam {
     /// The groups of a user, by pages (`iam:ListGroupsForUser`).
     pub fn groups_of(&self, user: &str) -> BoxStream<'static, Result<Vec<Group>, CallError>> {

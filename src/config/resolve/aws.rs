@@ -56,6 +56,7 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         iam_tags: reader.switch(&sync::SYNC_IAM_TAGS),
         last_login_events,
         only_attached_policies: reader.switch(&sync::SYNC_ONLY_ATTACHED_POLICIES),
+        account_kind: super::work::create_account_type(reader),
         protected_principals: patterns(reader, &control_plane::PROTECTED_PRINCIPALS),
         protected_policies: patterns(reader, &control_plane::PROTECTED_POLICIES),
         quotas: quotas(reader),

@@ -44,7 +44,7 @@ fn nothing_but_the_two_switches_gives_the_documented_defaults() {
     assert_eq!(settings.operation, Operation::Sync);
     assert_eq!(settings.file, PathBuf::from("sync.c1z"));
     assert_eq!(settings.host_id, "pod-1");
-    assert_eq!(settings.create_account_type, AccountKind::IamUser);
+    assert_eq!(settings.aws.account_kind, AccountKind::IamUser);
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.aws.session_name, "batond-pod-1");
     assert_eq!(settings.aws.identity_center_region, "us-east-1");
@@ -234,8 +234,29 @@ fn every_setting_that_is_not_built_ends_the_start_and_is_named() {
             assert!(resolve(&[(&field.variable(), "false")]).is_ok(), "{}", field.name);
         }
     }
-    assert!(count >= 15, "{count}");
+    assert!(count >= 10, "{count}");
     assert!(resolve(&[("BATON_STORAGE_ENGINE", "pebble")]).unwrap_err().is_unbuilt());
+}
+
+#[test]
+fn an_account_is_made_from_a_profile_that_login_and_address_complete() {
+    let made = |variables: &[(&str, &str)]| match settings(variables).operation {
+        Operation::CreateAccount { profile } => profile,
+        other => panic!("{other:?}"),
+    };
+    let alone = made(&[("BATON_CREATE_ACCOUNT_LOGIN", "jane"), ("BATON_CREATE_ACCOUNT_EMAIL", "j@x")]);
+    assert_eq!(
+        (alone["username"].as_str(), alone["login"].as_str(), alone["email"].as_str()),
+        ("jane", "jane", "j@x")
+    );
+    let profile = ("BATON_CREATE_ACCOUNT_PROFILE", r#"{"username":"doe","given_name":"J"}"#);
+    let both = made(&[profile, ("BATON_CREATE_ACCOUNT_LOGIN", "jane")]);
+    assert_eq!((both["username"].as_str(), both["login"].as_str()), ("doe", "jane"));
+    assert!(refusal(&[("BATON_CREATE_ACCOUNT_EMAIL", "j@x")]).contains("needs create-account-login"));
+    assert!(refusal(&[("BATON_CREATE_ACCOUNT_PROFILE", r#"{"a":1}"#)]).contains("values are texts"));
+    let deletion = [("BATON_DELETE_RESOURCE", "r"), ("BATON_DELETE_RESOURCE_TYPE", "iam_user")];
+    let expected = Operation::DeleteResource { resource_type: "iam_user".into(), id: "r".into() };
+    assert_eq!(settings(&deletion).operation, expected);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Settings of the work itself: what is synced, and the one operation of a run without a control plane.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,7 +81,50 @@ pub(super) fn operation(reader: &mut Reader, serves: bool) -> Operation {
     if let Some(grant) = text(&one_shot::REVOKE_GRANT) {
         return Operation::Revoke { grant };
     }
+    if let Some(id) = reader.text(&one_shot::DELETE_RESOURCE) {
+        let Some(resource_type) = reader.text(&one_shot::DELETE_RESOURCE_TYPE) else {
+            let message = "unknown provisioning action: a deletion needs delete-resource-type too";
+            reader.fault(&one_shot::DELETE_RESOURCE_TYPE, message);
+            return Operation::Sync;
+        };
+        return Operation::DeleteResource { resource_type, id };
+    }
+    if let Some(profile) = new_account(reader) {
+        return Operation::CreateAccount { profile };
+    }
     events(reader).map_or(Operation::Sync, Operation::Events)
+}
+
+/// The form of an account to be made; login and address fill in what the profile leaves open.
+fn new_account(reader: &mut Reader) -> Option<BTreeMap<String, String>> {
+    let (login, email) =
+        (reader.text(&one_shot::CREATE_ACCOUNT_LOGIN), reader.text(&one_shot::CREATE_ACCOUNT_EMAIL));
+    let written = reader.text(&one_shot::CREATE_ACCOUNT_PROFILE);
+    if login.is_none() && written.is_none() {
+        if email.is_some() {
+            let message = "needs create-account-login or create-account-profile too";
+            reader.fault(&one_shot::CREATE_ACCOUNT_EMAIL, message);
+        }
+        return None;
+    }
+    let mut profile = BTreeMap::new();
+    if let Some(text) = written {
+        match serde_json::from_str(&text) {
+            Ok(read) => profile = read,
+            Err(_) => {
+                reader.refuse(
+                    &one_shot::CREATE_ACCOUNT_PROFILE,
+                    "must be a JSON object whose values are texts",
+                );
+            }
+        }
+    }
+    for (key, value) in [("username", &login), ("login", &login), ("email", &email)] {
+        if let Some(value) = value {
+            profile.entry(key.to_owned()).or_insert_with(|| value.clone());
+        }
+    }
+    Some(profile)
 }
 
 /// The feed is switched on by a text that reads as true.

@@ -101,6 +101,7 @@ def _iam(clients: Clients, organization: Organization, proxy: RepairingProxy, di
     yield from iam.judge(iam.read(clients, list(organization.accounts)), BatonFile(file).content())
     for member in (None, list(organization.accounts)[1]):
         yield from iam.change(clients, member, partial(batond.once, environment, "--file", file))
+    yield from iam.accounts(clients, list(organization.accounts)[1], partial(batond.once, environment))
 
 
 def _assigned_once(clients: Clients, granted: Assignment) -> None:

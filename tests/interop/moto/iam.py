@@ -111,6 +111,33 @@ def change(clients: Clients, member: str | None, run: Callable[..., None]) -> It
     yield f"account {account}: revoked twice, a membership, a policy and an inline policy are gone"
 
 
+def accounts(clients: Clients, member: str, run: Callable[..., None]) -> Iterator[str]:
+    """Create a user, and delete one in a member with all that moto lets it have; one line each."""
+    create = ("--create-account-login", "newcomer", "--create-account-email", "new@example.com")
+    run(*create)
+    run(*create)
+    tags = _iam(clients, None).list_user_tags(UserName="newcomer")["Tags"]
+    if tags != [{"Key": "email", "Value": "new@example.com"}]:
+        raise Failure(f"the tags of the new user are {tags}")
+    yield "created twice, a user is there once, with its address"
+
+    iam = _iam(clients, member)
+    iam.create_login_profile(UserName="chi", Password="Correct-horse-1")
+    device = iam.create_virtual_mfa_device(VirtualMFADeviceName="phone")["VirtualMFADevice"]["SerialNumber"]
+    codes = {"AuthenticationCode1": "123456", "AuthenticationCode2": "654321"}
+    iam.enable_mfa_device(UserName="chi", SerialNumber=device, **codes)
+    iam.add_user_to_group(GroupName="devs", UserName="chi")
+    iam.put_user_policy(UserName="chi", PolicyName="extra", PolicyDocument=ALLOW)
+    delete = ("--delete-resource", f"arn:aws:iam::{member}:user/people/chi", "--delete-resource-type", "iam_user")
+    run(*delete)
+    run(*delete)
+    left = [each["UserName"] for each in iam.list_users()["Users"]]
+    devices = iam.list_virtual_mfa_devices()["VirtualMFADevices"]
+    if "chi" in left or devices:
+        raise Failure(f"users {left}, virtual devices {devices} are left")
+    yield f"account {member}: deleted twice, a user is gone with all that it had"
+
+
 def _iam(clients: Clients, member: str | None) -> Any:
     if member is None:
         return clients.iam

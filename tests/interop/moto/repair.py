@@ -6,6 +6,7 @@ Only what the connector meets is repaired:
   management account alone; AWS calls a permission set provisioned to an account as soon as it is assigned there;
 - CreateAccountAssignment stores what is there already once more; AWS succeeds and changes nothing;
 - ListAccountAssignmentsForPrincipal leaves out what a user has through groups;
+- ListServiceSpecificCredentials does not exist; nobody has any;
 - the ARN of a permission set begins with that of its instance.
 """
 
@@ -105,6 +106,12 @@ class _Repairs:
         return [account["Id"] for page in pages for account in page["Accounts"]]
 
 
+_NO_SERVICE_CREDENTIALS = b"""<ListServiceSpecificCredentialsResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">
+<ListServiceSpecificCredentialsResult><ServiceSpecificCredentials/></ListServiceSpecificCredentialsResult>
+<ResponseMetadata><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ResponseMetadata>
+</ListServiceSpecificCredentialsResponse>"""
+
+
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that leaves before its answer is no news; everything else is."""
@@ -125,6 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
         repaired = self.repairs.answer(operation, json.loads(body or b"{}")) if operation else None
         if repaired is not None:
             self._reply(200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(repaired).encode())
+            return
+        if b"Action=ListServiceSpecificCredentials" in body:
+            self._reply(200, {"Content-Type": "text/xml"}, _NO_SERVICE_CREDENTIALS)
             return
         upstream = HTTPConnection("127.0.0.1", self.moto_port, timeout=30)
         try:

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use testbed::CANARY;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 /// The events of this thread, as long as it lives. Tests run on a runtime of one thread.
@@ -19,8 +19,12 @@ pub(super) struct Log {
 /// The fields of one event, `target` and `message` among them.
 pub(super) type Line = BTreeMap<String, String>;
 
+/// While a single subscriber is alive, an event that is first met by a thread without one is off for all threads.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+
 impl Log {
     pub(super) fn capture() -> Self {
+        LazyLock::force(&SECOND);
         let lines = Arc::default();
         let subscriber = tracing_subscriber::registry().with(Capture(Arc::clone(&lines)));
         Self { lines, _guard: tracing::subscriber::set_default(subscriber) }

@@ -1,0 +1,126 @@
+//! The beginning of a user of Identity Center, without a password: AWS sets one with the user, not through this
+//! interface.
+
+use super::{ID, resource};
+use crate::aws::identity_store::{IdentityStore, NewUser, User, UserStatus};
+use crate::aws::{CallError, Class};
+use crate::baton::v2::create_account_response::{AlreadyExistsResult, Result as Created, SuccessResult};
+use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse};
+use crate::connector::audit::{Audit, State, Write};
+use crate::connector::new_account::{self, Entry};
+use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
+
+/// The form of a new user.
+pub(in crate::connector) const FORM: [Entry; 5] = [
+    Entry { key: "username", label: "Username", required: true, placeholder: "jdoe@example.com" },
+    Entry { key: "given_name", label: "First Name", required: true, placeholder: "Jane" },
+    Entry { key: "family_name", label: "Last Name", required: true, placeholder: "Doe" },
+    Entry { key: "email", label: "Email", required: true, placeholder: "jdoe@example.com" },
+    Entry { key: "display_name", label: "Display Name", required: false, placeholder: "Jane Doe" },
+];
+
+/// Makes a user of the directory. A user of that name and address that exists is the protocol's `AlreadyExists`; any
+/// other conflict is an error: it may be somebody else.
+///
+/// Source: `identitystore:CreateUser`, `GetUserId`, `DescribeUser`. Cancel-safe: a repetition finds the user.
+pub(in crate::connector) async fn create(
+    connector: &Connector,
+    request: &CreateAccountRequest,
+    info: &AccountInfo,
+    provision: &Provision,
+) -> Result<CreateAccountResponse, ProvisionError> {
+    new_account::without_password(request, ID)?;
+    let (given_name, family_name) =
+        (new_account::required(info, "given_name")?, new_account::required(info, "family_name")?);
+    let display_name = match new_account::text(info, "display_name")? {
+        Some(name) => name.to_owned(),
+        None => format!("{given_name} {family_name}"),
+    };
+    let new = NewUser {
+        user_name: new_account::required(info, "username")?,
+        display_name: &display_name,
+        given_name,
+        family_name,
+        email: new_account::address(info, "email")?,
+    };
+    if new.user_name.chars().count() > 128 {
+        return Err(ProvisionError::invalid(
+            "\"username\" in the account's profile is longer than 128 characters",
+        ));
+    }
+    let directory = connector.directory();
+    let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
+    let mut audit = Audit::begin(
+        provision,
+        Write {
+            operation: "identitystore:CreateUser",
+            target_type: ID,
+            target: new.user_name,
+            principal_type: ID,
+            principal: new.user_name,
+            wanted: State::Held,
+        },
+    );
+    audit.sending();
+    match store.create_user(&new).await {
+        Ok(written) => {
+            audit.changed(written.request_id.as_deref());
+            let user = User {
+                id: written.value,
+                user_name: Some(new.user_name.to_owned()),
+                display_name: Some(display_name.clone()),
+                status: Some(UserStatus::Enabled),
+                emails: vec![new.email.to_owned()],
+                external_ids: Vec::new(),
+            };
+            let result = SuccessResult {
+                resource: Some(resource(&directory, &user)),
+                is_create_account_result: true,
+                ..SuccessResult::default()
+            };
+            Ok(response(Created::Success(result), written.request_id))
+        }
+        Err(error) if matches!(error.class(), Class::Conflict { .. }) => match same(&store, &new).await {
+            Ok(Some(user)) => {
+                audit.already(&error);
+                let result = AlreadyExistsResult {
+                    resource: Some(resource(&directory, &user)),
+                    is_create_account_result: true,
+                };
+                Ok(response(Created::AlreadyExists(result), error.request_id().map(str::to_owned)))
+            }
+            Ok(None) => Err(audit.failed(ProvisionError::Taken(format!(
+                "{error}; no user of the directory has both this name and this address: one of them is somebody \
+                 else's, or may not be read (identitystore:GetUserId, identitystore:DescribeUser)"
+            )))),
+            Err(other) => Err(audit.failed(other).into()),
+        },
+        Err(error) => Err(audit.failed(error).into()),
+    }
+}
+
+fn response(result: Created, request_id: Option<String>) -> CreateAccountResponse {
+    CreateAccountResponse {
+        annotations: with_request_id(vec![], request_id),
+        result: Some(result),
+        ..CreateAccountResponse::default()
+    }
+}
+
+/// The user of this name, if it is provably the one that is asked for.
+async fn same(store: &IdentityStore, new: &NewUser<'_>) -> Result<Option<User>, CallError> {
+    let found = async {
+        let id = store.user_id(new.user_name).await?;
+        store.user(&id).await
+    };
+    match found.await {
+        Ok(user) => {
+            let named =
+                user.user_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(new.user_name));
+            let reached = user.emails.iter().any(|email| email.eq_ignore_ascii_case(new.email));
+            Ok((named && reached).then_some(user))
+        }
+        Err(error) if matches!(error.class(), Class::NotFound | Class::Denied) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,46 @@
+//! The end of a user of Identity Center.
+
+use super::ID;
+use crate::aws::Class;
+use crate::baton::any;
+use crate::baton::id;
+use crate::baton::v2::{DeleteResourceResponse, ResourceDoesNotExist, ResourceId};
+use crate::connector::audit::{Audit, State, Write};
+use crate::connector::{Connector, Provision, ProvisionError, guard, with_request_id};
+
+/// Deletes a user of the directory for good: Identity Center knows no other end through its interface. One that is
+/// gone is success, with the protocol's annotation. Assignments and memberships are left to AWS.
+///
+/// Source: `identitystore:DeleteUser`. Cancel-safe: a second deletion finds nothing.
+pub(in crate::connector) async fn delete(
+    connector: &Connector,
+    id: &ResourceId,
+    provision: &Provision,
+) -> Result<DeleteResourceResponse, ProvisionError> {
+    let user = id::sso_user_of(&id.resource)?;
+    guard::identity(&connector.settings, connector.aws.caller(), &id.resource)?;
+    let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
+    let mut audit = Audit::begin(
+        provision,
+        Write {
+            operation: "identitystore:DeleteUser",
+            target_type: ID,
+            target: &id.resource,
+            principal_type: ID,
+            principal: &id.resource,
+            wanted: State::NotHeld,
+        },
+    );
+    audit.sending();
+    match store.delete_user(user).await {
+        Ok(written) => {
+            audit.changed(written.request_id.as_deref());
+            Ok(DeleteResourceResponse { annotations: with_request_id(vec![], written.request_id) })
+        }
+        Err(error) if matches!(error.class(), Class::NotFound) => {
+            audit.already(&error);
+            Ok(DeleteResourceResponse { annotations: vec![any::pack(&ResourceDoesNotExist {})] })
+        }
+        Err(error) => Err(audit.failed(error).into()),
+    }
+}
