@@ -69,7 +69,7 @@ fn check_length(text: &str, most: usize, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn invalid(name: &str, fault: &str) -> Failure {
+pub(super) fn invalid(name: &str, fault: &str) -> Failure {
     Failure::permanent(Code::InvalidArgument, format!("invalid request: {name} {fault}"))
 }
 
