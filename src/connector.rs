@@ -47,6 +47,7 @@ pub mod role;
 pub mod sso_group;
 pub mod sso_user;
 mod turns;
+mod under_way;
 
 pub use holder::Holder;
 pub use last_login::FeedError;
@@ -99,6 +100,7 @@ pub struct Connector {
     settings: AwsSettings,
     alias: Option<String>,
     turns: turns::Turns,
+    under_way: under_way::UnderWay,
 }
 
 impl Connector {
@@ -106,7 +108,13 @@ impl Connector {
     pub async fn open(settings: &AwsSettings) -> Result<Self, AccessError> {
         let aws = Aws::connect(settings).await?;
         let alias = alias(&aws).await;
-        Ok(Self { aws, settings: settings.clone(), alias, turns: turns::Turns::default() })
+        Ok(Self {
+            aws,
+            settings: settings.clone(),
+            alias,
+            turns: turns::Turns::default(),
+            under_way: under_way::UnderWay::default(),
+        })
     }
 
     /// The settings it was opened with.

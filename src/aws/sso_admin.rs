@@ -1,7 +1,9 @@
 //! SSO Admin: instances, permission sets and account assignments of Identity Center.
 
 use aws_sdk_ssoadmin::Client;
-use aws_sdk_ssoadmin::types::{self, AccountAssignmentOperationStatus, StatusValues, TargetType};
+use aws_sdk_ssoadmin::types::{
+    self, AccountAssignmentOperationStatus, OperationStatusFilter, StatusValues, TargetType,
+};
 use aws_types::request_id::RequestId;
 use futures::stream::BoxStream;
 
@@ -22,6 +24,8 @@ const CREATION_STATUS: Operation =
     Operation::safe(Service::SsoAdmin, "DescribeAccountAssignmentCreationStatus");
 const DELETION_STATUS: Operation =
     Operation::safe(Service::SsoAdmin, "DescribeAccountAssignmentDeletionStatus");
+const LIST_CREATIONS: Operation = Operation::safe(Service::SsoAdmin, "ListAccountAssignmentCreationStatus");
+const LIST_DELETIONS: Operation = Operation::safe(Service::SsoAdmin, "ListAccountAssignmentDeletionStatus");
 const LIST_ASSIGNMENTS_OF_PRINCIPAL: Operation =
     Operation::safe(Service::SsoAdmin, "ListAccountAssignmentsForPrincipal");
 const LIST_MANAGED_POLICIES: Operation =
@@ -42,6 +46,15 @@ pub struct SsoAdmin {
     client: Client,
     lane: Lane,
     instance: String,
+}
+
+/// What a change of an assignment leads to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Direction {
+    /// The assignment is there.
+    Create,
+    /// It is gone.
+    Delete,
 }
 
 impl SsoAdmin {
@@ -311,6 +324,48 @@ impl SsoAdmin {
             .await?;
         let aws_request_id = answer.request_id().map(str::to_owned);
         self.read_status(DELETION_STATUS, answer.account_assignment_deletion_status, aws_request_id)
+    }
+
+    /// Ids of the creations or deletions that AWS has in progress, by pages
+    /// (`sso:ListAccountAssignmentCreationStatus`, `ListAccountAssignmentDeletionStatus`). Those of others are among
+    /// them.
+    pub fn in_progress(&self, direction: Direction) -> BoxStream<'static, Result<Vec<String>, CallError>> {
+        /// One listing; the two differ in their operation and in the member that holds the rows.
+        macro_rules! list {
+            ($operation:expr, $method:ident, $rows:ident) => {{
+                let (client, instance) = (self.client.clone(), self.instance.clone());
+                pages(self.lane.clone(), $operation, move |lane, token| {
+                    let only = OperationStatusFilter::builder().status(StatusValues::InProgress).build();
+                    let request = client
+                        .$method()
+                        .instance_arn(&instance)
+                        .filter(only)
+                        .max_results(PAGE)
+                        .set_next_token(token);
+                    async move {
+                        let page = lane
+                            .send($operation, || {
+                                request.clone().customize().interceptor(Answer::OBJECT).send()
+                            })
+                            .await?;
+                        let rows = page.$rows.unwrap_or_default().into_iter();
+                        Ok((rows.filter_map(|row| row.request_id).collect(), page.next_token))
+                    }
+                })
+            }};
+        }
+        match direction {
+            Direction::Create => list!(
+                LIST_CREATIONS,
+                list_account_assignment_creation_status,
+                account_assignments_creation_status
+            ),
+            Direction::Delete => list!(
+                LIST_DELETIONS,
+                list_account_assignment_deletion_status,
+                account_assignments_deletion_status
+            ),
+        }
     }
 
     fn read_status(

@@ -11,12 +11,13 @@ use tracing::{debug, warn};
 use super::audit::{Audit, State, Write, WriteError};
 use super::conflict::Patience;
 use super::turns::Key;
+use super::under_way::UnderWay;
 use super::{
     Connector, Provision, ProvisionError, account, granted, marker, permission_set_assignment, principal_of,
     resource_of, revoked, sso_group, sso_user,
 };
 use crate::aws::sso_admin::{
-    Assignment, AssignmentRequest, AssignmentStatus, AssignmentTarget, PrincipalKind, SsoAdmin,
+    Assignment, AssignmentRequest, AssignmentStatus, AssignmentTarget, Direction, PrincipalKind, SsoAdmin,
 };
 use crate::aws::{AccountIdError, CallError, Class};
 use crate::baton::any;
@@ -30,9 +31,12 @@ use crate::baton::v2::{
 
 /// How long a request of ours may stay in progress at AWS before we answer that it is not confirmed.
 const SETTLE_LIMIT: Duration = Duration::from_mins(5);
-/// The wait before the first look at a request in progress; it grows to [`SLOWEST_POLL`].
+/// The wait before the first look at a request in progress.
 const FIRST_POLL: Duration = Duration::from_millis(300);
-const SLOWEST_POLL: Duration = Duration::from_secs(1);
+/// The wait before each further one.
+const POLL: Duration = Duration::from_millis(500);
+/// The wait between two looks at the list of assignments.
+const LIST_POLL: Duration = Duration::from_secs(1);
 /// How long a conflict with another change of the same account is retried.
 const CONFLICT: Patience = Patience {
     limit: Duration::from_mins(3),
@@ -125,7 +129,7 @@ impl Target {
         direction: Direction,
     ) -> Change<'a> {
         let sso_admin = connector.aws.provisioning(provision.cancel.clone()).sso_admin();
-        Change { sso_admin, provision, target: &self.aws, direction }
+        Change { sso_admin, under_way: connector.under_way.clone(), provision, target: &self.aws, direction }
     }
 
     fn key(&self) -> Key {
@@ -253,15 +257,10 @@ fn is_refusal(error: &ProvisionError) -> bool {
 /// A change of one assignment under way at AWS.
 struct Change<'a> {
     sso_admin: SsoAdmin,
+    under_way: UnderWay,
     provision: &'a Provision,
     target: &'a AssignmentTarget,
     direction: Direction,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Direction {
-    Create,
-    Delete,
 }
 
 impl Change<'_> {
@@ -291,13 +290,14 @@ impl Change<'_> {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            self.provision.pause(SLOWEST_POLL).await?;
+            self.provision.pause(LIST_POLL).await?;
         }
         Ok(true)
     }
 
     /// Submits the change and follows it to its end; gives AWS's id of the request that asked for it.
     async fn carry_out(&self, audit: &mut Audit<'_>) -> Result<Option<String>, ProvisionError> {
+        let _place = self.under_way.place(&self.target.account, self.provision).await?;
         let mut request = self.submit(audit).await?;
         let request_id = request.aws_request_id.take();
         audit.accepted(request_id.as_deref());
@@ -328,7 +328,12 @@ impl Change<'_> {
                 return Err(ProvisionError::Unconfirmed { waited: SETTLE_LIMIT, request_id });
             }
             self.provision.pause(wait).await?;
-            wait = (wait * 3 / 2).min(SLOWEST_POLL);
+            wait = POLL;
+            if self.under_way.is_in_progress(&self.sso_admin, self.direction, &id).await {
+                let status = AssignmentStatus::InProgress;
+                request = AssignmentRequest { request_id: Some(id), status, aws_request_id: None };
+                continue;
+            }
             request = match self.status(&id).await {
                 Ok(next) => AssignmentRequest { request_id: Some(id), ..next },
                 // The change goes on at AWS: trouble with looking at it is no reason to report a failure.
@@ -378,7 +383,7 @@ impl Change<'_> {
                 }
                 Err(error) => return Err(error.into()),
             }
-            self.provision.pause(SLOWEST_POLL).await?;
+            self.provision.pause(LIST_POLL).await?;
         }
         Err(ProvisionError::Unconfirmed { waited: SETTLE_LIMIT, request_id })
     }

@@ -85,8 +85,13 @@ async fn a_change_under_way_on_the_account_is_waited_for() {
     let (log, bench) = (Log::capture(), Bench::settling_in(SETTLE).await);
     let entitlement = bench.access(Through::Account, SHOP, ADMIN);
     let (bob, engineers) = (bench.user("bob"), bench.group("Engineers"));
-    let (one, other) =
-        tokio::join!(bench.grant("one", &entitlement, &bob), bench.grant("other", &entitlement, &engineers));
+    // The other one is of another program, whose changes have no place here.
+    let stranger = crate::support::connector(&bench.aws).await;
+    let order = provision("other", &CancellationToken::new());
+    let (one, other) = tokio::join!(
+        bench.grant("one", &entitlement, &bob),
+        stranger.grant(&entitlement, &engineers, &order)
+    );
     assert!(!existed(&one.unwrap()) && !existed(&other.unwrap()));
     assert!(bench.aws.counters().errors(CREATE) >= 1);
     assert!(bench.bob_is_admin());
@@ -233,4 +238,49 @@ async fn a_conflict_without_an_end_is_retried_for_three_minutes() {
     assert!(took > Duration::from_mins(2) && took < Duration::from_mins(4), "{took:?}");
     assert!((10..40).contains(&bench.calls(CREATE)), "{}", bench.calls(CREATE));
     assert_eq!(log.the_audit("t")["outcome"], "failed");
+}
+
+#[tokio::test]
+async fn many_changes_keep_to_the_places_that_aws_has_and_none_meets_a_conflict() {
+    let bench = Bench::settling_in(SETTLE).await;
+    let accounts = ["Root & Billing", "Audit", "Shop (prod)", SHOP, "Büro Berlin", "Shared"];
+    let users = ["alice@example.com", "bob", "carol", "loner@example.com"];
+    let orders: Vec<_> = accounts
+        .iter()
+        .flat_map(|account| users.iter().map(move |user| (account, user)))
+        .map(|(account, user)| (bench.access(Through::Account, account, "Unused"), bench.user(user)))
+        .collect();
+    let granted = orders.iter().map(|(entitlement, user)| bench.grant("t", entitlement, user));
+    for outcome in futures::future::join_all(granted).await {
+        assert!(!existed(&outcome.unwrap()));
+    }
+    assert_eq!(bench.calls(CREATE), 24, "each was submitted once, and none met a conflict");
+    let calls = bench.aws.transcript();
+    for account in accounts {
+        let id = bench.aws.account_id(account).unwrap();
+        assert!(
+            users.iter().all(|user| bench.aws.is_assigned(account, "Unused", PrincipalType::User, user)),
+            "{id}"
+        );
+    }
+    assert!(calls.iter().filter(|call| call.action == CREATE).all(|call| call.status == 200));
+    let lists = bench.calls("sso:ListAccountAssignmentCreationStatus");
+    assert!(
+        lists > 0 && bench.calls(CREATED) <= 24 * 2,
+        "{lists} lists, {} single looks",
+        bench.calls(CREATED)
+    );
+}
+
+#[tokio::test]
+async fn changes_are_looked_at_one_by_one_where_they_may_not_be_listed() {
+    let bench = Bench::settling_in(SETTLE).await;
+    bench.aws.deny("connector", &["sso:ListAccountAssignmentCreationStatus"]);
+    let accounts = ["Root & Billing", "Audit", "Shop (prod)", SHOP, "Büro Berlin", "Shared"];
+    let orders: Vec<_> =
+        accounts.iter().map(|account| bench.access(Through::Account, account, "Unused")).collect();
+    let bob = bench.user("bob");
+    let granted = orders.iter().map(|entitlement| bench.grant("t", entitlement, &bob));
+    assert!(futures::future::join_all(granted).await.iter().all(Result::is_ok));
+    assert_eq!(bench.calls("sso:ListAccountAssignmentCreationStatus"), 1, "it is not asked again");
 }
