@@ -11,3 +11,4 @@ mod membership;
 mod refused;
 mod settling;
 mod stale;
+mod throughput;
