@@ -415,6 +415,14 @@ pub enum ProvisionError {
         /// The id of the request that AWS accepted.
         request_id: Option<String>,
     },
+    /// AWS refused or failed a change, and something is wrong with the account.
+    #[error("{what}: {error}")]
+    Account {
+        /// What is wrong with it.
+        what: String,
+        /// AWS's answer.
+        error: Box<ProvisionError>,
+    },
     /// AWS was still at it when we stopped waiting. A repetition finds out.
     #[error("AWS has not finished after {} s; it may still carry the change out", waited.as_secs())]
     Unconfirmed {

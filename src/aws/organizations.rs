@@ -1,5 +1,7 @@
 //! Organizations: roots, organizational units and accounts.
 
+use std::fmt;
+
 use aws_sdk_organizations::Client;
 use aws_sdk_organizations::types;
 use futures::stream::BoxStream;
@@ -177,6 +179,19 @@ pub enum AccountState {
     Closed,
     /// A state newer than this program, as AWS writes it.
     Other(String),
+}
+
+impl fmt::Display for AccountState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::PendingClosure => "about to be closed",
+            Self::PendingActivation => "not yet active",
+            Self::Closed => "closed",
+            Self::Other(state) => state,
+        })
+    }
 }
 
 impl Root {

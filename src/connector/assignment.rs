@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::audit::{Audit, State, Write, WriteError};
 use super::conflict::Patience;
@@ -16,10 +16,11 @@ use super::{
     Connector, Provision, ProvisionError, account, granted, marker, permission_set_assignment, principal_of,
     resource_of, revoked, sso_group, sso_user,
 };
+use crate::aws::organizations::AccountState;
 use crate::aws::sso_admin::{
     Assignment, AssignmentRequest, AssignmentStatus, AssignmentTarget, Direction, PrincipalKind, SsoAdmin,
 };
-use crate::aws::{AccountIdError, CallError, Class};
+use crate::aws::{AccountId, AccountIdError, CallError, Class};
 use crate::baton::any;
 use crate::baton::id::{self, Binding, Directory};
 use crate::baton::resource::{self, ResourceExt};
@@ -206,6 +207,10 @@ pub(super) async fn assign(
             audit.changed(request_id.as_deref());
             Ok(granted(vec![grant], vec![], request_id))
         }
+        Err(error) if may_be_of_the_account(&error) => {
+            let standing = change.standing(connector).await;
+            Err(audit.failed(explained(error, &target.aws.account, standing.as_ref())))
+        }
         Err(error) => Err(audit.failed(error)),
     }
 }
@@ -232,17 +237,75 @@ pub(super) async fn unassign(
             audit.changed(request_id.as_deref());
             Ok(revoked(vec![], request_id))
         }
-        // AWS's texts do not tell a vanished assignment from a vanished principal: the assignment list does.
-        Err(error) if is_refusal(&error) => match change.is_gone().await {
-            Ok(true) => {
+        Err(error) => {
+            // AWS's texts do not tell a vanished assignment from a vanished principal: the assignment list does.
+            if is_refusal(&error) && matches!(change.is_gone().await, Ok(true)) {
                 let request_id = error.aws_request_id().map(str::to_owned);
                 audit.unchanged(request_id.as_deref());
-                Ok(revoked(vec![any::pack(&GrantAlreadyRevoked {})], request_id))
+                return Ok(revoked(vec![any::pack(&GrantAlreadyRevoked {})], request_id));
             }
-            Ok(false) | Err(_) => Err(audit.failed(error)),
-        },
-        Err(error) => Err(audit.failed(error)),
+            if !may_be_of_the_account(&error) {
+                return Err(audit.failed(error));
+            }
+            let standing = change.standing(connector).await;
+            unassigned_by_departure(audit, error, &target.aws.account, standing.as_ref())
+        }
     }
+}
+
+/// How an account stands in the organization.
+#[derive(Debug)]
+enum Standing {
+    /// It is not in it (any more).
+    Departed,
+    /// It is in it.
+    In(AccountState),
+}
+
+/// The answer to a revoke that AWS refuses: nobody has access through the Identity Center of an organization to an
+/// account that has left it.
+fn unassigned_by_departure(
+    audit: Audit<'_>,
+    error: ProvisionError,
+    account: &AccountId,
+    standing: Option<&Standing>,
+) -> Result<GrantManagerServiceRevokeResponse, ProvisionError> {
+    if !matches!(standing, Some(Standing::Departed)) {
+        return Err(audit.failed(explained(error, account, standing)));
+    }
+    info!(
+        account = %account,
+        error = %error,
+        "the account is not in the organization: nobody has access to it through its Identity Center"
+    );
+    let request_id = error.aws_request_id().map(str::to_owned);
+    audit.unchanged(request_id.as_deref());
+    Ok(revoked(vec![any::pack(&GrantAlreadyRevoked {})], request_id))
+}
+
+/// Whether the state of the account may be why AWS refused or failed a change.
+fn may_be_of_the_account(error: &ProvisionError) -> bool {
+    match error {
+        ProvisionError::Failed { .. } => true,
+        ProvisionError::Call(error) => {
+            let refused = matches!(
+                error.class(),
+                Class::NotFound | Class::Invalid | Class::Denied | Class::Conflict { .. }
+            );
+            refused && !error.may_have_happened()
+        }
+        _ => false,
+    }
+}
+
+/// The error, with what is wrong with the account where that is known.
+fn explained(error: ProvisionError, account: &AccountId, standing: Option<&Standing>) -> ProvisionError {
+    let what = match standing {
+        None | Some(Standing::In(AccountState::Active)) => return error,
+        Some(Standing::In(state)) => format!("account {account} is {state}"),
+        Some(Standing::Departed) => format!("account {account} is not in the organization"),
+    };
+    ProvisionError::Account { what, error: Box::new(error) }
 }
 
 /// Whether AWS ended a deletion, or did not begin it, in a way that may mean that there is nothing to delete.
@@ -293,6 +356,19 @@ impl Change<'_> {
             self.provision.pause(LIST_POLL).await?;
         }
         Ok(true)
+    }
+
+    /// How the account stands; `None` where that may not be read (`organizations:DescribeAccount`).
+    async fn standing(&self, connector: &Connector) -> Option<Standing> {
+        let organizations = connector.aws.provisioning(self.provision.cancel.clone()).organizations();
+        match organizations.describe_account(&self.target.account).await {
+            Ok(account) => Some(Standing::In(account.state)),
+            Err(error) if matches!(error.class(), Class::NotFound) => Some(Standing::Departed),
+            Err(error) => {
+                debug!(error = %error, "how the account stands is not known");
+                None
+            }
+        }
     }
 
     /// Submits the change and follows it to its end; gives AWS's id of the request that asked for it.

@@ -213,6 +213,7 @@ impl WriteError for ProvisionError {
         match self {
             Self::Failed { request_id, .. } | Self::Unconfirmed { request_id, .. } => request_id.as_deref(),
             Self::Call(error) | Self::NotOurs(error) => error.request_id(),
+            Self::Account { error, .. } => error.aws_request_id(),
             Self::Invalid(_)
             | Self::Unsupported(_)
             | Self::Protected(_)
@@ -227,6 +228,7 @@ impl WriteError for ProvisionError {
         match self {
             Self::Unconfirmed { .. } | Self::Cancelled => true,
             Self::Call(error) | Self::NotOurs(error) => error.may_have_happened(),
+            Self::Account { error, .. } => error.may_have_happened(),
             Self::Failed { .. }
             | Self::Invalid(_)
             | Self::Unsupported(_)
@@ -238,6 +240,9 @@ impl WriteError for ProvisionError {
     }
 
     fn is_verdict(&self) -> bool {
-        matches!(self, Self::Failed { .. })
+        match self {
+            Self::Account { error, .. } => error.is_verdict(),
+            error => matches!(error, Self::Failed { .. }),
+        }
     }
 }

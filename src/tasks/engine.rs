@@ -258,6 +258,7 @@ impl From<ProvisionError> for EngineError {
             ProvisionError::Call(error) => Self::of_call(&error),
             // It is decided; asking again is for somebody who has read the reason.
             ProvisionError::Protected(_)
+            | ProvisionError::Account { .. }
             | ProvisionError::Outside { .. }
             | ProvisionError::Failed { .. }
             | ProvisionError::NotOurs(_) => Self::new(Code::FailedPrecondition, message),
