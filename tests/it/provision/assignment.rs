@@ -180,3 +180,11 @@ async fn the_id_of_the_grant_does_not_matter_to_a_revoke() {
         assert_eq!(bench.aws.assignments().len(), before - 1);
     }
 }
+
+#[tokio::test]
+async fn a_grant_that_settles_at_once_takes_three_calls() {
+    let bench = Bench::start().await;
+    bench.grant("t", &bench.access(Through::Account, SHOP, ADMIN), &bench.user("bob")).await.unwrap();
+    assert!(bench.aws.counters().total() <= 3, "{:?}", bench.aws.counters().by_action());
+    assert_eq!((bench.calls(LIST), bench.calls(CREATE)), (1, 1));
+}
