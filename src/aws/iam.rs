@@ -33,6 +33,7 @@ const LIST_GROUPS: Operation = Operation::safe(Service::Iam, "ListGroups");
 const LIST_ROLES: Operation = Operation::safe(Service::Iam, "ListRoles");
 const LIST_POLICIES: Operation = Operation::safe(Service::Iam, "ListPolicies");
 const GET_GROUP: Operation = Operation::safe(Service::Iam, "GetGroup");
+const GET_ROLE: Operation = Operation::safe(Service::Iam, "GetRole");
 const LIST_ATTACHED_USER_POLICIES: Operation = Operation::safe(Service::Iam, "ListAttachedUserPolicies");
 const LIST_ATTACHED_GROUP_POLICIES: Operation = Operation::safe(Service::Iam, "ListAttachedGroupPolicies");
 const LIST_ATTACHED_ROLE_POLICIES: Operation = Operation::safe(Service::Iam, "ListAttachedRolePolicies");
@@ -196,6 +197,25 @@ impl Iam {
                 read(page.users, next, |user| User::read(user, GET_GROUP, &lane))
             }
         })
+    }
+
+    /// The ARN of the entity of this name (`iam:GetUser`, `GetGroup`, `GetRole`). One that does not exist is a
+    /// [`Class::NotFound`](super::Class::NotFound).
+    pub async fn arn_of(&self, kind: EntityKind, name: &str) -> Result<String, CallError> {
+        let (client, lane) = (&self.client, &self.lane);
+        match kind {
+            EntityKind::User => Ok(self.user(name).await?.arn),
+            EntityKind::Group => {
+                let request = client.get_group().group_name(name).max_items(1);
+                let group = send!(lane, GET_GROUP, request).await?.group;
+                present(lane, GET_GROUP, "Arn", group.map(|group| group.arn))
+            }
+            EntityKind::Role => {
+                let request = client.get_role().role_name(name);
+                let role = send!(lane, GET_ROLE, request).await?.role;
+                present(lane, GET_ROLE, "Arn", role.map(|role| role.arn))
+            }
+        }
     }
 
     /// The managed policies attached to an entity, by pages (`iam:ListAttachedUserPolicies` and its kin).

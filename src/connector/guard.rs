@@ -5,7 +5,7 @@ use super::iam_entity::Entity;
 use super::{ProvisionError, group, iam_policy, inline_policy, sso_group};
 use crate::aws::Caller;
 use crate::aws::iam::EntityKind;
-use crate::baton::id::Arn;
+use crate::baton::id::{self, Arn, Directory};
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::Resource;
 use crate::config::AwsSettings;
@@ -14,37 +14,45 @@ use crate::config::AwsSettings;
 pub(super) fn check(
     settings: &AwsSettings,
     caller: &Caller,
+    directory: &Directory,
     target: &Resource,
     principal: &Resource,
 ) -> Result<(), ProvisionError> {
-    identity(settings, caller, principal.object_id())?;
+    identity(settings, caller, directory, principal.object_id())?;
     let has_members = [group::ID, sso_group::ID].contains(&target.type_id());
-    if has_members && matches_any(&settings.protected_principals, target.object_id()) {
+    if has_members && is_listed(&settings.protected_principals, directory, target.object_id()) {
         return refuse(target.object_id(), "BATON_PROTECTED_PRINCIPALS lists it");
     }
     let is_policy = [iam_policy::ID, inline_policy::ID].contains(&target.type_id());
-    if is_policy && matches_any(&settings.protected_policies, target.object_id()) {
+    if is_policy && is_listed(&settings.protected_policies, directory, target.object_id()) {
         return refuse(target.object_id(), "BATON_PROTECTED_POLICIES lists it");
     }
     Ok(())
 }
 
-/// Refuses to change or delete what this id names, where it is protected.
-pub(super) fn identity(settings: &AwsSettings, caller: &Caller, id: &str) -> Result<(), ProvisionError> {
+/// Refuses to change or delete what this id names, where it is protected. The path of an IAM entity is taken from the
+/// id; [`Entity::enter`] makes sure of it.
+pub(super) fn identity(
+    settings: &AwsSettings,
+    caller: &Caller,
+    directory: &Directory,
+    id: &str,
+) -> Result<(), ProvisionError> {
     if let Some(entity) = Entity::named(id) {
         if is_own(settings, caller, &entity) {
             return refuse(id, "the connector itself works as it");
         }
         if entity.kind == EntityKind::Role {
-            if entity.path.starts_with("/aws-service-role/") {
+            let name = entity.name.to_ascii_lowercase();
+            if entity.path.starts_with("/aws-service-role/") || name.starts_with("awsservicerolefor") {
                 return refuse(id, "a service-linked role is its service's own");
             }
-            if entity.path.starts_with("/aws-reserved/") || entity.name.starts_with("AWSReservedSSO_") {
+            if entity.path.starts_with("/aws-reserved/") || name.starts_with("awsreservedsso_") {
                 return refuse(id, "Identity Center keeps it: change the permission set");
             }
         }
     }
-    if matches_any(&settings.protected_principals, id) {
+    if is_listed(&settings.protected_principals, directory, id) {
         return refuse(id, "BATON_PROTECTED_PRINCIPALS lists it");
     }
     Ok(())
@@ -57,9 +65,16 @@ fn refuse(what: &str, why: &str) -> Result<(), ProvisionError> {
 /// Whether the connector works as this entity, or did on its way.
 fn is_own(settings: &AwsSettings, caller: &Caller, entity: &Entity<'_>) -> bool {
     if entity.kind != EntityKind::Role {
-        return caller.arn == entity.arn;
+        return caller.arn.eq_ignore_ascii_case(entity.arn)
+            || Entity::named(&caller.arn).is_some_and(|own| {
+                own.kind == entity.kind
+                    && own.account == entity.account
+                    && own.name.eq_ignore_ascii_case(entity.name)
+            });
     }
-    let named = |account: &str, name: &str| entity.account.as_str() == account && entity.name == name;
+    let named = |account: &str, name: &str| {
+        entity.account.as_str() == account && entity.name.eq_ignore_ascii_case(name)
+    };
     let assumed = Arn::parse(&caller.arn)
         .and_then(|arn| arn.resource.strip_prefix("assumed-role/")?.split_once('/'))
         .is_some_and(|(name, _session)| named(caller.account.as_str(), name));
@@ -68,16 +83,23 @@ fn is_own(settings: &AwsSettings, caller: &Caller, entity: &Entity<'_>) -> bool 
     let of_members = settings.member_role_name.rsplit('/').next();
     let in_a_member = entity.account != caller.account
         && super::reads_members(settings)
-        && of_members.is_some_and(|name| entity.name == name);
+        && of_members.is_some_and(|name| entity.name.eq_ignore_ascii_case(name));
     assumed || on_the_way || in_a_member
 }
 
-fn matches_any(patterns: &[String], id: &str) -> bool {
-    patterns.iter().any(|pattern| matches(pattern, id))
+/// Whether a pattern names this id, or what it is an id of: of a user or group of the directory, only the last part
+/// tells who it is.
+fn is_listed(patterns: &[String], directory: &Directory, id: &str) -> bool {
+    let user = id::sso_user_of(id).map(|user| directory.user(user));
+    let member = user.or_else(|_| id::sso_group_of(id).map(|group| directory.group(group))).ok();
+    let ids = [Some(id), member.as_deref()];
+    patterns.iter().any(|pattern| ids.into_iter().flatten().any(|id| matches(pattern, id)))
 }
 
-/// Whether `id` is what the pattern says, in which `*` stands for any text.
+/// Whether `id` is what the pattern says, in which `*` stands for any text. Names in AWS are the same in any case.
 fn matches(pattern: &str, id: &str) -> bool {
+    let (pattern, id) = (pattern.to_ascii_lowercase(), id.to_ascii_lowercase());
+    let (pattern, id) = (pattern.as_str(), id.as_str());
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| id.strip_prefix(first)) else { return false };
     let mut parts = parts.peekable();
@@ -124,7 +146,9 @@ mod tests {
         id: &str,
     ) -> Option<String> {
         let target = resource::reference(target.0, target.1);
-        let checked = check(settings, &caller(caller_arn), &target, &resource::reference(kind, id));
+        let directory = Directory { region: "us-east-1".into(), store: "d-1".into() };
+        let principal = resource::reference(kind, id);
+        let checked = check(settings, &caller(caller_arn), &directory, &target, &principal);
         checked.err().map(|error| error.to_string())
     }
 
@@ -139,7 +163,13 @@ mod tests {
         assert!(!own(role::ID, "arn:aws:iam::444444444444:role/Baton"), "of another account");
         assert!(!own(role::ID, "arn:aws:iam::111111111111:role/Member"), "in the own account it is another");
         assert!(!own(iam_user::ID, "arn:aws:iam::111111111111:user/Pod"));
+        assert!(
+            own(role::ID, "arn:aws:iam::111111111111:role/other/path/BATON"),
+            "a name is one in any case and path"
+        );
         let user = "arn:aws:iam::111111111111:user/people/robot";
+        let pathless = "arn:aws:iam::111111111111:user/Robot";
+        assert!(refusal(&settings(), user, (iam_policy::ID, POLICY), iam_user::ID, pathless).is_some());
         assert!(refusal(&settings(), user, (iam_policy::ID, POLICY), iam_user::ID, user).is_some());
     }
 
@@ -176,6 +206,10 @@ mod tests {
         assert!(refused(&with(&[user], &[]), (sso_group::ID, group)).contains("BATON_PROTECTED_PRINCIPALS"));
         assert!(refused(&with(&["*/group/g-1"], &[]), (sso_group::ID, group)).starts_with(group));
         assert_eq!(refused(&with(&[], &["*"]), (sso_group::ID, group)), "");
+        let elsewhere = "arn:aws:identitystore:eu-west-1::d-2/user/u-1";
+        let disguised =
+            refusal(&with(&[user], &[]), "arn:x", (sso_group::ID, group), sso_user::ID, elsewhere);
+        assert!(disguised.is_some(), "the same user under another region and store");
         assert!(
             refused(&with(&[], &["*:policy/Admin*"]), (iam_policy::ID, POLICY))
                 .contains("BATON_PROTECTED_POLICIES")
@@ -198,6 +232,7 @@ mod tests {
             ("a*a", "a", false),
             ("**b", "ab", true),
             ("*ab", "aab", true),
+            ("role/Admin", "role/ADMIN", true),
         ] {
             assert_eq!(matches(pattern, id), is, "{pattern} {id}");
         }

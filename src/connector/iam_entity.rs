@@ -1,8 +1,8 @@
 //! An IAM user, group or role as a change names it: its ARN says what it is, and in which account it is changed.
 
 use super::{Connector, Provision, ProvisionError, group, iam_user, role};
-use crate::aws::AccountId;
 use crate::aws::iam::{EntityKind, Iam};
+use crate::aws::{AccountId, Class};
 use crate::baton::id::Arn;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::Resource;
@@ -98,7 +98,26 @@ impl<'a> Entity<'a> {
         }
         let api = connector.aws.provisioning(provision.cancel.clone());
         let entered = api.member_iam(&self.account).await;
-        entered.map_err(|error| ProvisionError::no_entry(self.account.clone(), error))
+        let iam = entered.map_err(|error| ProvisionError::no_entry(self.account.clone(), error))?;
+        // AWS is told the name alone: under another path, an id would slip past what the settings protect.
+        if !connector.settings.protected_principals.is_empty() {
+            self.verify(&iam).await?;
+        }
+        Ok(iam)
+    }
+
+    /// Makes sure that the entity of this name has this ARN. One that does not exist is left to the change.
+    async fn verify(&self, iam: &Iam) -> Result<(), ProvisionError> {
+        match iam.arn_of(self.kind, self.name).await {
+            Ok(arn) if arn == self.arn => Ok(()),
+            Ok(arn) => Err(ProvisionError::invalid(format!(
+                "the {} of this name is {arn}, not {}",
+                self.resource_type(),
+                self.arn
+            ))),
+            Err(error) if matches!(error.class(), Class::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Actions that no call of ours needs: AWS makes them with our permissions when it provisions to the management account.
-const BY_AWS: [&str; 9] = [
+const BY_AWS: [&str; 8] = [
     "iam:CreateRole",
     "iam:DeleteRole",
-    "iam:GetRole",
     "iam:GetSAMLProvider",
     "iam:ListAttachedRolePolicies",
     "iam:ListRolePolicies",

@@ -77,3 +77,21 @@ async fn a_protected_group_takes_no_members() {
     let bench = Bench::with_members(|settings| settings.protected_principals = vec![group]).await;
     is_protected(&bench, &bench.membership("Engineers"), &bench.user("carol")).await;
 }
+
+#[tokio::test]
+async fn a_protected_user_is_not_reached_under_another_path() {
+    let bench = Bench::with_members(|settings| {
+        settings.protected_principals = vec![format!("arn:aws:iam::{OWN}:user/people/*")];
+    })
+    .await;
+    let reading = policy("arn:aws:iam::aws:policy/ReadOnlyAccess");
+    for id in ["alice@example.com", "PEOPLE/alice@example.com", "elsewhere/alice@example.com"] {
+        let principal = resource::reference(iam_user::ID, &format!("arn:aws:iam::{OWN}:user/{id}"));
+        let error = bench.grant("t", &reading, &principal).await.unwrap_err();
+        assert!(
+            matches!(error, ProvisionError::Invalid(_) | ProvisionError::Protected(_)),
+            "{id}: {error:?}"
+        );
+    }
+    assert_eq!(bench.calls("iam:AttachUserPolicy"), 0);
+}
