@@ -47,7 +47,7 @@ struct Slot {
     state: State,
     deliveries: u32,
     cancelled: bool,
-    /// Accepted uploads since the latest delivery.
+    /// Accepted uploads since the task was last reported as failed.
     uploads: u32,
 }
 
@@ -90,7 +90,6 @@ impl Queue {
             .map(|slot| {
                 slot.state = State::Leased { until };
                 slot.deliveries += 1;
-                slot.uploads = 0;
                 (slot.task.clone(), slot.deliveries)
             })
             .collect()
@@ -124,7 +123,7 @@ impl Queue {
         self.given(id).map(|slot| slot.uploads += 1).is_some()
     }
 
-    /// Accepted uploads since the latest delivery.
+    /// Accepted uploads since the task was last reported as failed: one of a delivery whose lease ran out counts.
     pub(super) fn uploads(&self, id: &str) -> u32 {
         self.slots.iter().find(|slot| slot.task.id == id).map_or(0, |slot| slot.uploads)
     }
@@ -145,6 +144,7 @@ impl Queue {
         }
         if again && !slot.cancelled && slot.deliveries < most {
             slot.state = State::Waiting;
+            slot.uploads = 0;
             return Some(Ended::Requeued);
         }
         slot.state = State::Closed;
@@ -253,6 +253,18 @@ mod tests {
         queue.lease(start + 20 * SECOND, 1, &[]);
         assert_eq!(queue.finish(&id, false), Some(Ended::Closed));
         assert!(queue.lease(start + 60 * SECOND, 1, &[]).is_empty());
+    }
+
+    #[test]
+    fn an_upload_counts_beyond_its_lease_and_not_beyond_a_failure() {
+        let (mut queue, id) = queue(leasing());
+        let start = Instant::now();
+        queue.lease(start, 1, &[]);
+        assert!(queue.uploaded(&id));
+        queue.lease(start + 20 * SECOND, 1, &[]);
+        assert_eq!(queue.uploads(&id), 1);
+        queue.finish(&id, true);
+        assert_eq!(queue.uploads(&id), 0);
     }
 
     #[test]
