@@ -1,7 +1,5 @@
 //! The form of a new account, and what a request fills into it.
 
-use std::collections::HashMap;
-
 use super::ProvisionError;
 use crate::baton::v2::connector_account_creation_schema::field::Field as FieldKind;
 use crate::baton::v2::connector_account_creation_schema::{Field, StringField};
@@ -38,8 +36,7 @@ pub(super) fn schema(entries: &[Entry]) -> ConnectorAccountCreationSchema {
         };
         (entry.key.to_owned(), field)
     };
-    let field_map: HashMap<_, _> = entries.iter().zip(1..).map(field).collect();
-    ConnectorAccountCreationSchema { field_map: field_map.into_iter().collect() }
+    ConnectorAccountCreationSchema { field_map: entries.iter().zip(1..).map(field).collect() }
 }
 
 /// The value of a field of the form: a text without blanks around it; `None` where it is absent or blank.
