@@ -130,10 +130,7 @@ pub(super) async fn detach(
 fn attachment<'a>(policy: &'a Resource, holder: &'a Resource) -> Result<Change<'a>, ProvisionError> {
     let entity = Entity::of(holder)?;
     let arn = policy.object_id();
-    let owner = Arn::parse(arn)
-        .filter(|arn| arn.service == "iam" && arn.region.is_empty() && arn.resource.starts_with("policy/"))
-        .map(|arn| arn.account);
-    let Some(owner) = owner else {
+    let Some(owner) = owner_of(arn) else {
         return Err(ProvisionError::invalid(format!(
             "invalid iam_policy id {:?}: expected arn:aws:iam::<account>:policy/<path><name>",
             arn.chars().take(256).collect::<String>()
@@ -146,4 +143,15 @@ fn attachment<'a>(policy: &'a Resource, holder: &'a Resource) -> Result<Change<'
         )));
     }
     Ok(Change { entity, part: Part::Policy(arn), target_type: ID, target: arn })
+}
+
+/// The account of a policy, or `aws`; `None` for what is no ARN of a policy.
+fn owner_of(arn: &str) -> Option<&str> {
+    let arn = Arn::parse(arn).filter(|arn| arn.service == "iam" && arn.region.is_empty())?;
+    let path_and_name = arn.resource.strip_prefix("policy/")?;
+    let (path, name) = path_and_name.rsplit_once('/').unwrap_or(("", path_and_name));
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    let is_name = (1..=128).contains(&name.len()) && name.bytes().all(legal);
+    let is_path = path.len() <= 510 && path.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_name && is_path).then_some(arn.account)
 }

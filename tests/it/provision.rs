@@ -8,6 +8,7 @@ mod faults;
 mod guard;
 mod iam;
 mod log;
+mod malformed;
 mod membership;
 mod refused;
 mod settling;
