@@ -19,13 +19,23 @@ pub(super) fn check(
     principal: &Resource,
 ) -> Result<(), ProvisionError> {
     identity(settings, caller, directory, principal.object_id())?;
-    let has_members = [group::ID, sso_group::ID].contains(&target.type_id());
-    if has_members && is_listed(&settings.protected_principals, directory, target.object_id()) {
-        return refuse(target.object_id(), "BATON_PROTECTED_PRINCIPALS lists it");
+    held(settings, directory, target.type_id(), target.object_id())
+}
+
+/// Refuses to change who is in a group, or who has a policy, where that is protected.
+pub(super) fn held(
+    settings: &AwsSettings,
+    directory: &Directory,
+    kind: &str,
+    id: &str,
+) -> Result<(), ProvisionError> {
+    let has_members = [group::ID, sso_group::ID].contains(&kind);
+    if has_members && is_listed(&settings.protected_principals, directory, id) {
+        return refuse(id, "BATON_PROTECTED_PRINCIPALS lists it");
     }
-    let is_policy = [iam_policy::ID, inline_policy::ID].contains(&target.type_id());
-    if is_policy && is_listed(&settings.protected_policies, directory, target.object_id()) {
-        return refuse(target.object_id(), "BATON_PROTECTED_POLICIES lists it");
+    let is_policy = [iam_policy::ID, inline_policy::ID].contains(&kind);
+    if is_policy && is_listed(&settings.protected_policies, directory, id) {
+        return refuse(id, "BATON_PROTECTED_POLICIES lists it");
     }
     Ok(())
 }

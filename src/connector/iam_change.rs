@@ -76,7 +76,7 @@ impl Change<'_> {
         provision: &Provision,
         audit: &mut Audit<'_>,
     ) -> Result<Done, ProvisionError> {
-        let iam = self.entity.enter(connector, provision).await?;
+        let iam = self.enter(connector, provision).await?;
         let _turn = connector.turns.wait(self.key(), provision).await?;
         let before = self.before(&iam).await?;
         if let Some(before) = before {
@@ -113,13 +113,22 @@ impl Change<'_> {
         provision: &Provision,
         audit: &mut Audit<'_>,
     ) -> Result<Option<String>, ProvisionError> {
-        let iam = self.entity.enter(connector, provision).await?;
+        let iam = self.enter(connector, provision).await?;
         let _turn = connector.turns.wait(self.key(), provision).await?;
         let written = CONFLICT.send(audit, provision, || self.take(&iam)).await?;
         Ok(written.request_id)
     }
 
-    /// Whether the entity has it already; `None` where that may not be read.
+    /// The calls of IAM in the entity's account. A group is told to AWS by its name, like the entity itself.
+    async fn enter(&self, connector: &Connector, provision: &Provision) -> Result<Iam, ProvisionError> {
+        let iam = self.entity.enter(connector, provision).await?;
+        if let Part::Group(_) = self.part {
+            Entity::parse(EntityKind::Group, self.target)?.verify(connector, &iam).await?;
+        }
+        Ok(iam)
+    }
+
+    /// Whether the entity has it already; `None` where that cannot be read.
     async fn before(&self, iam: &Iam) -> Result<Option<State>, CallError> {
         let Entity { kind, name, .. } = self.entity;
         let found = match self.part {
@@ -135,11 +144,12 @@ impl Change<'_> {
         match found {
             Ok(true) => Ok(Some(State::Held)),
             Ok(false) => Ok(Some(State::NotHeld)),
-            Err(error) if matches!(error.class(), Class::Denied) => {
-                debug!(error = %error, "whether it is so already may not be read");
+            Err(error) if matches!(error.class(), Class::Cancelled) => Err(error),
+            // It may be denied, or not show yet what was made a moment ago: the write tells.
+            Err(error) => {
+                debug!(error = %error, "whether it is so already is not known");
                 Ok(None)
             }
-            Err(error) => Err(error),
         }
     }
 

@@ -99,15 +99,17 @@ impl<'a> Entity<'a> {
         let api = connector.aws.provisioning(provision.cancel.clone());
         let entered = api.member_iam(&self.account).await;
         let iam = entered.map_err(|error| ProvisionError::no_entry(self.account.clone(), error))?;
-        // AWS is told the name alone: under another path, an id would slip past what the settings protect.
-        if !connector.settings.protected_principals.is_empty() {
-            self.verify(&iam).await?;
-        }
+        self.verify(connector, &iam).await?;
         Ok(iam)
     }
 
-    /// Makes sure that the entity of this name has this ARN. One that does not exist is left to the change.
-    async fn verify(&self, iam: &Iam) -> Result<(), ProvisionError> {
+    /// Where the settings protect anything, makes sure that the entity of this name has this ARN: AWS is told the name
+    /// alone, and under another path an id would slip past. One that does not exist is left to the change.
+    pub(super) async fn verify(&self, connector: &Connector, iam: &Iam) -> Result<(), ProvisionError> {
+        let settings = &connector.settings;
+        if settings.protected_principals.is_empty() && settings.protected_policies.is_empty() {
+            return Ok(());
+        }
         match iam.arn_of(self.kind, self.name).await {
             Ok(arn) if arn == self.arn => Ok(()),
             Ok(arn) => Err(ProvisionError::invalid(format!(

@@ -70,7 +70,8 @@ pub(in crate::connector) async fn create(
             };
             Ok(response(Created::Success(result), written.request_id))
         }
-        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::Conflict { passing: false }) => {
+        // A quota is a conflict, too, and nobody's name.
+        Err(ProvisionError::Call(error)) if error.code() == Some("EntityAlreadyExists") => {
             match same(&iam, name, email).await {
                 Ok(Some(user)) => {
                     audit.already(&error);

@@ -10,6 +10,7 @@ use super::ID;
 use crate::aws::iam::{Belonging, EntityKind, Iam};
 use crate::aws::{CallError, Class, Written};
 use crate::baton::any;
+use crate::baton::id::inline_policy_id;
 use crate::baton::v2::{DeleteResourceResponse, ResourceDoesNotExist, ResourceId};
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
@@ -61,6 +62,7 @@ pub(in crate::connector) async fn delete(
         Err(error) => return Err(error.into()),
     }
     let deletion = Deletion { iam: &iam, user: &user, provision };
+    deletion.guarded(connector).await?;
     for sweep in 1.. {
         deletion.belongings().await?;
         deletion.policies_and_groups().await?;
@@ -87,6 +89,25 @@ struct Deletion<'a> {
 }
 
 impl Deletion<'_> {
+    /// Refuses, before the first write, to take what is protected from the user.
+    async fn guarded(&self, connector: &Connector) -> Result<(), ProvisionError> {
+        let (iam, name, settings) = (self.iam, self.user.name, &connector.settings);
+        if settings.protected_principals.is_empty() && settings.protected_policies.is_empty() {
+            return Ok(());
+        }
+        let held = |kind, id: &str| guard::held(settings, &connector.directory(), kind, id);
+        for group in listed(iam.groups_of(name).try_concat().await)? {
+            held(group::ID, &group.arn)?;
+        }
+        for policy in listed(iam.attached_policies(EntityKind::User, name).try_concat().await)? {
+            held(iam_policy::ID, &policy.arn)?;
+        }
+        for policy in listed(iam.inline_policy_names(EntityKind::User, name).try_concat().await)? {
+            held(inline_policy::ID, &inline_policy_id(self.user.arn, &policy))?;
+        }
+        Ok(())
+    }
+
     /// Password, keys, certificates, devices.
     async fn belongings(&self) -> Result<(), ProvisionError> {
         let (iam, name) = (self.iam, self.user.name);

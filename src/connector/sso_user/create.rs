@@ -7,6 +7,7 @@ use crate::aws::{CallError, Class};
 use crate::baton::v2::create_account_response::{AlreadyExistsResult, Result as Created, SuccessResult};
 use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse};
 use crate::connector::audit::{Audit, State, Write};
+use crate::connector::iam_change::CONFLICT;
 use crate::connector::new_account::{self, Entry};
 use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
 
@@ -61,8 +62,7 @@ pub(in crate::connector) async fn create(
             wanted: State::Held,
         },
     );
-    audit.sending();
-    match store.create_user(&new).await {
+    match CONFLICT.send(&mut audit, provision, || store.create_user(&new)).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             let user = User {
@@ -80,22 +80,28 @@ pub(in crate::connector) async fn create(
             };
             Ok(response(Created::Success(result), written.request_id))
         }
-        Err(error) if matches!(error.class(), Class::Conflict { .. }) => match same(&store, &new).await {
-            Ok(Some(user)) => {
-                audit.already(&error);
-                let result = AlreadyExistsResult {
-                    resource: Some(resource(&directory, &user)),
-                    is_create_account_result: true,
-                };
-                Ok(response(Created::AlreadyExists(result), error.request_id().map(str::to_owned)))
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::Conflict { .. }) => {
+            match same(&store, &new).await {
+                Ok(Some(user)) => {
+                    audit.already(&error);
+                    let result = AlreadyExistsResult {
+                        resource: Some(resource(&directory, &user)),
+                        is_create_account_result: true,
+                    };
+                    Ok(response(Created::AlreadyExists(result), error.request_id().map(str::to_owned)))
+                }
+                // Another change of the directory went on for too long: nobody's name is in the way.
+                Ok(None) if matches!(error.class(), Class::Conflict { passing: true }) => {
+                    Err(audit.failed(ProvisionError::Call(error)))
+                }
+                Ok(None) => Err(audit.failed(ProvisionError::Taken(format!(
+                    "{error}; no user of the directory has both this name and this address: one of them is \
+                     somebody else's, or may not be read (identitystore:GetUserId, identitystore:DescribeUser)"
+                )))),
+                Err(other) => Err(audit.failed(other).into()),
             }
-            Ok(None) => Err(audit.failed(ProvisionError::Taken(format!(
-                "{error}; no user of the directory has both this name and this address: one of them is somebody \
-                 else's, or may not be read (identitystore:GetUserId, identitystore:DescribeUser)"
-            )))),
-            Err(other) => Err(audit.failed(other).into()),
-        },
-        Err(error) => Err(audit.failed(error).into()),
+        }
+        Err(error) => Err(audit.failed(error)),
     }
 }
 

@@ -95,3 +95,45 @@ async fn a_protected_user_is_not_reached_under_another_path() {
     }
     assert_eq!(bench.calls("iam:AttachUserPolicy"), 0);
 }
+
+#[tokio::test]
+async fn a_protected_iam_group_or_inline_policy_is_not_reached_under_another_path() {
+    let bench = Bench::with_members(|settings| {
+        settings.protected_principals = vec![format!("arn:aws:iam::{OWN}:group/external/Auditors")];
+        settings.protected_policies =
+            vec![format!("arn:aws:iam::{OWN}:role/team/shop/Deployer::inline::deploy")];
+    })
+    .await;
+    let idle = resource::reference(iam_user::ID, &format!("arn:aws:iam::{OWN}:user/idle"));
+    for path in ["external/", "", "EXTERNAL/"] {
+        let group = resource::named("group", &format!("arn:aws:iam::{OWN}:group/{path}Auditors"), "Auditors");
+        let entitlement = Entitlement { id: "e".into(), resource: Some(group), ..Entitlement::default() };
+        bench.grant("t", &entitlement, &idle).await.unwrap_err();
+    }
+    for path in ["team/shop/", ""] {
+        let holder = role_of(OWN, &format!("{path}Deployer"));
+        let id = format!("{}::inline::deploy", holder.id.as_ref().unwrap().resource);
+        let inline = resource::named("inline_policy", &id, "deploy");
+        let entitlement = Entitlement { id: "e".into(), resource: Some(inline), ..Entitlement::default() };
+        bench.revoke("t", &entitlement, &holder).await.unwrap_err();
+    }
+    assert_eq!(bench.calls("iam:AddUserToGroup") + bench.calls("iam:DeleteRolePolicy"), 0);
+}
+
+#[tokio::test]
+async fn a_user_who_has_what_is_protected_is_not_deleted() {
+    for (principals, policies) in
+        [(vec!["*:group/external/Auditors"], vec![]), (vec![], vec!["*:policy/ReadOnlyAccess"])]
+    {
+        let bench = Bench::with_members(|settings| {
+            settings.protected_principals = principals.into_iter().map(str::to_owned).collect();
+            settings.protected_policies = policies.into_iter().map(str::to_owned).collect();
+        })
+        .await;
+        let id = resource::id(iam_user::ID, &format!("arn:aws:iam::{OWN}:user/o,brien+x=1"));
+        let order = super::bench::provision("t", &tokio_util::sync::CancellationToken::new());
+        let error = bench.connector.delete(&id, None, &order).await.unwrap_err();
+        assert!(matches!(error, ProvisionError::Protected(_)), "{error:?}");
+        assert_eq!(bench.calls("iam:DeleteLoginProfile"), 0);
+    }
+}
