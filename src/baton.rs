@@ -6,6 +6,7 @@
 
 pub mod any;
 pub mod capability;
+pub mod encryption;
 pub mod entitlement;
 pub mod id;
 pub mod ksuid;

@@ -11,14 +11,16 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::iam::Tag;
 use crate::aws::identity_store::ExternalId;
 use crate::aws::{AccessError, AccountId, Aws, CallError, Class};
+use crate::baton::encryption::EncryptionError;
 use crate::baton::id::{self, Directory, IdError};
 use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::{
     Capability, ConnectorCapabilities, ConnectorMetadata, CreateAccountRequest, CreateAccountResponse,
     DeleteResourceResponse, Entitlement, EventFeedMetadata, ExternalLink, Grant,
-    GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, ListEventsRequest,
-    ListEventsResponse, RequestId, Resource, ResourceId, ResourceType, SkipEntitlementsAndGrants,
+    GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, IssueCredentialRequest,
+    IssueCredentialResponse, ListEventsRequest, ListEventsResponse, RequestId, Resource, ResourceId,
+    ResourceType, RotateCredentialRequest, RotateCredentialResponse, SkipEntitlementsAndGrants,
 };
 use crate::baton::{any, capability};
 use crate::config::{AccountKind, AwsSettings};
@@ -41,6 +43,7 @@ pub mod last_login;
 mod new_account;
 pub mod organization;
 pub mod organizational_unit;
+mod password;
 pub mod permission_set;
 pub mod permission_set_assignment;
 pub mod role;
@@ -147,6 +150,7 @@ impl Connector {
             capabilities: Some(of_kinds(
                 registered(&self.settings),
                 if self.has_events() { &[Capability::EventFeedV2] } else { &[] },
+                self.settings.account_kind,
             )),
             ..ConnectorMetadata::default()
         };
@@ -265,6 +269,36 @@ impl Connector {
         }
     }
 
+    /// Replaces the credential of a resource by one that goes to the recipients of the request alone.
+    pub async fn rotate_credential(
+        &self,
+        request: &RotateCredentialRequest,
+        provision: &Provision,
+    ) -> Result<RotateCredentialResponse, ProvisionError> {
+        match request.resource_id.as_ref().map(|id| id.resource_type.as_str()) {
+            Some(iam_user::ID) => iam_user::password::rotate(self, request, provision).await,
+            other => {
+                let other: String = other.unwrap_or_default().chars().take(64).collect();
+                Err(ProvisionError::Unsupported(format!("{other:?} has no credential that can be rotated")))
+            }
+        }
+    }
+
+    /// Makes a further credential of an identity, which goes to the recipients of the request alone.
+    pub async fn issue_credential(
+        &self,
+        request: &IssueCredentialRequest,
+        provision: &Provision,
+    ) -> Result<IssueCredentialResponse, ProvisionError> {
+        match request.identity_id.as_ref().map(|id| id.resource_type.as_str()) {
+            Some(iam_user::ID) => iam_user::issue::issue(self, request, provision).await,
+            other => {
+                let other: String = other.unwrap_or_default().chars().take(64).collect();
+                Err(ProvisionError::Unsupported(format!("no credential can be issued for {other:?}")))
+            }
+        }
+    }
+
     /// Revokes a grant. The grant is known by its entitlement and principal; its id may be a placeholder.
     pub async fn revoke(
         &self,
@@ -292,11 +326,16 @@ pub fn all_resource_types() -> Vec<ResourceType> {
 
 /// The capabilities of this build, whatever the settings.
 pub fn all_capabilities() -> ConnectorCapabilities {
-    of_kinds(KINDS.iter(), &[])
+    of_kinds(KINDS.iter(), &[], AccountKind::IamUser)
 }
 
-fn of_kinds<'a>(kinds: impl Iterator<Item = &'a Kind>, more: &[Capability]) -> ConnectorCapabilities {
-    capability::of_types(kinds.map(|kind| ((kind.resource_type)(), kind.capabilities.to_vec())), more)
+fn of_kinds<'a>(
+    kinds: impl Iterator<Item = &'a Kind>,
+    more: &[Capability],
+    accounts: AccountKind,
+) -> ConnectorCapabilities {
+    let kinds = kinds.map(|kind| ((kind.resource_type)(), kind.capabilities.to_vec()));
+    capability::of_types(kinds, more, accounts == AccountKind::IamUser)
 }
 
 /// The kinds that the settings switch on.
@@ -453,6 +492,12 @@ impl ProvisionError {
 impl From<CallError> for ProvisionError {
     fn from(error: CallError) -> Self {
         if matches!(error.class(), Class::Cancelled) { Self::Cancelled } else { Self::Call(error) }
+    }
+}
+
+impl From<EncryptionError> for ProvisionError {
+    fn from(error: EncryptionError) -> Self {
+        Self::Invalid(error.to_string())
     }
 }
 

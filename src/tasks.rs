@@ -7,6 +7,7 @@ mod breaker;
 mod code;
 mod crawl;
 mod create_account;
+mod credential;
 mod delete_resource;
 mod engine;
 mod events;
@@ -96,6 +97,8 @@ pub async fn execute(task: Task, context: &Context, cancel: &CancellationToken) 
         Some(TaskType::Revoke(order)) => revoke::execute(id, order, context, cancel).await,
         Some(TaskType::CreateAccount(order)) => create_account::execute(id, order, context, cancel).await,
         Some(TaskType::DeleteResource(order)) => delete_resource::execute(id, order, context, cancel).await,
+        Some(TaskType::RotateCredentials(order)) => credential::rotate(id, order, context, cancel).await,
+        Some(TaskType::IssueCredential(order)) => credential::issue(id, order, context, cancel).await,
         Some(TaskType::ListEventFeeds(_)) => events::list_feeds(context),
         Some(TaskType::ListEvents(order)) => events::list(order, context, cancel).await,
         other => unserved::answer(other, context.provisioning),

@@ -76,6 +76,16 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// A change of the resource of this id.
+    fn named(&self, id: Option<&v2::ResourceId>) {
+        self.changed.store(true, Ordering::Relaxed);
+        let bounded = |text: &str| (1..=LONGEST_ID).contains(&text.len());
+        let whole = id.is_some_and(|id| bounded(&id.resource_type) && bounded(&id.resource));
+        assert!(whole, "a resource out of bounds");
+    }
+}
+
 impl Engine for Recorder {
     fn metadata(&self) -> v2::ConnectorMetadata {
         v2::ConnectorMetadata::default()
@@ -116,12 +126,30 @@ impl Engine for Recorder {
         parent: Option<&'a v2::ResourceId>,
         _: &'a Provision,
     ) -> BoxFuture<'a, Result<v2::DeleteResourceResponse, EngineError>> {
-        self.changed.store(true, Ordering::Relaxed);
-        for id in [Some(id), parent].into_iter().flatten() {
-            let bounded = |text: &str| (1..=LONGEST_ID).contains(&text.len());
-            assert!(bounded(&id.resource_type) && bounded(&id.resource), "a resource out of bounds");
+        self.named(Some(id));
+        if parent.is_some() {
+            self.named(parent);
         }
         ready(Ok(v2::DeleteResourceResponse::default())).boxed()
+    }
+
+    fn rotate_credential<'a>(
+        &'a self,
+        request: &'a v2::RotateCredentialRequest,
+        _: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::RotateCredentialResponse, EngineError>> {
+        self.named(request.resource_id.as_ref());
+        ready(Ok(v2::RotateCredentialResponse::default())).boxed()
+    }
+
+    fn issue_credential<'a>(
+        &'a self,
+        request: &'a v2::IssueCredentialRequest,
+        _: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::IssueCredentialResponse, EngineError>> {
+        self.named(request.identity_id.as_ref());
+        assert!(!request.encryption_configs.is_empty(), "a credential for nobody");
+        ready(Ok(v2::IssueCredentialResponse::default())).boxed()
     }
 
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {

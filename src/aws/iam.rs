@@ -1,6 +1,7 @@
 //! Identity and Access Management of one account: users, groups, roles, policies, and keys.
 
 mod change;
+mod credential;
 mod credential_report;
 mod details;
 mod document;
@@ -8,6 +9,7 @@ mod entity;
 mod shelf;
 mod user;
 
+pub use credential::NewAccessKey;
 pub use credential_report::{CredentialReport, UserReport};
 pub use entity::{
     AccessKey, AttachedPolicy, Detail, Group, GroupDetail, InlinePolicy, Policy, PolicyDetail, Role,

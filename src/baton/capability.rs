@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use super::any;
 use super::v2::{
     Capability, CapabilityDetailCredentialOption, CapabilityPermissions, ConnectorCapabilities,
-    CredentialDetails, CredentialDetailsAccountProvisioning, Deprecated, OptInRequired, ResourceType,
-    ResourceTypeCapability, SkipSyncAnomalyDetection,
+    CredentialDetails, CredentialDetailsAccountProvisioning, CredentialDetailsCredentialIssue,
+    CredentialDetailsCredentialRotation, CredentialIssueOptionDescriptor, CredentialResourceMode, Deprecated,
+    OptInRequired, ResourceType, ResourceTypeCapability, SkipSyncAnomalyDetection,
 };
 
 /// Builds what Hello and the `capabilities` command report: types in byte order of their id, the connector's list as
-/// the sorted union of theirs and of `more`.
+/// the sorted union of theirs and of `more`. `passwords` says whether a new account may have one.
 pub fn of_types(
     types: impl IntoIterator<Item = (ResourceType, Vec<Capability>)>,
     more: &[Capability],
+    passwords: bool,
 ) -> ConnectorCapabilities {
     let mut types: Vec<_> = types.into_iter().collect();
     types.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
@@ -24,19 +26,46 @@ pub fn of_types(
         credential_details: Some(CredentialDetails {
             capability_account_provisioning: union
                 .contains(&i32::from(Capability::AccountProvisioning))
-                .then(without_password),
-            ..CredentialDetails::default()
+                .then(|| new_account(passwords)),
+            capability_credential_rotation: union
+                .contains(&i32::from(Capability::CredentialRotation))
+                .then(rotation),
         }),
         connector_capabilities: union.into_iter().collect(),
     }
 }
 
-/// New accounts get no password.
-fn without_password() -> CredentialDetailsAccountProvisioning {
-    let option = i32::from(CapabilityDetailCredentialOption::NoPassword);
+/// New accounts get no password unless one is asked for.
+fn new_account(passwords: bool) -> CredentialDetailsAccountProvisioning {
+    let (none, random) =
+        (CapabilityDetailCredentialOption::NoPassword, CapabilityDetailCredentialOption::RandomPassword);
+    let supported = std::iter::once(none).chain(passwords.then_some(random));
     CredentialDetailsAccountProvisioning {
+        supported_credential_options: supported.map(i32::from).collect(),
+        preferred_credential_option: none.into(),
+    }
+}
+
+/// A password is replaced by a random one.
+fn rotation() -> CredentialDetailsCredentialRotation {
+    let option = i32::from(CapabilityDetailCredentialOption::RandomPassword);
+    CredentialDetailsCredentialRotation {
         supported_credential_options: vec![option],
         preferred_credential_option: option,
+    }
+}
+
+/// A further credential is an access key: an API key without scopes and without an end, which syncs show.
+fn issue() -> CredentialDetailsCredentialIssue {
+    let option = i32::from(CapabilityDetailCredentialOption::ApiKey);
+    CredentialDetailsCredentialIssue {
+        options: vec![CredentialIssueOptionDescriptor {
+            option,
+            resource_mode: CredentialResourceMode::Discoverable.into(),
+            secret_resource_type_id: "access-key".to_owned(),
+            ..CredentialIssueOptionDescriptor::default()
+        }],
+        preferred_option: option,
     }
 }
 
@@ -47,8 +76,8 @@ fn of_type(resource_type: ResourceType, capabilities: &[Capability]) -> Resource
         permissions: Some(any::find::<CapabilityPermissions>(annotations).unwrap_or_default()),
         opt_in_required: any::has::<OptInRequired>(annotations),
         skip_sync_anomaly_detection: any::has::<SkipSyncAnomalyDetection>(annotations),
+        credential_issue: capabilities.contains(&Capability::CredentialIssue).then(issue),
         deprecated: any::has::<Deprecated>(annotations),
         resource_type: Some(resource_type),
-        ..ResourceTypeCapability::default()
     }
 }

@@ -48,7 +48,9 @@ mod tests {
                 "CAPABILITY_PROVISION",
                 "CAPABILITY_SYNC",
                 "CAPABILITY_ACCOUNT_PROVISIONING",
-                "CAPABILITY_RESOURCE_DELETE"
+                "CAPABILITY_CREDENTIAL_ROTATION",
+                "CAPABILITY_RESOURCE_DELETE",
+                "CAPABILITY_CREDENTIAL_ISSUE"
             ])
         );
         assert_eq!(

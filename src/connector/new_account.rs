@@ -3,7 +3,7 @@
 use super::ProvisionError;
 use crate::baton::v2::connector_account_creation_schema::field::Field as FieldKind;
 use crate::baton::v2::connector_account_creation_schema::{Field, StringField};
-use crate::baton::v2::credential_options::Options;
+use crate::baton::v2::credential_options::{Options, RandomPassword};
 use crate::baton::v2::{AccountInfo, ConnectorAccountCreationSchema, CreateAccountRequest};
 use prost_types::value::Kind;
 
@@ -77,6 +77,21 @@ pub(super) fn address<'a>(info: &'a AccountInfo, key: &str) -> Result<&'a str, P
         )));
     }
     Ok(address)
+}
+
+/// The random password that a request asks for; `None` for an account without one.
+pub(super) fn random_password(
+    request: &CreateAccountRequest,
+) -> Result<Option<&RandomPassword>, ProvisionError> {
+    let options = request.credential_options.as_ref();
+    match options.map(|options| &options.options) {
+        None | Some(Some(Options::NoPassword(_))) => Ok(None),
+        Some(Some(Options::RandomPassword(random))) => Ok(Some(random)),
+        Some(None) => Err(ProvisionError::invalid("the credential options name no option")),
+        Some(Some(Options::Sso(_) | Options::EncryptedPassword(_))) => Err(ProvisionError::Unsupported(
+            "the credential options of an iam_user are NO_PASSWORD and RANDOM_PASSWORD".to_owned(),
+        )),
+    }
 }
 
 /// Refuses a request for a credential that is not made here.

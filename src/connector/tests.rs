@@ -149,8 +149,8 @@ fn resource_types_declare_the_permissions_that_customers_granted() {
     );
     let iam_user = "iam:ListUsers iam:GetUser iam:ListAccessKeys iam:GetAccessKeyLastUsed iam:ListSigningCertificates \
                     iam:ListSSHPublicKeys iam:ListServiceSpecificCredentials iam:ListMFADevices iam:ListUserPolicies \
-                    iam:ListAttachedUserPolicies iam:ListGroupsForUser iam:CreateUser iam:DeleteLoginProfile \
-                    iam:DeleteAccessKey iam:DeleteSigningCertificate iam:DeleteSSHPublicKey \
+                    iam:ListAttachedUserPolicies iam:ListGroupsForUser iam:CreateUser iam:CreateLoginProfile \
+                    iam:UpdateLoginProfile iam:DeleteLoginProfile iam:CreateAccessKey iam:DeleteAccessKey iam:DeleteSigningCertificate iam:DeleteSSHPublicKey \
                     iam:DeleteServiceSpecificCredential iam:DeactivateMFADevice iam:DeleteUserPolicy \
                     iam:DetachUserPolicy iam:DeleteUser iam:TagUser";
     let expected = [

@@ -143,6 +143,30 @@ impl Engine for FakeEngine {
         .boxed()
     }
 
+    fn rotate_credential<'a>(
+        &'a self,
+        _: &'a v2::RotateCredentialRequest,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::RotateCredentialResponse, EngineError>> {
+        async move {
+            self.act(provision.task_id.clone(), &provision.cancel).await?;
+            Ok(v2::RotateCredentialResponse::default())
+        }
+        .boxed()
+    }
+
+    fn issue_credential<'a>(
+        &'a self,
+        _: &'a v2::IssueCredentialRequest,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::IssueCredentialResponse, EngineError>> {
+        async move {
+            self.act(provision.task_id.clone(), &provision.cancel).await?;
+            Ok(v2::IssueCredentialResponse::default())
+        }
+        .boxed()
+    }
+
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {
         Vec::new()
     }

@@ -54,6 +54,20 @@ pub trait Engine: Send + Sync + 'static {
         provision: &'a Provision,
     ) -> BoxFuture<'a, Result<v2::DeleteResourceResponse, EngineError>>;
 
+    /// Replaces a credential.
+    fn rotate_credential<'a>(
+        &'a self,
+        request: &'a v2::RotateCredentialRequest,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::RotateCredentialResponse, EngineError>>;
+
+    /// Makes a further credential.
+    fn issue_credential<'a>(
+        &'a self,
+        request: &'a v2::IssueCredentialRequest,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::IssueCredentialResponse, EngineError>>;
+
     /// The event feeds that there are.
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata>;
 
@@ -147,6 +161,22 @@ impl Engine for Connector {
         provision: &'a Provision,
     ) -> BoxFuture<'a, Result<v2::DeleteResourceResponse, EngineError>> {
         async move { Ok(self.delete(id, parent, provision).await?) }.boxed()
+    }
+
+    fn rotate_credential<'a>(
+        &'a self,
+        request: &'a v2::RotateCredentialRequest,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::RotateCredentialResponse, EngineError>> {
+        async move { Ok(self.rotate_credential(request, provision).await?) }.boxed()
+    }
+
+    fn issue_credential<'a>(
+        &'a self,
+        request: &'a v2::IssueCredentialRequest,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<v2::IssueCredentialResponse, EngineError>> {
+        async move { Ok(self.issue_credential(request, provision).await?) }.boxed()
     }
 
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {

@@ -14,22 +14,6 @@ pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
             let missing = order.resource.is_none().then_some("the resource is missing");
             unbuilt_change("create_resource", missing, provisioning)
         }
-        Some(TaskType::RotateCredentials(order)) => {
-            let missing = order.resource_id.is_none().then_some("the resource id is missing");
-            unbuilt_change("rotate_credentials", missing, provisioning)
-        }
-        Some(TaskType::IssueCredential(order)) => {
-            let missing = if order.identity_id.is_none() {
-                Some("the identity is missing")
-            } else if order.credential_options.is_none() {
-                Some("the credential options are missing")
-            } else if order.encryption_configs.is_empty() {
-                Some("the encryption configs are missing")
-            } else {
-                None
-            };
-            unbuilt_change("issue_credential", missing, provisioning)
-        }
         Some(TaskType::ActionGetSchema(order)) if order.name.is_empty() => {
             incomplete("action_get_schema", "the name is missing")
         }
@@ -70,6 +54,8 @@ pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
             | TaskType::Revoke(_)
             | TaskType::CreateAccount(_)
             | TaskType::DeleteResource(_)
+            | TaskType::RotateCredentials(_)
+            | TaskType::IssueCredential(_)
             | TaskType::ListEventFeeds(_)
             | TaskType::ListEvents(_),
         ) => Failure::retryable(Code::Unknown, "unsupported task type"),
@@ -110,14 +96,6 @@ mod tests {
         }
     }
 
-    fn id(resource_type: &str, resource: &str) -> v2::ResourceId {
-        v2::ResourceId {
-            resource_type: resource_type.into(),
-            resource: resource.into(),
-            ..Default::default()
-        }
-    }
-
     #[test]
     fn unknown_kinds_are_answered_as_unsupported_and_may_come_again() {
         for kind in [
@@ -138,44 +116,22 @@ mod tests {
     #[test]
     fn changes_that_are_not_built_are_refused_by_name_once_provisioning_is_on() {
         let whole = || {
-            [
-                TaskType::CreateResource(task::CreateResourceTask {
-                    resource: Some(v2::Resource::default()),
-                }),
-                TaskType::RotateCredentials(task::RotateCredentialsTask {
-                    resource_id: Some(id("iam_user", "x")),
-                    ..Default::default()
-                }),
-                TaskType::IssueCredential(task::IssueCredentialTask {
-                    identity_id: Some(id("iam_user", "x")),
-                    credential_options: Some(v2::CredentialIssueOptions::default()),
-                    encryption_configs: vec![v2::EncryptionConfig::default()],
-                    ..Default::default()
-                }),
-            ]
+            Some(TaskType::CreateResource(task::CreateResourceTask {
+                resource: Some(v2::Resource::default()),
+            }))
         };
-        let names = ["create_resource", "rotate_credentials", "issue_credential"];
-        for (kind, name) in whole().into_iter().zip(names) {
-            let failure = failure(Some(kind), true);
-            assert_eq!((failure.code(), failure.non_retryable), (Code::Unimplemented, true), "{name}");
-            assert!(failure.status.message.contains(name), "{}", failure.status.message);
-        }
-        for kind in whole() {
-            let failure = failure(Some(kind), false);
-            assert_eq!((failure.code(), failure.non_retryable), (Code::FailedPrecondition, true));
-            assert!(failure.status.message.contains("provisioning is not enabled"));
-        }
+        let refused = failure(whole(), true);
+        assert_eq!((refused.code(), refused.non_retryable), (Code::Unimplemented, true));
+        assert!(refused.status.message.contains("create_resource"), "{}", refused.status.message);
+        let refused = failure(whole(), false);
+        assert_eq!((refused.code(), refused.non_retryable), (Code::FailedPrecondition, true));
+        assert!(refused.status.message.contains("provisioning is not enabled"));
     }
 
     #[test]
     fn malformed_changes_are_refused_for_good() {
         for kind in [
             TaskType::CreateResource(task::CreateResourceTask::default()),
-            TaskType::RotateCredentials(task::RotateCredentialsTask::default()),
-            TaskType::IssueCredential(task::IssueCredentialTask {
-                identity_id: Some(id("iam_user", "x")),
-                ..Default::default()
-            }),
             TaskType::GetTicket(task::GetTicketTask::default()),
             TaskType::BulkCreateTickets(task::BulkCreateTicketsTask::default()),
             TaskType::BulkGetTickets(task::BulkGetTicketsTask::default()),

@@ -3,6 +3,7 @@
 mod account;
 mod assignment;
 mod bench;
+mod credential;
 mod departed;
 mod faults;
 mod guard;

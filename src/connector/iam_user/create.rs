@@ -1,16 +1,28 @@
-//! The beginning of an IAM user, in the connector's own account and without a password.
+//! The beginning of an IAM user, in the connector's own account.
+
+use std::time::Duration;
 
 use futures::TryStreamExt;
 
+use super::password::{self, Password};
 use super::{EMAIL_TAG, ID, resource};
-use crate::aws::iam::{Iam, Tag, User};
+use crate::aws::iam::{EntityKind, Iam, Tag, User};
 use crate::aws::{CallError, Class};
-use crate::baton::v2::create_account_response::{AlreadyExistsResult, Result as Created, SuccessResult};
-use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse};
+use crate::baton::encryption::Recipients;
+use crate::baton::v2::create_account_response::{
+    ActionRequiredResult, AlreadyExistsResult, Result as Created, SuccessResult,
+};
+use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse, EncryptedData};
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
+use crate::connector::iam_entity::Entity;
 use crate::connector::new_account::{self, Entry};
+use crate::connector::password::Recipe;
 use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
+
+/// How often a user that was just made is looked for, to be given a password.
+const ATTEMPTS: u32 = 6;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
 
 /// The form of a new user.
 pub(in crate::connector) const FORM: [Entry; 2] = [
@@ -22,14 +34,17 @@ pub(in crate::connector) const FORM: [Entry; 2] = [
 /// protocol's `AlreadyExists`; one of another address, or whose address cannot be read, is an error: it may be
 /// somebody else.
 ///
-/// Source: `iam:CreateUser`, `GetUser`, `ListUserTags`. Cancel-safe: a repetition finds the user.
+/// A user that exists keeps what it signs in with. One that is made gets a password where the request asks for a
+/// random one; if AWS refuses that, the answer is the protocol's `ActionRequired`.
+///
+/// Source: `iam:CreateUser`, `GetUser`, `ListUserTags`, `CreateLoginProfile`. Cancel-safe: a repetition finds the user.
 pub(in crate::connector) async fn create(
     connector: &Connector,
     request: &CreateAccountRequest,
     info: &AccountInfo,
     provision: &Provision,
 ) -> Result<CreateAccountResponse, ProvisionError> {
-    new_account::without_password(request, ID)?;
+    let password = wanted(request)?;
     let email = new_account::address(info, "email")?;
     let name = new_account::text(info, "username")?.unwrap_or(email);
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
@@ -63,12 +78,31 @@ pub(in crate::connector) async fn create(
     match CONFLICT.send(&mut audit, provision, || iam.create_user(name, &tags)).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
-            let result = SuccessResult {
-                resource: Some(resource(&written.value, &tags, None, None)),
-                is_create_account_result: true,
-                ..SuccessResult::default()
+            let made = Some(resource(&written.value, &tags, None, None));
+            let encrypted = match &password {
+                None => Ok(Vec::new()),
+                Some(wanted) => wanted.set(&iam, &written.value, provision).await,
             };
-            Ok(response(Created::Success(result), written.request_id))
+            let (result, encrypted_data) = match encrypted {
+                Ok(encrypted_data) => {
+                    let result = SuccessResult {
+                        resource: made,
+                        is_create_account_result: true,
+                        ..SuccessResult::default()
+                    };
+                    (Created::Success(result), encrypted_data)
+                }
+                // The user is there, and a repetition would find it and say so: what is missing must be told now.
+                Err(error) => {
+                    let message = format!(
+                        "the user {name} was made, but not its password: {error}; rotate its credentials to give it one"
+                    );
+                    let result =
+                        ActionRequiredResult { resource: made, message, is_create_account_result: true };
+                    (Created::ActionRequired(result), Vec::new())
+                }
+            };
+            Ok(CreateAccountResponse { encrypted_data, ..response(result, written.request_id) })
         }
         // A quota is a conflict, too, and nobody's name.
         Err(ProvisionError::Call(error)) if error.code() == Some("EntityAlreadyExists") => {
@@ -89,6 +123,45 @@ pub(in crate::connector) async fn create(
             }
         }
         Err(error) => Err(audit.failed(error)),
+    }
+}
+
+/// A password that is made, and could be encrypted, before the user is.
+struct Wanted {
+    password: Password,
+    encrypted: Vec<EncryptedData>,
+}
+
+fn wanted(request: &CreateAccountRequest) -> Result<Option<Wanted>, ProvisionError> {
+    let Some(random) = new_account::random_password(request)? else { return Ok(None) };
+    let reset = request.credential_options.as_ref().is_some_and(|options| options.force_change_at_next_login);
+    let recipients = Recipients::parse(&request.encryption_configs)?;
+    let password = Password { text: Recipe::parse(random)?.make(), reset };
+    let encrypted = recipients.seal(&password.plaintext())?;
+    Ok(Some(Wanted { password, encrypted }))
+}
+
+impl Wanted {
+    /// Gives the user, who was made a moment ago, the password. AWS may not know the user everywhere yet.
+    async fn set(
+        &self,
+        iam: &Iam,
+        user: &User,
+        provision: &Provision,
+    ) -> Result<Vec<EncryptedData>, ProvisionError> {
+        let entity = Entity::parse(EntityKind::User, &user.arn)?;
+        let mut attempt = 1;
+        loop {
+            match password::create(iam, &entity, &self.password, provision).await {
+                Err(ProvisionError::Call(error))
+                    if matches!(error.class(), Class::NotFound) && attempt < ATTEMPTS =>
+                {
+                    provision.pause(BETWEEN_ATTEMPTS).await?;
+                    attempt += 1;
+                }
+                set => return set.map(|_| self.encrypted.clone()),
+            }
+        }
     }
 }
 

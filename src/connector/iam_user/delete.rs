@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 
-use super::ID;
+use super::{ID, found};
 use crate::aws::iam::{Belonging, EntityKind, Iam};
 use crate::aws::{CallError, Class, Written};
 use crate::baton::any;
@@ -50,16 +50,10 @@ pub(in crate::connector) async fn delete(
     let key = (user.arn.to_owned(), ID, user.arn.to_owned());
     let _turn = connector.turns.wait(key, provision).await?;
     let gone = || DeleteResourceResponse { annotations: vec![any::pack(&ResourceDoesNotExist {})] };
-    match iam.user(user.name).await {
-        Ok(found) if found.arn == user.arn => {}
-        Ok(found) => {
-            return Err(ProvisionError::invalid(format!(
-                "the user of this name is {}, not {}: its path has changed, or it is another user",
-                found.arn, user.arn
-            )));
-        }
-        Err(error) if matches!(error.class(), Class::NotFound) => return Ok(gone()),
-        Err(error) => return Err(error.into()),
+    match found(&iam, &user).await {
+        Ok(_) => {}
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => return Ok(gone()),
+        Err(error) => return Err(error),
     }
     let deletion = Deletion { iam: &iam, user: &user, provision };
     deletion.guarded(connector).await?;

@@ -4,7 +4,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from stubs import generate
 TASK_SECONDS = 60
 UPLOADS = 10
 POLLS = 100
+PASSWORD = 20
 
 
 def main() -> None:
@@ -145,6 +146,8 @@ def _tasks(control_plane: Any, clients: Clients, daemon: Background) -> Iterator
     _annotated("revoke again", done, annotation_grant_pb2.GrantAlreadyRevoked)
     yield "the same revoke again: already so"
 
+    yield from _credentials(control_plane, clients, succeed)
+
     # grpcio ends a channel (GOAWAY, too_many_pings) that pings more than it may, also while data flows or nothing does
     polls = transcript.polls
     for _ in range(UPLOADS):
@@ -158,6 +161,26 @@ def _tasks(control_plane: Any, clients: Clients, daemon: Background) -> Iterator
     if done.status.code != 2 or "unsupported task type" not in done.status.message or done.error.non_retryable:
         raise Failure(f"unknown task: {done}")
     yield "a task of a kind that is not supported: said so"
+
+
+def _credentials(control_plane: Any, clients: Clients, succeed: Callable[..., Any]) -> Iterator[str]:
+    from c1.connector.v2 import credential_pb2, resource_pb2
+    from c1.connectorapi.baton.v1.task_pb2 import Task
+    from recipients import read_all, recipients
+
+    user = clients.iam.list_users()["Users"][0]
+    keys = recipients()
+    configs = [key.config for key in keys]
+    identity = resource_pb2.ResourceId(resource_type="iam_user", resource=user["Arn"])
+    rotation = Task.RotateCredentialsTask(resource_id=identity, encryption_configs=configs)
+    rotation.credential_options.random_password.length = PASSWORD
+    done = succeed("rotate", control_plane.offer(rotate_credentials=rotation), credential_pb2.RotateCredentialResponse)
+    answer = credential_pb2.RotateCredentialResponse()
+    done.response.Unpack(answer)
+    passwords = read_all(keys, list(answer.encrypted_data))
+    if len(set(passwords)) != 1 or len(passwords[0]) != PASSWORD:
+        raise Failure("rotate: the keys do not read one and the same password")
+    yield f"rotate: {len(keys)} keys of every kind read one password, by jwcrypto and age"
 
 
 def _judge_hello(hello: Any, task_id: str) -> None:

@@ -4,7 +4,7 @@ use batond::baton::any;
 use batond::baton::profile::Profile;
 use batond::baton::resource::{self, ResourceExt as _};
 use batond::baton::v2::create_account_response::Result as Created;
-use batond::baton::v2::credential_options::{NoPassword, Options, RandomPassword};
+use batond::baton::v2::credential_options::{NoPassword, Options, Sso};
 use batond::baton::v2::{
     AccountInfo, CreateAccountRequest, CreateAccountResponse, CredentialOptions, DeleteResourceResponse,
     Resource, ResourceDoesNotExist, ResourceId,
@@ -288,7 +288,7 @@ async fn an_iam_user_needs_an_address_and_a_legal_name() {
     let option = |options| Some(CredentialOptions { options, ..CredentialOptions::default() });
     order.credential_options = option(None);
     assert!(matches!(create(&bench, "t", &order).await, Err(ProvisionError::Invalid(_))));
-    order.credential_options = option(Some(Options::RandomPassword(RandomPassword::default())));
+    order.credential_options = option(Some(Options::Sso(Sso::default())));
     assert!(matches!(create(&bench, "t", &order).await, Err(ProvisionError::Unsupported(_))));
     assert_eq!(bench.aws.counters().total(), 0);
     order.credential_options = option(Some(Options::NoPassword(NoPassword {})));

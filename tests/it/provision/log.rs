@@ -44,6 +44,14 @@ impl Log {
         lines.into_iter().next().unwrap()
     }
 
+    /// All that the code itself says.
+    pub(super) fn text(&self) -> String {
+        let lines = self.lines.lock().unwrap();
+        let own =
+            lines.iter().filter(|line| line["target"] == "audit" || line["target"].starts_with("batond"));
+        format!("{:?}", own.collect::<Vec<_>>())
+    }
+
     /// Neither the log nor `said` holds a secret of the testbed.
     pub(super) fn holds_no_secret(&self, said: &impl Debug) {
         assert!(!format!("{said:?}").contains(CANARY), "{said:?}");

@@ -410,6 +410,22 @@ impl Server {
         inner.world.iam.account(account).is_some_and(|account| account.users.contains_key(user))
     }
 
+    /// The password that was set last for an IAM user, and whether it must be changed at the next sign-in.
+    pub fn password(&self, account: &str, user: &str) -> Option<(String, bool)> {
+        let inner = self.state.lock();
+        let user = inner.world.iam.account(account)?.users.get(user)?;
+        user.password.clone().filter(|_| user.has_password)
+    }
+
+    /// The access keys of an IAM user, with the secrets of those that were made by a call.
+    pub fn access_keys(&self, account: &str, user: &str) -> Vec<(String, Option<String>)> {
+        let inner = self.state.lock();
+        let user = inner.world.iam.account(account).and_then(|account| account.users.get(user));
+        let keys =
+            user.map(|user| user.keys.iter().map(|key| (key.id.clone(), key.secret.clone())).collect());
+        keys.unwrap_or_default()
+    }
+
     /// The virtual MFA devices of an account, in use or not.
     pub fn virtual_mfa_devices(&self, account: &str) -> Vec<String> {
         let inner = self.state.lock();

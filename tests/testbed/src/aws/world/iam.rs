@@ -76,6 +76,8 @@ pub(crate) struct User {
     pub(crate) keys: Vec<Key>,
     pub(crate) password_last_used: Option<Timestamp>,
     pub(crate) has_password: bool,
+    /// The password that was set last, and whether it must be changed at the next sign-in; fixtures have none.
+    pub(crate) password: Option<(String, bool)>,
     pub(crate) certificates: Vec<String>,
     pub(crate) ssh_keys: Vec<String>,
     pub(crate) service_credentials: Vec<String>,
@@ -87,6 +89,8 @@ pub(crate) struct User {
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) id: String,
+    /// Of a key that was made by a call.
+    pub(crate) secret: Option<String>,
     pub(crate) active: bool,
     pub(crate) created: Timestamp,
     pub(crate) last_used: Option<Timestamp>,
@@ -251,6 +255,7 @@ impl Account {
             keys: Vec::new(),
             password_last_used: None,
             has_password: false,
+            password: None,
             certificates: Vec::new(),
             ssh_keys: Vec::new(),
             service_credentials: Vec::new(),
@@ -402,6 +407,7 @@ impl Build<'_> {
             let parts = ["listed key", self.account, &user.name, &index.to_string()];
             Key {
                 id: key.id.clone().unwrap_or_else(|| format!("AKIA{}", self.ids.upper(16, &parts))),
+                secret: None,
                 active: !key.inactive,
                 created: key.created.unwrap_or_else(|| created(self.ids, &parts)),
                 last_used: key.last_used,
@@ -414,6 +420,7 @@ impl Build<'_> {
             keys: keys.collect(),
             password_last_used: user.password_last_used,
             has_password: user.password || user.password_last_used.is_some(),
+            password: None,
             certificates: user.certificates.clone(),
             ssh_keys: user.ssh_keys.clone(),
             service_credentials: user.service_credentials.clone(),

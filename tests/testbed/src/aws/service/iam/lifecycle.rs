@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::render::{self, time};
 use super::{missing, user};
+use crate::aws::ids::random_hex;
 use crate::aws::service::{ApiError, Call};
-use crate::aws::world::iam::{Account, User};
+use crate::aws::world::iam::{Account, Key, User};
 
 /// IAM of the caller's account for change.
 fn account_mut<'c>(call: &'c mut Call<'_>) -> &'c mut Account {
@@ -72,19 +74,72 @@ pub(super) fn delete_user(call: &mut Call<'_>) -> Result<Value, ApiError> {
 }
 
 pub(super) fn create_login_profile(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    call.required("Password")?;
-    let reset = call.text("PasswordResetRequired").is_some_and(|text| text == "true");
+    let (password, reset) = new_password(call)?;
     let user = user_mut(call)?;
     if user.has_password {
         return Err(exists(&format!("Login Profile for user {}", user.entity.name)));
     }
     user.has_password = true;
+    user.password = Some((password, reset));
     let row = json!({
         "UserName": user.entity.name,
         "CreateDate": time(user.entity.created),
         "PasswordResetRequired": reset,
     });
     Ok(json!({"LoginProfile": row}))
+}
+
+pub(super) fn update_login_profile(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let (password, reset) = new_password(call)?;
+    let user = user_mut(call)?;
+    if !user.has_password {
+        return Err(missing(format!("Login Profile for User {} cannot be found.", user.entity.name)));
+    }
+    user.password = Some((password, reset));
+    Ok(json!({}))
+}
+
+/// The password of a request, and whether it must be changed at the next sign-in. AWS's default policy: eight letters,
+/// of three kinds.
+fn new_password(call: &Call<'_>) -> Result<(String, bool), ApiError> {
+    let password = call.required("Password")?;
+    let kinds: [fn(char) -> bool; 4] = [
+        |letter| letter.is_ascii_lowercase(),
+        |letter| letter.is_ascii_uppercase(),
+        |letter| letter.is_ascii_digit(),
+        |letter| letter.is_ascii_punctuation(),
+    ];
+    let kinds = kinds.into_iter().filter(|kind| password.chars().any(kind)).count();
+    if password.len() < 8 || kinds < 3 {
+        let message = "Password does not conform to the account password policy.";
+        return Err(ApiError::with_status("PasswordPolicyViolation", message, 400));
+    }
+    let reset = call.text("PasswordResetRequired").is_some_and(|text| text == "true");
+    Ok((password.to_owned(), reset))
+}
+
+pub(super) fn create_access_key(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let user = user_mut(call)?;
+    if user.keys.len() >= 2 {
+        let message = "Cannot exceed quota for AccessKeysPerUser: 2";
+        return Err(ApiError::with_status("LimitExceeded", message, 409));
+    }
+    let key = Key {
+        id: format!("AKIA{}", random_hex(16).to_uppercase()),
+        secret: Some(random_hex(40)),
+        active: true,
+        created: Timestamp::now(),
+        last_used: None,
+    };
+    let row = json!({
+        "UserName": user.entity.name,
+        "AccessKeyId": key.id,
+        "Status": "Active",
+        "SecretAccessKey": key.secret,
+        "CreateDate": time(key.created),
+    });
+    user.keys.push(key);
+    Ok(json!({"AccessKey": row}))
 }
 
 pub(super) fn delete_login_profile(call: &mut Call<'_>) -> Result<Value, ApiError> {

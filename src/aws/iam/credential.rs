@@ -1,0 +1,73 @@
+//! What a user signs in with: a password, access keys.
+
+use aws_types::request_id::RequestId;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::change::change;
+use super::{AccessKey, Iam, present, time};
+use crate::aws::Written;
+use crate::aws::call::Answer;
+use crate::aws::error::CallError;
+use crate::aws::operation::{Operation, Service};
+
+// A second creation is answered with a conflict, a second update changes nothing more.
+const CREATE_LOGIN_PROFILE: Operation = Operation::safe(Service::Iam, "CreateLoginProfile");
+const UPDATE_LOGIN_PROFILE: Operation = Operation::safe(Service::Iam, "UpdateLoginProfile");
+// A second creation makes a second key.
+const CREATE_ACCESS_KEY: Operation = Operation::once(Service::Iam, "CreateAccessKey");
+
+/// A key as it was made, with the secret that AWS tells this once.
+#[derive(Debug)]
+pub struct NewAccessKey {
+    /// The key, as listings show it.
+    pub key: AccessKey,
+    /// Its secret.
+    pub secret: SecretString,
+}
+
+impl Iam {
+    /// Gives a user who has none a password (`iam:CreateLoginProfile`). One who has is a
+    /// [`Class::Conflict`](crate::aws::Class::Conflict) that does not pass.
+    pub async fn create_login_profile(
+        &self,
+        user: &str,
+        password: &SecretString,
+        reset: bool,
+    ) -> Result<Written<()>, CallError> {
+        let request = self.client.create_login_profile().user_name(user);
+        let request = request.password(password.expose_secret()).password_reset_required(reset);
+        change!(self, CREATE_LOGIN_PROFILE, request)
+    }
+
+    /// Replaces the password of a user (`iam:UpdateLoginProfile`). A user without one, like one who does not exist, is
+    /// a [`Class::NotFound`](crate::aws::Class::NotFound).
+    pub async fn update_login_profile(
+        &self,
+        user: &str,
+        password: &SecretString,
+        reset: bool,
+    ) -> Result<Written<()>, CallError> {
+        let request = self.client.update_login_profile().user_name(user);
+        let request = request.password(password.expose_secret()).password_reset_required(reset);
+        change!(self, UPDATE_LOGIN_PROFILE, request)
+    }
+
+    /// Makes an access key (`iam:CreateAccessKey`). It is sent once: after a lost reply there may be a key whose secret
+    /// nobody has.
+    pub async fn create_access_key(&self, user: &str) -> Result<Written<NewAccessKey>, CallError> {
+        let request = self.client.create_access_key().user_name(user);
+        let whole = Answer::xml(CREATE_ACCESS_KEY.name);
+        let answer = self
+            .lane
+            .send(CREATE_ACCESS_KEY, || request.clone().customize().interceptor(whole).send())
+            .await?;
+        let request_id = answer.request_id().map(str::to_owned);
+        let made =
+            answer.access_key.ok_or_else(|| self.lane.malformed(CREATE_ACCESS_KEY, "it holds no key"))?;
+        let id = present(&self.lane, CREATE_ACCESS_KEY, "AccessKeyId", Some(made.access_key_id))?;
+        let secret = present(&self.lane, CREATE_ACCESS_KEY, "SecretAccessKey", Some(made.secret_access_key))?;
+        let created = time(&self.lane, CREATE_ACCESS_KEY, made.create_date)?;
+        let key = AccessKey { id, created };
+        Ok(Written { value: NewAccessKey { key, secret: secret.into() }, request_id })
+    }
+}

@@ -1,0 +1,214 @@
+//! Secrets on their way to the control plane: encrypted for every recipient that a request names, never in the clear.
+//!
+//! A configuration is read, and its key checked, by [`Recipients::parse`], before anything is made; what is made then
+//! can be encrypted. Two providers: `baton/age/v1` takes an age recipient, `baton/jwk/v1` a public key as a JWK.
+
+mod jwe;
+mod jwk;
+
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use ring::digest::{SHA256, digest};
+use secrecy::{ExposeSecret, SecretString};
+
+use self::jwk::PublicKey;
+use super::v2::encryption_config::Config;
+use super::v2::{EncryptedData, EncryptionConfig};
+
+const AGE: &str = "baton/age/v1";
+const JWK: &str = "baton/jwk/v1";
+/// Another name of [`JWK`] in requests.
+const JWK_PRIVATE: &str = "baton/jwk/v1/private";
+/// What the text of a post-quantum age recipient begins with.
+const POST_QUANTUM: &str = "age1pq";
+
+/// A secret as it was made, with the names that the control plane shows.
+#[derive(Debug)]
+pub struct Plaintext {
+    /// What it is, for example `password`.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub description: &'static str,
+    /// The secret; wiped when it is dropped.
+    pub secret: SecretString,
+}
+
+/// Why a configuration cannot be encrypted for. The text repeats nothing of the key.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum EncryptionError {
+    /// There is nobody to encrypt for.
+    #[error("no encryption configuration is given: the secret could reach nobody")]
+    Nobody,
+    /// A provider that is not known.
+    #[error(
+        "encryption configuration {index}: unknown provider {provider:?}; known are baton/age/v1 and baton/jwk/v1"
+    )]
+    Provider {
+        /// Its place among the configurations, from 0.
+        index: usize,
+        /// The provider, shortened.
+        provider: String,
+    },
+    /// A key that is missing, malformed, or of a kind that is not served.
+    #[error("encryption configuration {index}: {fault}")]
+    Key {
+        /// Its place among the configurations, from 0.
+        index: usize,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The encryption itself failed.
+    #[error("the secret cannot be encrypted for configuration {index}: {fault}")]
+    Seal {
+        /// Its place among the configurations, from 0.
+        index: usize,
+        /// What the library says.
+        fault: String,
+    },
+}
+
+/// Those for whom a secret is encrypted, at least one.
+#[derive(Debug)]
+pub struct Recipients(Vec<Recipient>);
+
+#[derive(Debug)]
+enum Recipient {
+    Age { key: AgeRecipient, id: String },
+    Jwk { key: PublicKey, id: String },
+}
+
+/// An age recipient of the X25519 kind.
+#[derive(Clone)]
+pub struct AgeRecipient(age::x25519::Recipient);
+
+impl std::fmt::Debug for AgeRecipient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("AgeRecipient")
+    }
+}
+
+impl FromStr for AgeRecipient {
+    type Err = String;
+
+    /// Reads exactly one native recipient, `age1…`; the error says what else it is.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("the age recipient is missing".to_owned());
+        }
+        if text.to_ascii_lowercase().starts_with(POST_QUANTUM) {
+            return Err(
+                "post-quantum age recipients (age1pq1…) are not served yet: give an X25519 one (age1…)"
+                    .to_owned(),
+            );
+        }
+        let key = text.parse().map_err(|fault| {
+            format!("the age recipient is not exactly one X25519 recipient (age1…): {fault}")
+        })?;
+        Ok(Self(key))
+    }
+}
+
+impl AgeRecipient {
+    /// A binary age file of `plaintext`.
+    pub fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, String> {
+        age::encrypt(&self.0, plaintext).map_err(|error| error.to_string())
+    }
+}
+
+/// The id that the protocol gives a key: the SHA-256 of its text, in hex.
+pub fn key_id(text: &str) -> String {
+    hex(digest(&SHA256, text.as_bytes()).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        use std::fmt::Write as _;
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+impl Recipients {
+    /// Reads all configurations of a request; one that cannot be served refuses them all.
+    ///
+    /// Source: message `EncryptionConfig`.
+    pub fn parse(configs: &[EncryptionConfig]) -> Result<Self, EncryptionError> {
+        if configs.is_empty() {
+            return Err(EncryptionError::Nobody);
+        }
+        configs.iter().enumerate().map(|(index, config)| Recipient::parse(index, config)).collect()
+    }
+
+    /// `plaintext`, encrypted for each recipient, in their order.
+    ///
+    /// Source: message `EncryptedData`.
+    pub fn seal(&self, plaintext: &Plaintext) -> Result<Vec<EncryptedData>, EncryptionError> {
+        let sealed = |(index, recipient): (usize, &Recipient)| {
+            let bytes = plaintext.secret.expose_secret().as_bytes();
+            recipient.seal(bytes, plaintext).map_err(|fault| EncryptionError::Seal { index, fault })
+        };
+        self.0.iter().enumerate().map(sealed).collect()
+    }
+}
+
+impl FromIterator<Recipient> for Recipients {
+    fn from_iter<I: IntoIterator<Item = Recipient>>(recipients: I) -> Self {
+        Self(recipients.into_iter().collect())
+    }
+}
+
+impl Recipient {
+    fn parse(index: usize, config: &EncryptionConfig) -> Result<Self, EncryptionError> {
+        let fault = |fault: String| EncryptionError::Key { index, fault };
+        let provider = match (config.provider.trim().to_ascii_lowercase().as_str(), &config.config) {
+            ("", Some(Config::AgeRecipientConfig(_))) | (AGE, _) => AGE,
+            ("", Some(Config::JwkPublicKeyConfig(_))) | (JWK | JWK_PRIVATE, _) => JWK,
+            ("", None) => return Err(fault("it names neither a provider nor a key".to_owned())),
+            (other, _) => {
+                let provider = other.chars().take(64).collect();
+                return Err(EncryptionError::Provider { index, provider });
+            }
+        };
+        match &config.config {
+            Some(Config::AgeRecipientConfig(age)) if provider == AGE => {
+                let key = age.recipient.parse().map_err(fault)?;
+                Ok(Self::Age { key, id: key_id(&age.recipient) })
+            }
+            Some(Config::JwkPublicKeyConfig(jwk)) if provider == JWK => {
+                let (key, id) = PublicKey::parse(&jwk.pub_key).map_err(fault)?;
+                Ok(Self::Jwk { key, id })
+            }
+            _ => Err(fault(format!("its key is missing, or is not one for the provider {provider}"))),
+        }
+    }
+
+    fn seal(&self, bytes: &[u8], plaintext: &Plaintext) -> Result<EncryptedData, String> {
+        let sealed = EncryptedData {
+            name: plaintext.name.to_owned(),
+            description: plaintext.description.to_owned(),
+            ..EncryptedData::default()
+        };
+        match self {
+            Self::Age { key, id } => Ok(EncryptedData {
+                provider: AGE.to_owned(),
+                key_ids: vec![id.clone()],
+                encrypted_bytes: key.encrypt(bytes)?,
+                ..sealed
+            }),
+            // The protocol has its ciphertext as base64 text, and its id twice: the older field is still read.
+            Self::Jwk { key, id } => Ok(EncryptedData {
+                provider: JWK.to_owned(),
+                key_ids: vec![id.clone()],
+                key_id: id.clone(),
+                encrypted_bytes: BASE64_STANDARD.encode(key.encrypt(bytes)?).into_bytes(),
+                ..sealed
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,330 @@
+//! Passwords and access keys: made once, told to their recipients alone, and never left where nobody has the secret.
+
+use age::x25519::Identity;
+use batond::baton::profile::Profile;
+use batond::baton::resource::{self, ResourceExt as _};
+use batond::baton::v2::create_account_response::Result as Created;
+use batond::baton::v2::credential_issue_options::{ApiKey, ClientSecret, Options as IssueOptions};
+use batond::baton::v2::credential_options::{NoPassword, Options, RandomPassword};
+use batond::baton::v2::encryption_config::{AgeRecipientConfig, Config};
+use batond::baton::v2::{
+    AccountInfo, CreateAccountRequest, CreateAccountResponse, CredentialIssueOptions, CredentialOptions,
+    EncryptedData, EncryptionConfig, IssueCredentialRequest, IssueCredentialResponse, ResourceId,
+    RotateCredentialRequest, RotateCredentialResponse,
+};
+use batond::connector::{ProvisionError, access_key, iam_user, sso_user};
+use prost_types::Timestamp;
+use testbed::aws::{Effect, Fault};
+use tokio_util::sync::CancellationToken;
+
+use super::bench::{Bench, provision, request_id};
+use super::log::Log;
+
+const OWN: &str = "111111111111";
+const SHOP: &str = "444444444444";
+/// Has a password and a key.
+const RICH: &str = "o,brien+x=1";
+/// Has nothing.
+const IDLE: &str = "idle";
+
+fn user(account: &str, name: &str) -> ResourceId {
+    resource::id(iam_user::ID, &format!("arn:aws:iam::{account}:user/{name}"))
+}
+
+fn config(identity: &Identity) -> EncryptionConfig {
+    of_recipient(&identity.to_public().to_string())
+}
+
+fn of_recipient(recipient: &str) -> EncryptionConfig {
+    let config = Config::AgeRecipientConfig(AgeRecipientConfig { recipient: recipient.to_owned() });
+    EncryptionConfig { config: Some(config), ..EncryptionConfig::default() }
+}
+
+fn random(length: i64) -> CredentialOptions {
+    let random = RandomPassword { length, ..RandomPassword::default() };
+    CredentialOptions { options: Some(Options::RandomPassword(random)), force_change_at_next_login: true }
+}
+
+fn opened(identity: &Identity, data: &EncryptedData) -> String {
+    String::from_utf8(age::decrypt(identity, &data.encrypted_bytes).unwrap()).unwrap()
+}
+
+fn refuse(call: &str, code: &str, status: u16) -> Fault {
+    Fault::once(call, Effect::Error { code: code.into(), message: "refused".into(), status })
+}
+
+async fn rotate(
+    bench: &Bench,
+    task: &str,
+    request: &RotateCredentialRequest,
+) -> Result<RotateCredentialResponse, ProvisionError> {
+    bench.connector.rotate_credential(request, &provision(task, &CancellationToken::new())).await
+}
+
+fn rotation(id: ResourceId, identity: &Identity) -> RotateCredentialRequest {
+    RotateCredentialRequest {
+        resource_id: Some(id),
+        credential_options: Some(random(20)),
+        encryption_configs: vec![config(identity)],
+    }
+}
+
+async fn issue(
+    bench: &Bench,
+    task: &str,
+    request: &IssueCredentialRequest,
+) -> Result<IssueCredentialResponse, ProvisionError> {
+    bench.connector.issue_credential(request, &provision(task, &CancellationToken::new())).await
+}
+
+fn issuing(id: ResourceId, identity: &Identity) -> IssueCredentialRequest {
+    let options = CredentialIssueOptions { options: Some(IssueOptions::ApiKey(ApiKey::default())) };
+    IssueCredentialRequest {
+        identity_id: Some(id),
+        credential_options: Some(options),
+        encryption_configs: vec![config(identity)],
+        request_id: "task-1".into(),
+        ..IssueCredentialRequest::default()
+    }
+}
+
+fn creation(identity: &Identity) -> CreateAccountRequest {
+    let profile = Profile::new().string("username", "jdoe").string("email", "j@example.com");
+    CreateAccountRequest {
+        account_info: Some(AccountInfo { profile: Some(profile.build()), ..AccountInfo::default() }),
+        credential_options: Some(random(24)),
+        encryption_configs: vec![config(identity)],
+        ..CreateAccountRequest::default()
+    }
+}
+
+async fn create(
+    bench: &Bench,
+    request: &CreateAccountRequest,
+) -> Result<CreateAccountResponse, ProvisionError> {
+    bench.connector.create_account(request, &provision("t", &CancellationToken::new())).await
+}
+
+#[tokio::test]
+async fn a_new_user_signs_in_with_the_password_that_only_the_recipients_read() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    let (one, other) = (Identity::generate(), Identity::generate());
+    let mut order = creation(&one);
+    order.encryption_configs.push(config(&other));
+    let answer = create(&bench, &order).await.unwrap();
+    assert!(matches!(answer.result, Some(Created::Success(_))), "{:?}", answer.result);
+    let (password, reset) = bench.aws.password(OWN, "jdoe").unwrap();
+    assert!(reset && password.len() == 24);
+    let [first, second] = <[_; 2]>::try_from(answer.encrypted_data).unwrap();
+    assert_eq!((opened(&one, &first), opened(&other, &second)), (password.clone(), password.clone()));
+    assert!(age::decrypt(&other, &first.encrypted_bytes).is_err());
+    let lines = log.audit("t");
+    let operations: Vec<_> = lines.iter().map(|line| line["operation"].as_str()).collect();
+    assert_eq!(operations, ["iam:CreateUser", "iam:CreateLoginProfile"]);
+    assert!(!log.text().contains(&password), "the password is in the log");
+}
+
+#[tokio::test]
+async fn a_user_that_exists_keeps_its_password() {
+    let bench = Bench::start().await;
+    let identity = Identity::generate();
+    create(&bench, &creation(&identity)).await.unwrap();
+    let before = bench.aws.password(OWN, "jdoe");
+    let again = create(&bench, &creation(&identity)).await.unwrap();
+    assert!(matches!(again.result, Some(Created::AlreadyExists(_))));
+    assert!(again.encrypted_data.is_empty());
+    assert_eq!(bench.aws.password(OWN, "jdoe"), before);
+}
+
+#[tokio::test]
+async fn a_password_that_aws_refuses_is_said_and_not_kept_silent() {
+    let bench = Bench::start().await;
+    bench.aws.arm(refuse("iam:CreateLoginProfile", "PasswordPolicyViolation", 400));
+    let identity = Identity::generate();
+    let answer = create(&bench, &creation(&identity)).await.unwrap();
+    let Some(Created::ActionRequired(result)) = answer.result else { panic!("{:?}", answer.result) };
+    assert!(
+        result.message.contains("not its password") && result.message.contains("PasswordPolicyViolation")
+    );
+    assert!(result.resource.unwrap().object_id().ends_with("user/jdoe"));
+    assert!(answer.encrypted_data.is_empty());
+    let rotated = rotate(&bench, "t2", &rotation(user(OWN, "jdoe"), &identity)).await.unwrap();
+    let (password, _) = bench.aws.password(OWN, "jdoe").unwrap();
+    assert_eq!(opened(&identity, &rotated.encrypted_data[0]), password);
+}
+
+#[tokio::test]
+async fn a_user_that_aws_does_not_know_everywhere_yet_is_looked_for_again() {
+    let bench = Bench::start().await;
+    tokio::time::pause();
+    bench.aws.arm(refuse("iam:CreateLoginProfile", "NoSuchEntity", 404));
+    let answer = create(&bench, &creation(&Identity::generate())).await.unwrap();
+    assert!(matches!(answer.result, Some(Created::Success(_))));
+    assert!(bench.aws.password(OWN, "jdoe").is_some());
+}
+
+#[tokio::test]
+async fn an_account_is_not_made_when_its_password_could_reach_nobody() {
+    let bench = Bench::start().await;
+    let identity = Identity::generate();
+    let with = |configs: Vec<EncryptionConfig>, length| CreateAccountRequest {
+        encryption_configs: configs,
+        credential_options: Some(random(length)),
+        ..creation(&identity)
+    };
+    for (order, word) in [
+        (with(vec![], 20), "no encryption configuration"),
+        (with(vec![config(&identity), of_recipient("age1pq1x")], 20), "configuration 1: post-quantum"),
+        (with(vec![config(&identity)], 7), "8 to 64"),
+    ] {
+        let error = create(&bench, &order).await.unwrap_err();
+        assert!(matches!(error, ProvisionError::Invalid(_)) && error.to_string().contains(word), "{error}");
+    }
+    assert_eq!(bench.aws.counters().total(), 0);
+}
+
+#[tokio::test]
+async fn a_rotation_replaces_the_password_or_gives_the_first() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    let identity = Identity::generate();
+    for (name, operations) in [
+        (RICH, &["iam:UpdateLoginProfile"][..]),
+        (IDLE, &["iam:UpdateLoginProfile", "iam:CreateLoginProfile"]),
+    ] {
+        let answer = rotate(&bench, name, &rotation(user(OWN, name), &identity)).await.unwrap();
+        let (password, reset) = bench.aws.password(OWN, name).unwrap();
+        assert!(reset && opened(&identity, &answer.encrypted_data[0]) == password);
+        assert_eq!(answer.resource_id.unwrap(), user(OWN, name));
+        assert!(!request_id(&answer.annotations).is_empty());
+        let lines = log.audit(name);
+        let made: Vec<_> = lines.iter().map(|line| line["operation"].as_str()).collect();
+        assert_eq!(made, operations);
+        assert!(!log.text().contains(&password));
+    }
+}
+
+#[tokio::test]
+async fn a_lost_reply_leaves_the_password_that_is_handed_out() {
+    let identity = Identity::generate();
+    for (call, name) in [("iam:UpdateLoginProfile", RICH), ("iam:CreateLoginProfile", IDLE)] {
+        let bench = Bench::start().await;
+        bench.aws.arm(Fault::once(call, Effect::LostReply));
+        let answer = rotate(&bench, "t", &rotation(user(OWN, name), &identity)).await.unwrap();
+        let (password, _) = bench.aws.password(OWN, name).unwrap();
+        assert_eq!(opened(&identity, &answer.encrypted_data[0]), password, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_is_made_in_the_account_of_its_user_or_not_at_all() {
+    let identity = Identity::generate();
+    let bench = Bench::with_members(|_| {}).await;
+    rotate(&bench, "t", &rotation(user(SHOP, "shop-bot"), &identity)).await.unwrap();
+    issue(&bench, "t", &issuing(user(SHOP, "shop-bot"), &identity)).await.unwrap();
+    assert!(bench.aws.password(SHOP, "shop-bot").is_some());
+
+    let bench = Bench::start().await;
+    let error = rotate(&bench, "t", &rotation(user(SHOP, "shop-bot"), &identity)).await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Outside { .. }), "{error:?}");
+    let error = issue(&bench, "t", &issuing(user(SHOP, "shop-bot"), &identity)).await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Outside { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_has_no_credential_is_refused_before_any_call() {
+    let bench = Bench::with_members(|settings| {
+        settings.protected_principals = vec!["*:user/o,brien*".into()];
+    })
+    .await;
+    let identity = Identity::generate();
+    let mut without = rotation(user(OWN, IDLE), &identity);
+    without.credential_options =
+        Some(CredentialOptions { options: Some(Options::NoPassword(NoPassword {})), ..Default::default() });
+    let nobody =
+        RotateCredentialRequest { encryption_configs: vec![], ..rotation(user(OWN, IDLE), &identity) };
+    for (order, code) in [
+        (rotation(resource::id(sso_user::ID, "x"), &identity), 12),
+        (rotation(resource::id(access_key::ID, "AKIA"), &identity), 12),
+        (without, 12),
+        (nobody, 3),
+        (rotation(resource::id(iam_user::ID, "idle"), &identity), 3),
+        (rotation(user(OWN, RICH), &identity), 9),
+    ] {
+        let error = rotate(&bench, "t", &order).await.unwrap_err();
+        assert_eq!(batond::tasks::EngineError::from(error).status.code, code, "{order:?}");
+    }
+    let with = |change: &dyn Fn(&mut IssueCredentialRequest)| {
+        let mut order = issuing(user(OWN, IDLE), &identity);
+        change(&mut order);
+        order
+    };
+    let other = CredentialIssueOptions { options: Some(IssueOptions::ClientSecret(ClientSecret {})) };
+    let scoped = IssueOptions::ApiKey(ApiKey { scopes: vec!["s3".into()] });
+    for (order, code) in [
+        (with(&|order| order.credential_options = Some(other.clone())), 12),
+        (
+            with(&|order| {
+                order.credential_options = Some(CredentialIssueOptions { options: Some(scoped.clone()) });
+            }),
+            3,
+        ),
+        (with(&|order| order.credential_options = Some(CredentialIssueOptions::default())), 3),
+        (with(&|order| order.expires_at = Some(Timestamp { seconds: 1, nanos: 0 })), 3),
+        (with(&|order| order.encryption_configs.clear()), 3),
+        (with(&|order| order.identity_id = Some(resource::id(sso_user::ID, "x"))), 12),
+        (with(&|order| order.identity_id = Some(user(OWN, RICH))), 9),
+    ] {
+        let error = issue(&bench, "t", &order).await.unwrap_err();
+        assert_eq!(batond::tasks::EngineError::from(error).status.code, code, "{order:?}");
+    }
+    assert_eq!(bench.aws.counters().total(), 0);
+}
+
+#[tokio::test]
+async fn an_access_key_is_issued_with_its_id_and_its_secret_for_the_recipient_alone() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    let identity = Identity::generate();
+    let answer = issue(&bench, "t1", &issuing(user(OWN, IDLE), &identity)).await.unwrap();
+    let [(id, secret)] = <[_; 1]>::try_from(bench.aws.access_keys(OWN, IDLE)).unwrap();
+    let secret = secret.unwrap();
+    let names: Vec<_> = answer.encrypted_data.iter().map(|data| data.name.as_str()).collect();
+    assert_eq!(names, ["access_key_id", "secret_access_key"]);
+    assert_eq!(opened(&identity, &answer.encrypted_data[0]), id);
+    assert_eq!(opened(&identity, &answer.encrypted_data[1]), secret);
+    let made = answer.secret.unwrap();
+    assert_eq!((made.type_id(), made.object_id()), (access_key::ID, id.as_str()));
+    assert_eq!(answer.request_id, "task-1");
+    assert_eq!(log.the_audit("t1")["outcome"], "changed");
+    assert!(!log.text().contains(&secret), "the secret is in the log");
+
+    issue(&bench, "t2", &issuing(user(OWN, IDLE), &identity)).await.unwrap();
+    let error = issue(&bench, "t3", &issuing(user(OWN, IDLE), &identity)).await.unwrap_err();
+    assert!(error.to_string().contains("AccessKeysPerUser"), "{error}");
+    assert_eq!(bench.aws.access_keys(OWN, IDLE).len(), 2);
+    assert_eq!(log.the_audit("t3")["outcome"], "failed");
+}
+
+#[tokio::test]
+async fn a_key_whose_secret_was_lost_is_deleted() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    let before = bench.aws.access_keys(OWN, RICH);
+    bench.aws.arm(Fault::once("iam:CreateAccessKey", Effect::LostReply));
+    let error = issue(&bench, "t", &issuing(user(OWN, RICH), &Identity::generate())).await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Call(_)), "{error:?}");
+    assert_eq!(bench.aws.access_keys(OWN, RICH), before);
+    let lines = log.audit("t");
+    let ends: Vec<_> =
+        lines.iter().map(|line| (line["operation"].as_str(), line["outcome"].as_str())).collect();
+    assert_eq!(ends, [("iam:CreateAccessKey", "unconfirmed"), ("iam:DeleteAccessKey", "changed")]);
+}
+
+#[tokio::test]
+async fn a_user_that_is_gone_or_has_another_path_gets_nothing() {
+    let bench = Bench::start().await;
+    let identity = Identity::generate();
+    let gone = rotate(&bench, "t", &rotation(user(OWN, "nobody"), &identity)).await.unwrap_err();
+    assert!(gone.to_string().contains("NoSuchEntity"), "{gone}");
+    let moved = issue(&bench, "t", &issuing(user(OWN, "elsewhere/idle"), &identity)).await.unwrap_err();
+    assert!(moved.to_string().contains("user/idle"), "{moved}");
+    assert!(bench.aws.password(OWN, IDLE).is_none() && bench.aws.access_keys(OWN, IDLE).is_empty());
+}
