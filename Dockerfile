@@ -11,12 +11,12 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     RUSTFLAGS="-C target-feature=+crt-static" \
     cargo build --release --locked --target "$(uname -m)-unknown-linux-gnu" --bin batond \
     && install -D "target/$(uname -m)-unknown-linux-gnu/release/batond" /out/batond \
-    && install -d -m 1777 /out/tmp
+    && install -d -m 1777 /out/root/tmp
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/batond /usr/local/bin/batond
-COPY --from=build --chown=65532:65532 /out/tmp /tmp
+COPY --from=build /out/root/ /
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 # glibc keeps freed memory for each thread; with one heap, trimmed early, what a sync took goes back to the node.
 ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
