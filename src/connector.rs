@@ -3,7 +3,7 @@
 //! To add a type: write its file (rows, entitlements, grants, provisioning, permissions) and name its kind in `KINDS`.
 
 use prost::Name;
-use prost_types::Any;
+use prost_types::{Any, Struct};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +16,8 @@ use crate::baton::id::{self, Directory, IdError};
 use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::{
-    Capability, ConnectorCapabilities, ConnectorMetadata, CreateAccountRequest, CreateAccountResponse,
-    DeleteResourceResponse, Entitlement, EventFeedMetadata, ExternalLink, Grant,
+    BatonActionSchema, Capability, ConnectorCapabilities, ConnectorMetadata, CreateAccountRequest,
+    CreateAccountResponse, DeleteResourceResponse, Entitlement, EventFeedMetadata, ExternalLink, Grant,
     GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, IssueCredentialRequest,
     IssueCredentialResponse, ListEventsRequest, ListEventsResponse, RequestId, Resource, ResourceId,
     ResourceType, RotateCredentialRequest, RotateCredentialResponse, SkipEntitlementsAndGrants,
@@ -51,6 +51,7 @@ pub mod sso_group;
 pub mod sso_user;
 mod turns;
 mod under_way;
+mod web_identity;
 
 pub use holder::Holder;
 pub use last_login::FeedError;
@@ -149,7 +150,11 @@ impl Connector {
             display_name: name,
             capabilities: Some(of_kinds(
                 registered(&self.settings),
-                if self.has_events() { &[Capability::EventFeedV2] } else { &[] },
+                if self.has_events() {
+                    &[Capability::Actions, Capability::EventFeedV2]
+                } else {
+                    &[Capability::Actions]
+                },
                 self.settings.account_kind,
             )),
             ..ConnectorMetadata::default()
@@ -299,6 +304,24 @@ impl Connector {
         }
     }
 
+    /// The actions that there are.
+    pub fn action_schemas(&self) -> Vec<BatonActionSchema> {
+        vec![web_identity::schema()]
+    }
+
+    /// Carries out an action to its end and gives its results.
+    pub async fn invoke_action(
+        &self,
+        name: &str,
+        arguments: Struct,
+        provision: &Provision,
+    ) -> Result<Struct, ProvisionError> {
+        match name {
+            web_identity::ACTION => web_identity::invoke(self, arguments, provision).await,
+            other => Err(ProvisionError::NoAction(other.chars().take(64).collect())),
+        }
+    }
+
     /// Revokes a grant. The grant is known by its entitlement and principal; its id may be a placeholder.
     pub async fn revoke(
         &self,
@@ -326,7 +349,7 @@ pub fn all_resource_types() -> Vec<ResourceType> {
 
 /// The capabilities of this build, whatever the settings.
 pub fn all_capabilities() -> ConnectorCapabilities {
-    of_kinds(KINDS.iter(), &[], AccountKind::IamUser)
+    of_kinds(KINDS.iter(), &[Capability::Actions], AccountKind::IamUser)
 }
 
 fn of_kinds<'a>(
@@ -418,6 +441,12 @@ pub enum ProvisionError {
     /// The name or address of a new account is somebody else's, or cannot be told not to be.
     #[error("{0}")]
     Taken(String),
+    /// There is no action of this name.
+    #[error("there is no action {0:?}")]
+    NoAction(String),
+    /// AWS does not accept the token of a web identity.
+    #[error("AWS does not accept the web identity token: {0}")]
+    Token(CallError),
     /// What is to be changed lies in an account whose IAM this connector does not touch.
     #[error(
         "{account} is not the connector's own account ({own}), and IAM of members is not read: set \

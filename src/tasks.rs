@@ -3,6 +3,7 @@
 //! [`execute`] takes a task and gives its [`Outcome`]; it never fails otherwise. It calls no control plane: who
 //! hands tasks out reports the outcomes, too.
 
+mod actions;
 mod breaker;
 mod code;
 mod crawl;
@@ -21,6 +22,7 @@ mod revoke;
 mod sync_full;
 mod unserved;
 
+pub use actions::Invoked;
 pub use breaker::{Breaker, Held};
 pub use code::access_code;
 pub use crawl::{Crawls, Made, make};
@@ -56,6 +58,8 @@ pub struct Context {
     pub crawls: Arc<Crawls>,
     /// What holds back a sync that looks as if access had collapsed.
     pub breaker: Arc<Breaker>,
+    /// The actions that were invoked, as far as they are remembered.
+    pub invoked: Arc<Invoked>,
 }
 
 impl Context {
@@ -69,6 +73,7 @@ impl Context {
             prepared: Arc::default(),
             crawls: Arc::default(),
             breaker: Arc::new(Breaker::new(settings.sync.breaker.clone())),
+            invoked: Arc::default(),
         }
     }
 }
@@ -99,6 +104,10 @@ pub async fn execute(task: Task, context: &Context, cancel: &CancellationToken) 
         Some(TaskType::DeleteResource(order)) => delete_resource::execute(id, order, context, cancel).await,
         Some(TaskType::RotateCredentials(order)) => credential::rotate(id, order, context, cancel).await,
         Some(TaskType::IssueCredential(order)) => credential::issue(id, order, context, cancel).await,
+        Some(TaskType::ActionListSchemas(order)) => actions::list(&order, context),
+        Some(TaskType::ActionGetSchema(order)) => actions::schema(&order, context),
+        Some(TaskType::ActionInvoke(order)) => actions::invoke(id, order, context, cancel).await,
+        Some(TaskType::ActionStatus(order)) => actions::status(&order, context),
         Some(TaskType::ListEventFeeds(_)) => events::list_feeds(context),
         Some(TaskType::ListEvents(order)) => events::list(order, context, cancel).await,
         other => unserved::answer(other, context.provisioning),

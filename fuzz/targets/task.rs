@@ -15,6 +15,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
 use libfuzzer_sys::fuzz_target;
 use prost::Message as _;
+use prost_types::Struct;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,7 @@ fn answer(task: api::Task, provisioning: bool) {
         prepared: Arc::default(),
         crawls: Arc::default(),
         breaker: Arc::default(),
+        invoked: Arc::default(),
     };
     let outcome = RUNTIME.block_on(tasks::execute(task, &context, &CancellationToken::new()));
     if let Outcome::Failed(failure) = outcome {
@@ -150,6 +152,21 @@ impl Engine for Recorder {
         self.named(request.identity_id.as_ref());
         assert!(!request.encryption_configs.is_empty(), "a credential for nobody");
         ready(Ok(v2::IssueCredentialResponse::default())).boxed()
+    }
+
+    fn action_schemas(&self) -> Vec<v2::BatonActionSchema> {
+        vec![v2::BatonActionSchema { name: "act".into(), ..Default::default() }]
+    }
+
+    fn invoke_action<'a>(
+        &'a self,
+        name: &'a str,
+        _: Struct,
+        _: &'a Provision,
+    ) -> BoxFuture<'a, Result<Struct, EngineError>> {
+        self.changed.store(true, Ordering::Relaxed);
+        assert!(!name.is_empty(), "an action without a name");
+        ready(Ok(Struct::default())).boxed()
     }
 
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {

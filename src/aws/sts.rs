@@ -4,8 +4,11 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
-use secrecy::ExposeSecret;
+use aws_types::request_id::RequestId as _;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 
+use super::Written;
 use super::account::AccountId;
 use super::call::{Answer, Lane};
 use super::error::CallError;
@@ -15,6 +18,39 @@ use crate::config::{RoleArn, Secret};
 const GET_CALLER_IDENTITY: Operation = Operation::safe(Service::Sts, "GetCallerIdentity");
 // A second session does no harm.
 const ASSUME_ROLE: Operation = Operation::safe(Service::Sts, "AssumeRole");
+
+// A second session does no harm.
+const ASSUME_ROLE_WITH_WEB_IDENTITY: Operation = Operation::safe(Service::Sts, "AssumeRoleWithWebIdentity");
+
+/// Whose session of which role is asked for.
+#[derive(Debug)]
+pub struct WebIdentity<'a> {
+    /// The ARN of the role.
+    pub role: &'a str,
+    /// The token of the identity, which the role's trust names the issuer of.
+    pub token: &'a SecretString,
+    /// The name of the session.
+    pub session_name: &'a str,
+    /// Its life, in seconds.
+    pub seconds: i32,
+    /// What narrows the role's rights, as JSON.
+    pub policy: Option<&'a str>,
+}
+
+/// The credentials of a session. `Debug` shows none of them.
+#[derive(Debug)]
+pub struct WebSession {
+    /// The ARN of the session.
+    pub arn: String,
+    /// The id of its key.
+    pub access_key_id: SecretString,
+    /// The secret of its key.
+    pub secret_access_key: SecretString,
+    /// Its token.
+    pub session_token: SecretString,
+    /// When it ends.
+    pub expiration: Timestamp,
+}
 
 /// Calls of STS.
 #[derive(Clone, Debug)]
@@ -39,6 +75,50 @@ impl Sts {
             .await?;
         let caller = Caller::from_arn(answer.arn().unwrap_or_default(), answer.account().unwrap_or_default());
         caller.ok_or_else(|| self.lane.malformed(GET_CALLER_IDENTITY, "it names no account or no ARN"))
+    }
+
+    /// A session of a role for the holder of a token (`sts:AssumeRoleWithWebIdentity`). The call is not signed and needs
+    /// no permission: the token is the proof.
+    pub async fn assume_role_with_web_identity(
+        &self,
+        identity: &WebIdentity<'_>,
+    ) -> Result<Written<WebSession>, CallError> {
+        const CALL: Operation = ASSUME_ROLE_WITH_WEB_IDENTITY;
+        let WebIdentity { role, token, session_name, seconds, policy } = *identity;
+        let answer = self
+            .lane
+            .send(CALL, || {
+                self.client
+                    .assume_role_with_web_identity()
+                    .role_arn(role)
+                    .web_identity_token(token.expose_secret())
+                    .role_session_name(session_name)
+                    .duration_seconds(seconds)
+                    .set_policy(policy.map(str::to_owned))
+                    .customize()
+                    .interceptor(Answer::xml(CALL.name))
+                    .send()
+            })
+            .await?;
+        let request_id = answer.request_id().map(str::to_owned);
+        let malformed = |what: &str| self.lane.malformed(CALL, what.to_owned());
+        let user = answer.assumed_role_user.filter(|user| !user.arn.is_empty());
+        let arn = user.ok_or_else(|| malformed("it names no session"))?.arn;
+        let session = answer.credentials.ok_or_else(|| malformed("no credentials in it"))?;
+        let whole = [&session.access_key_id, &session.secret_access_key, &session.session_token];
+        if whole.into_iter().any(String::is_empty) {
+            return Err(malformed("the credentials are incomplete"));
+        }
+        let expiration = Timestamp::from_second(session.expiration.secs())
+            .map_err(|_| malformed("the credentials' expiration is no time"))?;
+        let value = WebSession {
+            arn,
+            access_key_id: session.access_key_id.into(),
+            secret_access_key: session.secret_access_key.into(),
+            session_token: session.session_token.into(),
+            expiration,
+        };
+        Ok(Written { value, request_id })
     }
 
     /// A session of a role (`sts:AssumeRole`) with STS's default life of one hour, which role chaining allows too.

@@ -50,6 +50,7 @@ mod tests {
                 "CAPABILITY_ACCOUNT_PROVISIONING",
                 "CAPABILITY_CREDENTIAL_ROTATION",
                 "CAPABILITY_RESOURCE_DELETE",
+                "CAPABILITY_ACTIONS",
                 "CAPABILITY_CREDENTIAL_ISSUE"
             ])
         );

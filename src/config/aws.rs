@@ -55,6 +55,8 @@ pub struct AwsSettings {
     pub protected_principals: Vec<String>,
     /// Ids of IAM policies that are never attached, detached or deleted; `*` stands for any text.
     pub protected_policies: Vec<String>,
+    /// ARNs of the roles that sessions are given of for a web identity; `*` stands for any text. Empty: any role.
+    pub vend_roles: Vec<String>,
     /// The call rates to keep.
     pub quotas: QuotaSetting,
     /// Most calls in flight at once; `None` sets no bound.
@@ -93,6 +95,7 @@ impl Default for AwsSettings {
             account_kind: AccountKind::IamUser,
             protected_principals: Vec::new(),
             protected_policies: Vec::new(),
+            vend_roles: Vec::new(),
             quotas: QuotaSetting::Documented,
             workers: None,
             http_timeout: Duration::from_mins(5),

@@ -212,12 +212,13 @@ impl WriteError for ProvisionError {
     fn aws_request_id(&self) -> Option<&str> {
         match self {
             Self::Failed { request_id, .. } | Self::Unconfirmed { request_id, .. } => request_id.as_deref(),
-            Self::Call(error) | Self::NotOurs(error) => error.request_id(),
+            Self::Call(error) | Self::NotOurs(error) | Self::Token(error) => error.request_id(),
             Self::Account { error, .. } => error.aws_request_id(),
             Self::Invalid(_)
             | Self::Unsupported(_)
             | Self::Protected(_)
             | Self::Taken(_)
+            | Self::NoAction(_)
             | Self::Outside { .. }
             | Self::NoEntry { .. }
             | Self::Cancelled => None,
@@ -227,13 +228,14 @@ impl WriteError for ProvisionError {
     fn may_have_happened(&self) -> bool {
         match self {
             Self::Unconfirmed { .. } | Self::Cancelled => true,
-            Self::Call(error) | Self::NotOurs(error) => error.may_have_happened(),
+            Self::Call(error) | Self::NotOurs(error) | Self::Token(error) => error.may_have_happened(),
             Self::Account { error, .. } => error.may_have_happened(),
             Self::Failed { .. }
             | Self::Invalid(_)
             | Self::Unsupported(_)
             | Self::Protected(_)
             | Self::Taken(_)
+            | Self::NoAction(_)
             | Self::Outside { .. }
             | Self::NoEntry { .. } => false,
         }

@@ -107,7 +107,7 @@ fn is_listed(patterns: &[String], directory: &Directory, id: &str) -> bool {
 }
 
 /// Whether `id` is what the pattern says, in which `*` stands for any text. Names in AWS are the same in any case.
-fn matches(pattern: &str, id: &str) -> bool {
+pub(super) fn matches(pattern: &str, id: &str) -> bool {
     let (pattern, id) = (pattern.to_ascii_lowercase(), id.to_ascii_lowercase());
     let (pattern, id) = (pattern.as_str(), id.as_str());
     let mut parts = pattern.split('*');

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use prost_types::Any;
+use prost_types::{Any, Struct};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -167,6 +167,23 @@ impl Engine for FakeEngine {
         .boxed()
     }
 
+    fn action_schemas(&self) -> Vec<v2::BatonActionSchema> {
+        vec![v2::BatonActionSchema { name: "act".into(), ..Default::default() }]
+    }
+
+    fn invoke_action<'a>(
+        &'a self,
+        _: &'a str,
+        _: Struct,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<Struct, EngineError>> {
+        async move {
+            self.act(provision.task_id.clone(), &provision.cancel).await?;
+            Ok(Struct::default())
+        }
+        .boxed()
+    }
+
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {
         Vec::new()
     }
@@ -224,6 +241,7 @@ impl Bench {
             sync: SyncSettings::default(),
             crawls: Arc::default(),
             breaker: Arc::default(),
+            invoked: Arc::default(),
             work_dir: work_dir.path().to_owned(),
             prepared: Arc::default(),
         };

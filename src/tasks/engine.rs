@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use prost_types::Struct;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +68,17 @@ pub trait Engine: Send + Sync + 'static {
         request: &'a v2::IssueCredentialRequest,
         provision: &'a Provision,
     ) -> BoxFuture<'a, Result<v2::IssueCredentialResponse, EngineError>>;
+
+    /// The actions that there are.
+    fn action_schemas(&self) -> Vec<v2::BatonActionSchema>;
+
+    /// Carries out an action to its end.
+    fn invoke_action<'a>(
+        &'a self,
+        name: &'a str,
+        arguments: Struct,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<Struct, EngineError>>;
 
     /// The event feeds that there are.
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata>;
@@ -179,6 +191,19 @@ impl Engine for Connector {
         async move { Ok(self.issue_credential(request, provision).await?) }.boxed()
     }
 
+    fn action_schemas(&self) -> Vec<v2::BatonActionSchema> {
+        self.action_schemas()
+    }
+
+    fn invoke_action<'a>(
+        &'a self,
+        name: &'a str,
+        arguments: Struct,
+        provision: &'a Provision,
+    ) -> BoxFuture<'a, Result<Struct, EngineError>> {
+        async move { Ok(self.invoke_action(name, arguments, provision).await?) }.boxed()
+    }
+
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {
         self.event_feeds()
     }
@@ -284,6 +309,8 @@ impl From<ProvisionError> for EngineError {
             ProvisionError::Invalid(_) => Self::new(Code::InvalidArgument, message),
             ProvisionError::Unsupported(_) => Self::new(Code::Unimplemented, message),
             ProvisionError::NoEntry { error, .. } => Self::new(access_code(&error), message),
+            ProvisionError::NoAction(_) => Self::new(Code::NotFound, message),
+            ProvisionError::Token(_) => Self::new(Code::Unauthenticated, message),
             ProvisionError::Taken(_) => Self::new(Code::AlreadyExists, message),
             ProvisionError::Call(error) => Self::of_call(&error),
             // It is decided; asking again is for somebody who has read the reason.

@@ -14,19 +14,6 @@ pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
             let missing = order.resource.is_none().then_some("the resource is missing");
             unbuilt_change("create_resource", missing, provisioning)
         }
-        Some(TaskType::ActionGetSchema(order)) if order.name.is_empty() => {
-            incomplete("action_get_schema", "the name is missing")
-        }
-        Some(TaskType::ActionInvoke(order)) if order.name.is_empty() => {
-            incomplete("action_invoke", "the name is missing")
-        }
-        Some(TaskType::ActionStatus(order)) if order.id.is_empty() => {
-            incomplete("action_status", "the id is missing")
-        }
-        Some(TaskType::ActionListSchemas(_)) => unbuilt("action_list_schemas"),
-        Some(TaskType::ActionGetSchema(_)) => unbuilt("action_get_schema"),
-        Some(TaskType::ActionInvoke(_)) => unbuilt("action_invoke"),
-        Some(TaskType::ActionStatus(_)) => unbuilt("action_status"),
         Some(TaskType::CreateTicketTask(order)) => no_tickets(order.annotations),
         Some(TaskType::GetTicket(order)) if order.ticket_id.is_empty() => {
             malformed("get_ticket", "the ticket id is missing")
@@ -56,6 +43,10 @@ pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
             | TaskType::DeleteResource(_)
             | TaskType::RotateCredentials(_)
             | TaskType::IssueCredential(_)
+            | TaskType::ActionListSchemas(_)
+            | TaskType::ActionGetSchema(_)
+            | TaskType::ActionInvoke(_)
+            | TaskType::ActionStatus(_)
             | TaskType::ListEventFeeds(_)
             | TaskType::ListEvents(_),
         ) => Failure::retryable(Code::Unknown, "unsupported task type"),
@@ -73,10 +64,6 @@ fn unbuilt_change(kind: &str, missing: Option<&str>, provisioning: bool) -> Fail
 
 fn unbuilt(kind: &str) -> Failure {
     Failure::retryable(Code::Unimplemented, format!("this connector does not carry out {kind} tasks"))
-}
-
-fn incomplete(kind: &str, missing: &str) -> Failure {
-    Failure { non_retryable: false, ..malformed(kind, missing) }
 }
 
 fn no_tickets(annotations: Vec<Any>) -> Failure {
@@ -139,27 +126,6 @@ mod tests {
             let failure = failure(Some(kind), true);
             assert_eq!((failure.code(), failure.non_retryable), (Code::Unknown, true));
             assert!(failure.status.message.starts_with("malformed "), "{}", failure.status.message);
-        }
-    }
-
-    #[test]
-    fn actions_are_refused_but_may_come_again() {
-        for kind in [
-            TaskType::ActionListSchemas(task::ActionListSchemasTask::default()),
-            TaskType::ActionGetSchema(task::ActionGetSchemaTask { name: "a".into(), ..Default::default() }),
-            TaskType::ActionInvoke(task::ActionInvokeTask { name: "a".into(), ..Default::default() }),
-            TaskType::ActionStatus(task::ActionStatusTask { id: "a".into(), ..Default::default() }),
-        ] {
-            let failure = failure(Some(kind), true);
-            assert_eq!((failure.code(), failure.non_retryable), (Code::Unimplemented, false));
-        }
-        for kind in [
-            TaskType::ActionGetSchema(task::ActionGetSchemaTask::default()),
-            TaskType::ActionInvoke(task::ActionInvokeTask::default()),
-            TaskType::ActionStatus(task::ActionStatusTask::default()),
-        ] {
-            let failure = failure(Some(kind), true);
-            assert_eq!((failure.code(), failure.non_retryable), (Code::Unknown, false));
         }
     }
 

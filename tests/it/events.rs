@@ -32,6 +32,7 @@ async fn context(settings: &AwsSettings) -> Context {
         prepared: Arc::default(),
         crawls: Arc::default(),
         breaker: Arc::default(),
+        invoked: Arc::default(),
     }
 }
 

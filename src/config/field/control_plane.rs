@@ -11,6 +11,9 @@ section! { "Control plane";
         "Ids of users, groups and roles that no task may change, with * for any text");
     PROTECTED_POLICIES = list("protected-policies",
         "Ids of IAM policies that no task may attach, detach or delete, with * for any text");
+    VEND_ROLES = list("vend-roles",
+        "ARNs of the roles that the action assume_role_with_web_identity gives sessions of, with * for any text; unset, \
+        any role whose trust allows it");
     TASK_CONCURRENCY = number("task-concurrency", "3", "Tasks at once, 1 to 100").mode(Mode::Service);
     SKIP_FULL_SYNC = switch("skip-full-sync", "Refuse sync tasks, with an error that says so").mode(Mode::Service);
     ALLOW_EMPTY_UPLOAD = switch(

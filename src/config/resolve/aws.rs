@@ -59,6 +59,7 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         account_kind: super::work::create_account_type(reader),
         protected_principals: patterns(reader, &control_plane::PROTECTED_PRINCIPALS),
         protected_policies: patterns(reader, &control_plane::PROTECTED_POLICIES),
+        vend_roles: patterns(reader, &control_plane::VEND_ROLES),
         quotas: quotas(reader),
         workers: workers(reader),
         http_timeout: Duration::from_secs(

@@ -1,0 +1,227 @@
+//! The action that gives the holder of a web identity token a session of a role, encrypted for one age recipient.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use prost_types::Struct;
+use prost_types::value::Kind;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::audit::{Audit, State, Write};
+use super::conflict::Patience;
+use super::iam_change::CONFLICT;
+use super::{Connector, Provision, ProvisionError, guard, role};
+use crate::aws::sts::{WebIdentity, WebSession};
+use crate::baton::config_v1::field::Field as FieldKind;
+use crate::baton::config_v1::{Field, IntField, StringField};
+use crate::baton::encryption::{AgeRecipient, key_id};
+use crate::baton::profile::Profile;
+use crate::baton::v2::{ActionType, BatonActionSchema};
+
+/// The name of the action.
+pub(super) const ACTION: &str = "assume_role_with_web_identity";
+
+/// STS's own limits of a session, in seconds.
+const SECONDS: std::ops::RangeInclusive<f64> = 900.0..=43_200.0;
+/// Longest policy of a session, in bytes.
+const LONGEST_POLICY: usize = 2048;
+/// Longest ARN of a role.
+const LONGEST_ARN: usize = 2048;
+/// Longest token that STS takes.
+const LONGEST_TOKEN: usize = 20_000;
+/// Enough for any session: what grows leaves copies behind.
+const ROOM: usize = 16 * 1024;
+
+/// The action as the control plane shows it. Source: message `BatonActionSchema`.
+pub(super) fn schema() -> BatonActionSchema {
+    let text = || FieldKind::StringField(StringField::default());
+    let field = |name: &str, label: &str, is_required: bool, field: FieldKind| Field {
+        name: name.to_owned(),
+        display_name: label.to_owned(),
+        is_required,
+        field: Some(field),
+        ..Field::default()
+    };
+    let mut arguments = vec![
+        field("role_arn", "Role ARN", true, text()),
+        field("web_identity_token", "Web identity token", true, text()),
+        field("age_recipient", "age recipient", true, text()),
+        field("session_name", "Session name", true, text()),
+        field("duration_seconds", "Duration in seconds", true, FieldKind::IntField(IntField::default())),
+        field("policy_json", "Session policy (JSON)", false, text()),
+    ];
+    for argument in &mut arguments {
+        argument.is_secret = argument.name == "web_identity_token";
+    }
+    BatonActionSchema {
+        name: ACTION.to_owned(),
+        display_name: "Issue AWS STS Session".to_owned(),
+        description:
+            "A session of a role for the holder of a web identity token, encrypted for an age recipient"
+                .to_owned(),
+        action_type: vec![ActionType::Dynamic.into()],
+        arguments,
+        return_types: vec![
+            field("encrypted_credentials", "Encrypted credentials", true, text()),
+            field("encryption_key_id", "Id of the encryption key", true, text()),
+            field("expiration", "Expiration", true, text()),
+            field("assumed_role_arn", "ARN of the session", true, text()),
+        ],
+        ..BatonActionSchema::default()
+    }
+}
+
+/// The arguments, checked.
+#[derive(Debug)]
+struct Order {
+    role: String,
+    token: SecretString,
+    recipient: AgeRecipient,
+    key_id: String,
+    session_name: String,
+    seconds: i32,
+    policy: Option<String>,
+}
+
+/// What the recipient reads.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    session_token: &'a str,
+    expiration: &'a str,
+}
+
+/// Gives a session of a role, unless the settings keep the role back.
+///
+/// Source: `sts:AssumeRoleWithWebIdentity`. Cancel-safe: a session that nobody got ends by itself.
+pub(super) async fn invoke(
+    connector: &Connector,
+    arguments: Struct,
+    provision: &Provision,
+) -> Result<Struct, ProvisionError> {
+    let order = Order::parse(arguments)?;
+    let vended = &connector.settings.vend_roles;
+    if !vended.is_empty() && !vended.iter().any(|pattern| guard::matches(pattern, &order.role)) {
+        return Err(ProvisionError::Protected(format!(
+            "no session of {} is given: BATON_VEND_ROLES does not list it",
+            order.role.chars().take(256).collect::<String>()
+        )));
+    }
+    let sts = connector.aws.provisioning(provision.cancel.clone()).sts();
+    let identity = WebIdentity {
+        role: &order.role,
+        token: &order.token,
+        session_name: &order.session_name,
+        seconds: order.seconds,
+        policy: order.policy.as_deref(),
+    };
+    let mut audit = Audit::begin(
+        provision,
+        Write {
+            operation: "sts:AssumeRoleWithWebIdentity",
+            target_type: role::ID,
+            target: &order.role,
+            principal_type: "session",
+            principal: &order.session_name,
+            wanted: State::Held,
+        },
+    );
+    let once = Patience { limit: std::time::Duration::ZERO, ..CONFLICT };
+    let given = match once.send(&mut audit, provision, || sts.assume_role_with_web_identity(&identity)).await
+    {
+        Ok(given) => given,
+        Err(ProvisionError::Call(error)) if refuses_token(error.code()) => {
+            return Err(audit.failed(ProvisionError::Token(error)));
+        }
+        Err(error) => return Err(audit.failed(error)),
+    };
+    audit.changed(given.request_id.as_deref());
+    seal(&order, &given.value)
+}
+
+/// Whether STS says that the token, not the role, is what it does not accept.
+fn refuses_token(code: Option<&str>) -> bool {
+    const CODES: [&str; 4] =
+        ["ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "IDPRejectedClaim"];
+    code.is_some_and(|code| CODES.contains(&code))
+}
+
+fn seal(order: &Order, session: &WebSession) -> Result<Struct, ProvisionError> {
+    let expiration = session.expiration.to_string();
+    let mut plaintext = Zeroizing::new(Vec::with_capacity(ROOM));
+    let envelope = Envelope {
+        access_key_id: session.access_key_id.expose_secret(),
+        secret_access_key: session.secret_access_key.expose_secret(),
+        session_token: session.session_token.expose_secret(),
+        expiration: &expiration,
+    };
+    // Neither can fail for texts and a key that was read.
+    let unsealed = || ProvisionError::invalid("the session cannot be encrypted for the age recipient");
+    serde_json::to_writer(&mut *plaintext, &envelope).map_err(|_| unsealed())?;
+    let file = order.recipient.encrypt(&plaintext).map_err(|_| unsealed())?;
+    Ok(Profile::new()
+        .string("encrypted_credentials", BASE64_STANDARD.encode(file))
+        .string("encryption_key_id", &*order.key_id)
+        .string("expiration", expiration)
+        .string("assumed_role_arn", &*session.arn)
+        .build())
+}
+
+impl Order {
+    fn parse(mut arguments: Struct) -> Result<Self, ProvisionError> {
+        let role = required(&mut arguments, "role_arn")?;
+        if role.len() > LONGEST_ARN || role.chars().any(char::is_control) {
+            return Err(ProvisionError::invalid(
+                "role_arn is longer than 2048 bytes or holds control characters",
+            ));
+        }
+        let token = required(&mut arguments, "web_identity_token")?;
+        if token.len() > LONGEST_TOKEN {
+            return Err(ProvisionError::invalid("web_identity_token is longer than 20000 bytes"));
+        }
+        let recipient = required(&mut arguments, "age_recipient")?;
+        let key = recipient.parse().map_err(ProvisionError::Invalid)?;
+        let session_name = required(&mut arguments, "session_name")?;
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+        if !(2..=64).contains(&session_name.len()) || !session_name.bytes().all(legal) {
+            return Err(ProvisionError::invalid("session_name is not 2 to 64 letters, digits and _+=,.@-"));
+        }
+        let seconds = match arguments.fields.get("duration_seconds").and_then(|value| value.kind.as_ref()) {
+            Some(Kind::NumberValue(seconds)) if SECONDS.contains(&seconds.trunc()) => seconds.trunc(),
+            _ => return Err(ProvisionError::invalid("duration_seconds is not a number of 900 to 43200")),
+        };
+        let policy = text(&mut arguments, "policy_json")?;
+        if let Some(policy) = &policy {
+            let is_json = serde_json::from_str::<serde_json::Value>(policy).is_ok();
+            if policy.len() > LONGEST_POLICY || !is_json {
+                return Err(ProvisionError::invalid("policy_json is no JSON, or longer than 2048 bytes"));
+            }
+        }
+        Ok(Self {
+            role,
+            token: token.into(),
+            key_id: key_id(&recipient),
+            recipient: key,
+            session_name,
+            // In its range it is whole and small.
+            #[allow(clippy::cast_possible_truncation, reason = "900 to 43200")]
+            seconds: seconds as i32,
+            policy,
+        })
+    }
+}
+
+/// Takes a text out of the arguments; a blank one is none.
+fn text(arguments: &mut Struct, name: &str) -> Result<Option<String>, ProvisionError> {
+    match arguments.fields.remove(name).and_then(|value| value.kind) {
+        None | Some(Kind::NullValue(_)) => Ok(None),
+        Some(Kind::StringValue(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+        Some(_) => Err(ProvisionError::invalid(format!("{name} is no text"))),
+    }
+}
+
+fn required(arguments: &mut Struct, name: &str) -> Result<String, ProvisionError> {
+    text(arguments, name)?.ok_or_else(|| ProvisionError::invalid(format!("{name} is missing")))
+}
