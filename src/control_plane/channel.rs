@@ -30,9 +30,6 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 const TCP_KEEPALIVE_PROBES: u32 = 3;
 /// How long sent data may stay unacknowledged: a peer that vanished is noticed within this time.
 const TCP_USER_TIMEOUT: Duration = Duration::from_mins(1);
-/// gRPC servers end connections that ping more often than every five minutes, or without an open call.
-const HTTP2_PING: Duration = Duration::from_mins(5);
-const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 const STREAM_WINDOW: u32 = 1024 * 1024;
 
 /// Prepares the channel. Nothing is connected until the first call; a broken connection is replaced by the next.
@@ -44,9 +41,6 @@ pub(super) fn open(settings: &ControlPlaneSettings, network: &Network) -> Result
             ClientTlsConfig::new().domain_name(host).trust_anchors(network.roots().roots.iter().cloned()),
         )?
         .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(HTTP2_PING)
-        .keep_alive_timeout(HTTP2_PING_TIMEOUT)
-        .keep_alive_while_idle(false)
         .initial_stream_window_size(STREAM_WINDOW);
     Ok(endpoint.connect_with_connector_lazy(Dialer::new(network)?))
 }
