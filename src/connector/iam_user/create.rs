@@ -20,7 +20,7 @@ use crate::connector::new_account::{self, Entry};
 use crate::connector::password::Recipe;
 use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
 
-/// How often a user that was just made is looked for, to be given a password.
+/// How often a user that was made a moment ago is looked for.
 const ATTEMPTS: u32 = 6;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
 
@@ -106,7 +106,7 @@ pub(in crate::connector) async fn create(
         }
         // A quota is a conflict, too, and nobody's name.
         Err(ProvisionError::Call(error)) if error.code() == Some("EntityAlreadyExists") => {
-            match same(&iam, name, email).await {
+            match known(&iam, name, email, error.may_have_happened(), provision).await {
                 Ok(Some(user)) => {
                     audit.already(&error);
                     let result = AlreadyExistsResult {
@@ -119,7 +119,7 @@ pub(in crate::connector) async fn create(
                     "{error}; the user {name} that exists has another address, or its tags may not be read \
                      (iam:ListUserTags): it may be somebody else's, and was left as it is"
                 )))),
-                Err(other) => Err(audit.failed(other).into()),
+                Err(other) => Err(audit.failed(other)),
             }
         }
         Err(error) => Err(audit.failed(error)),
@@ -173,24 +173,56 @@ fn response(result: Created, request_id: Option<String>) -> CreateAccountRespons
     }
 }
 
-/// The user of this name, if it is provably the one that is asked for.
-async fn same(iam: &Iam, name: &str, email: &str) -> Result<Option<User>, CallError> {
+/// What AWS shows of the user whose name is taken.
+enum Shown {
+    /// Provably the one that is asked for.
+    Same(User),
+    /// Perhaps somebody else, or not to be read.
+    Other,
+    /// Nothing, or no address.
+    Nothing,
+}
+
+/// The user of this name, if it is provably the one that is asked for. AWS's reads lag behind its writes: a user who
+/// does not show is looked for again, and so is the address of one who may be `ours`, made by an attempt whose answer
+/// was lost.
+async fn known(
+    iam: &Iam,
+    name: &str,
+    email: &str,
+    ours: bool,
+    provision: &Provision,
+) -> Result<Option<User>, ProvisionError> {
+    for attempt in 1.. {
+        match shown(iam, name, email, ours).await? {
+            Shown::Same(user) => return Ok(Some(user)),
+            Shown::Nothing if attempt < ATTEMPTS => provision.pause(BETWEEN_ATTEMPTS).await?,
+            Shown::Nothing | Shown::Other => break,
+        }
+    }
+    Ok(None)
+}
+
+async fn shown(iam: &Iam, name: &str, email: &str, ours: bool) -> Result<Shown, CallError> {
     let user = match iam.user(name).await {
         Ok(user) if user.name == name => user,
-        Ok(_) => return Ok(None),
-        Err(error) if matches!(error.class(), Class::NotFound | Class::Denied) => return Ok(None),
+        Ok(_) => return Ok(Shown::Other),
+        Err(error) if matches!(error.class(), Class::NotFound) => return Ok(Shown::Nothing),
+        Err(error) if matches!(error.class(), Class::Denied) => return Ok(Shown::Other),
         Err(error) => return Err(error),
     };
     if name == email {
-        return Ok(Some(user));
+        return Ok(Shown::Same(user));
     }
-    let tags: Result<Vec<Tag>, CallError> = iam.user_tags(name).try_concat().await;
-    match tags {
-        Ok(tags) => {
-            let is_its = |tag: &Tag| tag.key == EMAIL_TAG && tag.value.eq_ignore_ascii_case(email);
-            Ok(tags.iter().any(is_its).then_some(user))
-        }
-        Err(error) if matches!(error.class(), Class::Denied) => Ok(None),
-        Err(error) => Err(error),
+    let tags: Vec<Tag> = match iam.user_tags(name).try_concat().await {
+        Ok(tags) => tags,
+        Err(error) if matches!(error.class(), Class::NotFound) => return Ok(Shown::Nothing),
+        Err(error) if matches!(error.class(), Class::Denied) => return Ok(Shown::Other),
+        Err(error) => return Err(error),
+    };
+    match tags.iter().find(|tag| tag.key == EMAIL_TAG) {
+        Some(tag) if tag.value.eq_ignore_ascii_case(email) => Ok(Shown::Same(user)),
+        None if ours => Ok(Shown::Nothing),
+        Some(_) | None => Ok(Shown::Other),
     }
 }

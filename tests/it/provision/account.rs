@@ -245,6 +245,8 @@ async fn an_iam_user_is_made_once_and_is_what_a_sync_then_finds() {
 #[tokio::test]
 async fn a_name_that_somebody_else_has_is_not_taken_for_the_account() {
     let (log, bench) = (Log::capture(), Bench::start().await);
+    // A user of another case does not show, and is looked for again.
+    tokio::time::pause();
     for (profile, what) in [
         (Profile::new().string("username", "idle").string("email", "x@example.com"), "no address"),
         (
@@ -358,6 +360,22 @@ async fn a_creation_whose_reply_is_lost_makes_one_user() {
         format!("arn:aws:iam::{OWN}:user/jdoe")
     );
     assert!(bench.aws.has_iam_user(OWN, "jdoe"));
+}
+
+#[tokio::test]
+async fn a_user_that_aws_does_not_show_yet_is_not_taken_for_somebody_else() {
+    let order = request(Profile::new().string("username", "jdoe").string("email", "j@example.com"));
+    for call in ["iam:GetUser", "iam:ListUserTags"] {
+        let bench = Bench::start().await;
+        tokio::time::pause();
+        bench.aws.arm(Fault::once("iam:CreateUser", Effect::LostReply));
+        let effect =
+            Effect::Error { code: "NoSuchEntity".into(), message: "cannot be found".into(), status: 404 };
+        bench.aws.arm(Fault::once(call, effect).times(2));
+        let (made, existed) = made(&create(&bench, "t", &order).await.unwrap());
+        assert!(existed && made.object_id().ends_with("user/jdoe"), "{call}");
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]
