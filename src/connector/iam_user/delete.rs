@@ -23,6 +23,8 @@ use crate::connector::{
 /// may give the user something meanwhile.
 const SWEEPS: u32 = 4;
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(2);
+/// How long after a first look a user that AWS does not show is looked for again.
+const BEFORE_GONE: Duration = Duration::from_secs(3);
 
 /// Deletes a user with all that the user has: password, keys, certificates, MFA devices with those that are virtual,
 /// policies, places in groups. A user that is gone is success, with the protocol's annotation. `parent`, where the
@@ -50,7 +52,13 @@ pub(in crate::connector) async fn delete(
     let key = (user.arn.to_owned(), ID, user.arn.to_owned());
     let _turn = connector.turns.wait(key, provision).await?;
     let gone = || DeleteResourceResponse { annotations: vec![any::pack(&ResourceDoesNotExist {})] };
-    match found(&iam, &user).await {
+    let mut seen = found(&iam, &user).await;
+    // A user who was made a moment ago may not show yet, and would be left behind as gone.
+    if matches!(&seen, Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound)) {
+        provision.pause(BEFORE_GONE).await?;
+        seen = found(&iam, &user).await;
+    }
+    match seen {
         Ok(_) => {}
         Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => return Ok(gone()),
         Err(error) => return Err(error),

@@ -163,6 +163,17 @@ async fn a_conflict_at_the_end_sweeps_again() {
 }
 
 #[tokio::test]
+async fn a_user_that_does_not_show_at_first_is_deleted_all_the_same() {
+    let bench = Bench::start().await;
+    tokio::time::pause();
+    let effect =
+        Effect::Error { code: "NoSuchEntity".into(), message: "cannot be found".into(), status: 404 };
+    bench.aws.arm(Fault::once("iam:GetUser", effect));
+    assert!(!was_gone(&delete(&bench, "t", &iam_id(OWN, "idle")).await.unwrap()));
+    assert!(!bench.aws.has_iam_user(OWN, "idle"));
+}
+
+#[tokio::test]
 async fn a_user_is_deleted_in_its_own_account_or_not_at_all() {
     let bench = Bench::with_members(|_| {}).await;
     delete(&bench, "t", &iam_id(SHOP, "shop-bot")).await.unwrap();
