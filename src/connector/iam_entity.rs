@@ -1,5 +1,7 @@
 //! An IAM user, group or role as a change names it: its ARN says what it is, and in which account it is changed.
 
+use std::ops::RangeInclusive;
+
 use super::{Connector, Provision, ProvisionError, group, iam_user, role};
 use crate::aws::iam::{EntityKind, Iam};
 use crate::aws::{AccountId, Class};
@@ -58,8 +60,7 @@ impl<'a> Entity<'a> {
         let (_, word) = words(kind);
         let path_and_name = arn.resource.strip_prefix(word).filter(|rest| rest.starts_with('/'))?;
         let (path, name) = path_and_name.split_at(path_and_name.rfind('/')? + 1);
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-        let is_name = !name.is_empty() && name.len() <= 128 && name.bytes().all(legal);
+        let is_name = is_name(name, 1..=128);
         let is_path = path.len() <= 512 && path.bytes().all(|byte| byte.is_ascii_graphic());
         let account = arn.account.parse().ok()?;
         (is_name && is_path).then_some(Self {
@@ -121,6 +122,12 @@ impl<'a> Entity<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether AWS takes this as a name of IAM, or of a session of STS, of so many letters.
+pub(super) fn is_name(text: &str, letters: RangeInclusive<usize>) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    letters.contains(&text.len()) && text.bytes().all(legal)
 }
 
 /// The resource type of a kind, and what stands before the path in its ARNs.

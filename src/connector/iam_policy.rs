@@ -2,7 +2,7 @@
 
 use super::holder::Holder;
 use super::iam_change::{Change, Part};
-use super::iam_entity::Entity;
+use super::iam_entity::{Entity, is_name};
 use super::{
     Connector, Kind, Needs, Provision, ProvisionError, granted, group, iam_user, marker, permission_set,
     permission_set_assignment, principal_of, resource_of, revoked, role,
@@ -150,8 +150,6 @@ fn owner_of(arn: &str) -> Option<&str> {
     let arn = Arn::parse(arn).filter(|arn| arn.service == "iam" && arn.region.is_empty())?;
     let path_and_name = arn.resource.strip_prefix("policy/")?;
     let (path, name) = path_and_name.rsplit_once('/').unwrap_or(("", path_and_name));
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-    let is_name = (1..=128).contains(&name.len()) && name.bytes().all(legal);
     let is_path = path.len() <= 510 && path.bytes().all(|byte| byte.is_ascii_graphic());
-    (is_name && is_path).then_some(arn.account)
+    (is_name(name, 1..=128) && is_path).then_some(arn.account)
 }

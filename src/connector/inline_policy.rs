@@ -3,7 +3,7 @@
 use super::audit::{Audit, State, Write};
 use super::holder::Holder;
 use super::iam_change::CONFLICT;
-use super::iam_entity::Entity;
+use super::iam_entity::{Entity, is_name};
 use super::{
     Connector, Kind, Needs, Provision, ProvisionError, iam_policy, marker, permission_set, principal_of,
     resource_of, revoked,
@@ -135,8 +135,7 @@ impl<'a> Target<'a> {
                 principal.object_id().chars().take(256).collect::<String>()
             )));
         }
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-        if name.len() > 128 || !name.bytes().all(legal) {
+        if !is_name(name, 1..=128) {
             return Err(ProvisionError::invalid("the name of the inline policy is not one that AWS takes"));
         }
         Ok(Self { id, holder: Entity::of(principal)?, name })

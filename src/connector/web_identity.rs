@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::audit::{Audit, State, Write};
 use super::conflict::Patience;
 use super::iam_change::CONFLICT;
+use super::iam_entity::is_name;
 use super::{Connector, Provision, ProvisionError, guard, role};
 use crate::aws::sts::{WebIdentity, WebSession};
 use crate::baton::config_v1::field::Field as FieldKind;
@@ -184,8 +185,7 @@ impl Order {
         let recipient = required(&mut arguments, "age_recipient")?;
         let key = recipient.parse().map_err(ProvisionError::Invalid)?;
         let session_name = required(&mut arguments, "session_name")?;
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-        if !(2..=64).contains(&session_name.len()) || !session_name.bytes().all(legal) {
+        if !is_name(&session_name, 2..=64) {
             return Err(ProvisionError::invalid("session_name is not 2 to 64 letters, digits and _+=,.@-"));
         }
         let seconds = match arguments.fields.get("duration_seconds").and_then(|value| value.kind.as_ref()) {

@@ -15,7 +15,7 @@ use crate::baton::v2::create_account_response::{
 use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse, EncryptedData};
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
-use crate::connector::iam_entity::Entity;
+use crate::connector::iam_entity::{Entity, is_name};
 use crate::connector::new_account::{self, Entry};
 use crate::connector::password::Recipe;
 use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
@@ -47,8 +47,7 @@ pub(in crate::connector) async fn create(
     let password = wanted(request)?;
     let email = new_account::address(info, "email")?;
     let name = new_account::text(info, "username")?.unwrap_or(email);
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-    if name.len() > 64 || !name.bytes().all(legal) {
+    if !is_name(name, 1..=64) {
         return Err(ProvisionError::invalid(
             "the name of an IAM user has 1 to 64 letters of the Latin alphabet, digits and +=,.@_-: fill in \"username\"",
         ));
