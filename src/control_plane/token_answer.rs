@@ -43,7 +43,9 @@ impl TokenAnswer {
         let token = token.ok_or(TokenError::Malformed { fault: "access_token is missing or empty" })?;
         let kind = normalise(answer.token_type.as_deref().unwrap_or_default().trim());
         let text = Zeroizing::new(format!("{kind} {}", token.expose_secret()));
-        let mut authorization: MetadataValue<Ascii> = text.parse().map_err(|_| TokenError::Malformed {
+        // A header takes other letters, too, as bytes that no service reads as this token.
+        let value = text.is_ascii().then(|| text.parse().ok()).flatten();
+        let mut authorization: MetadataValue<Ascii> = value.ok_or(TokenError::Malformed {
             fault: "access_token or token_type does not fit into a header",
         })?;
         authorization.set_sensitive(true);
@@ -78,6 +80,7 @@ mod tests {
     #[test]
     fn an_unusable_answer_is_refused_without_being_quoted() {
         for body in [
+            r#"{"access_token":"\u1e30","expires_in":60}"#,
             "",
             "canary",
             "[]",
