@@ -16,10 +16,8 @@ use super::operation::{Operation, Service};
 use crate::config::{RoleArn, Secret};
 
 const GET_CALLER_IDENTITY: Operation = Operation::safe(Service::Sts, "GetCallerIdentity");
-// A second session does no harm.
+// Of both, a second session does no harm.
 const ASSUME_ROLE: Operation = Operation::safe(Service::Sts, "AssumeRole");
-
-// A second session does no harm.
 const ASSUME_ROLE_WITH_WEB_IDENTITY: Operation = Operation::safe(Service::Sts, "AssumeRoleWithWebIdentity");
 
 /// Whose session of which role is asked for.

@@ -80,7 +80,8 @@ async fn keys(iam: &Iam, user: &str) -> Result<Vec<String>, CallError> {
     iam.belongings(user, Belonging::AccessKey).try_concat().await
 }
 
-/// Deletes what a creation without an answer left behind: its secret reached nobody.
+/// Deletes what a creation without an answer left behind: its secret reached nobody. AWS's lists lag: a key that was made
+/// seconds earlier, and was not listed yet, is taken for it.
 async fn without_orphan(
     iam: &Iam,
     user: &Entity<'_>,
