@@ -1,9 +1,11 @@
 //! A new access key of an IAM user.
 
 use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use tracing::warn;
 
 use super::{ID, found};
-use crate::aws::iam::{Belonging, EntityKind, Iam};
+use crate::aws::iam::{AccessKey, Belonging, EntityKind, Iam};
 use crate::aws::{CallError, Class};
 use crate::baton::encryption::{Plaintext, Recipients};
 use crate::baton::v2::credential_issue_options::Options;
@@ -16,7 +18,7 @@ use crate::connector::{Connector, Provision, ProvisionError, access_key, guard, 
 /// Makes an access key, whose secret goes to the recipients of the request alone.
 ///
 /// Source: `iam:CreateAccessKey`, `GetUser`, `ListAccessKeys`, `DeleteAccessKey`. A key whose secret was lost with the
-/// reply is deleted. Cancelled, or the process killed, there may be a key whose secret nobody has; a user has two at
+/// reply is deleted where it is certain which one it is. Cancelled, or the process killed, there may be a key whose secret nobody has; a user has two at
 /// most.
 pub(in crate::connector) async fn issue(
     connector: &Connector,
@@ -48,11 +50,12 @@ pub(in crate::connector) async fn issue(
     let owner = found(&iam, &user).await?;
     let before = keys(&iam, user.name).await?;
     let mut audit = Audit::begin(provision, write("iam:CreateAccessKey", &user, user.name, State::Held));
+    let sent = Timestamp::now();
     let made = match CONFLICT.send(&mut audit, provision, || iam.create_access_key(user.name)).await {
         Ok(made) => made,
         Err(ProvisionError::Call(error)) if error.may_have_happened() => {
             let error = audit.failed(error);
-            without_orphan(&iam, &user, &before, provision).await?;
+            without_orphan(&iam, &user, &before, sent, provision).await?;
             return Err(error.into());
         }
         Err(error) => return Err(audit.failed(error)),
@@ -76,28 +79,45 @@ pub(in crate::connector) async fn issue(
     })
 }
 
-async fn keys(iam: &Iam, user: &str) -> Result<Vec<String>, CallError> {
-    iam.belongings(user, Belonging::AccessKey).try_concat().await
+async fn keys(iam: &Iam, user: &str) -> Result<Vec<AccessKey>, CallError> {
+    iam.access_keys(user).try_concat().await
 }
 
-/// Deletes what a creation without an answer left behind: its secret reached nobody. AWS's lists lag: a key that was made
-/// seconds earlier, and was not listed yet, is taken for it.
+/// Deletes what a creation without an answer, sent at `sent`, left behind: its secret reached nobody.
+///
+/// AWS's list lags: what it did not show before may be older, and in use. The key goes when it is the only one that can
+/// be meant, by the time of its creation; where several can be, none does.
 async fn without_orphan(
     iam: &Iam,
     user: &Entity<'_>,
-    before: &[String],
+    before: &[AccessKey],
+    sent: Timestamp,
     provision: &Provision,
 ) -> Result<(), ProvisionError> {
-    for id in keys(iam, user.name).await?.into_iter().filter(|id| !before.contains(id)) {
-        let mut audit = Audit::begin(provision, write("iam:DeleteAccessKey", user, &id, State::NotHeld));
-        let delete = || iam.remove_belonging(user.name, Belonging::AccessKey, &id);
-        match CONFLICT.send(&mut audit, provision, delete).await {
-            Ok(written) => audit.changed(written.request_id.as_deref()),
-            Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
-                audit.already(&error);
-            }
-            Err(error) => return Err(audit.failed(error)),
+    let mut suspects = keys(iam, user.name).await?;
+    // AWS tells whole seconds.
+    suspects.retain(|key| {
+        let known = before.iter().any(|one| one.id == key.id);
+        !known && key.created.is_some_and(|created| created.as_second() >= sent.as_second())
+    });
+    let id = match suspects.as_slice() {
+        [] => return Ok(()),
+        [one] => &one.id,
+        [one, other, ..] => {
+            warn!(
+                user = user.arn,
+                keys = format!("{}, {}", one.id, other.id),
+                "the secret of one of these access keys reached nobody; none is deleted, as it is not certain which"
+            );
+            return Ok(());
         }
+    };
+    let mut audit = Audit::begin(provision, write("iam:DeleteAccessKey", user, id, State::NotHeld));
+    let delete = || iam.remove_belonging(user.name, Belonging::AccessKey, id);
+    match CONFLICT.send(&mut audit, provision, delete).await {
+        Ok(written) => audit.changed(written.request_id.as_deref()),
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => audit.already(&error),
+        Err(error) => return Err(audit.failed(error)),
     }
     Ok(())
 }

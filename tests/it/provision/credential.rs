@@ -318,6 +318,46 @@ async fn a_key_whose_secret_was_lost_is_deleted() {
     assert_eq!(ends, [("iam:CreateAccessKey", "unconfirmed"), ("iam:DeleteAccessKey", "changed")]);
 }
 
+/// The first list of a user's keys shows none of those that there are.
+fn hide_keys(bench: &Bench) {
+    let effect = Effect::Replace { member: "AccessKeyId".into(), value: "AKIAELSEWHERE0000000".into() };
+    bench.aws.arm(Fault::once("iam:ListAccessKeys", effect));
+}
+
+#[tokio::test]
+async fn a_key_that_aws_did_not_list_yet_outlives_a_lost_reply() {
+    for (lost, ends) in [
+        (Effect::LostReply, vec![("iam:CreateAccessKey", "unconfirmed"), ("iam:DeleteAccessKey", "changed")]),
+        (Effect::Reset, vec![("iam:CreateAccessKey", "unconfirmed")]),
+    ] {
+        let (log, bench) = (Log::capture(), Bench::start().await);
+        let before = bench.aws.access_keys(OWN, RICH);
+        hide_keys(&bench);
+        bench.aws.arm(Fault::once("iam:CreateAccessKey", lost));
+        issue(&bench, "t", &issuing(user(OWN, RICH), &Identity::generate())).await.unwrap_err();
+        assert_eq!(bench.aws.access_keys(OWN, RICH), before);
+        let lines = log.audit("t");
+        let seen: Vec<_> =
+            lines.iter().map(|line| (line["operation"].as_str(), line["outcome"].as_str())).collect();
+        assert_eq!(seen, ends);
+    }
+}
+
+#[tokio::test]
+async fn of_two_keys_that_may_be_the_orphan_none_is_deleted_and_both_are_named() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    let identity = Identity::generate();
+    issue(&bench, "t1", &issuing(user(OWN, IDLE), &identity)).await.unwrap();
+    hide_keys(&bench);
+    bench.aws.arm(Fault::once("iam:CreateAccessKey", Effect::LostReply));
+    issue(&bench, "t2", &issuing(user(OWN, IDLE), &identity)).await.unwrap_err();
+    let kept = bench.aws.access_keys(OWN, IDLE);
+    assert_eq!(kept.len(), 2);
+    for (id, _) in kept {
+        assert!(log.text().contains(&id), "{id} is not named");
+    }
+}
+
 #[tokio::test]
 async fn a_user_that_is_gone_or_has_another_path_gets_nothing() {
     let bench = Bench::start().await;
