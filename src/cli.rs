@@ -11,6 +11,7 @@ mod form;
 mod health_check;
 mod log_level;
 mod one_shot;
+mod policy;
 mod provision;
 pub mod reference;
 mod report;
@@ -39,6 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Arguments { command: Command::Capabilities, .. }) => capabilities::print(),
         Ok(Arguments { command: Command::HealthCheck(probe), flags }) => health_check::run(&probe, flags),
         Ok(Arguments { command: Command::LogLevel(order), flags }) => log_level::run(order, flags),
+        Ok(Arguments { command: Command::Policy(wish), flags }) => policy::run(wish, flags),
         Err(error) => {
             // The stream may be closed; there is nobody left to tell.
             let _ = error.print();

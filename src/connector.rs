@@ -46,6 +46,7 @@ pub mod organizational_unit;
 mod password;
 pub mod permission_set;
 pub mod permission_set_assignment;
+pub mod policy;
 pub mod role;
 pub mod sso_group;
 pub mod sso_user;

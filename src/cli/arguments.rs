@@ -8,7 +8,9 @@ use clap::{Arg, ArgAction, ArgMatches};
 use secrecy::SecretString;
 
 use super::health_check::Probe;
+use super::policy::{Format, Wish};
 use crate::config::{Field, Flags, Kind, SECTIONS, Support, fields};
+use crate::connector::policy::Role;
 use crate::daemon::LogOrder;
 
 /// What the command line asks for.
@@ -30,6 +32,8 @@ pub(super) enum Command {
     HealthCheck(Probe),
     /// Change the log of a running daemon.
     LogLevel(LogOrder),
+    /// Print what a role must be allowed.
+    Policy(Wish),
 }
 
 impl Arguments {
@@ -41,6 +45,7 @@ impl Arguments {
             Some(("capabilities", matches)) => (Command::Capabilities, matches),
             Some(("health-check", matches)) => (Command::HealthCheck(probe(matches)), matches),
             Some(("log-level", matches)) => (Command::LogLevel(log_order(matches)), matches),
+            Some(("policy", matches)) => (Command::Policy(wish(matches)), matches),
             _ => (Command::Run, &matches),
         };
         Ok(Self { command, flags: flags(matches) })
@@ -68,6 +73,24 @@ fn log_order(matches: &ArgMatches) -> LogOrder {
     match matches.get_one::<String>("level").and_then(|level| level.parse().ok()) {
         Some(level) => LogOrder::For(level, time),
         None => LogOrder::Reset,
+    }
+}
+
+fn wish(matches: &ArgMatches) -> Wish {
+    let word = |name| matches.get_one::<String>(name).map_or("", String::as_str);
+    Wish {
+        role: match word("for") {
+            "base" => Role::Base,
+            "binding" => Role::Binding,
+            "member" => Role::Member,
+            _ => Role::Main,
+        },
+        format: match word("format") {
+            "terraform" => Format::Terraform,
+            "cloudformation" => Format::CloudFormation,
+            _ => Format::Json,
+        },
+        on_management: matches.get_flag("management-account"),
     }
 }
 
@@ -135,6 +158,30 @@ fn command() -> clap::Command {
                         .value_parser(time)
                         .default_value("15m"),
                 ),
+            plain("policy", "Print the IAM policies that the settings need")
+                .help_template(
+                    "{about}\n\n{usage-heading} {usage}\n\n      --for <ROLE>           role (default), the one that \
+                     the work is done as; base, the\n                             pod's own; binding, the first of two \
+                     hops; member, the one in\n                             each member account\n      \
+                     --format <FORMAT>      json (default), terraform or cloudformation\n      \
+                     --management-account   Assignments on the management account are changed, too\n\nThe settings \
+                     are read as for a run: what they switch on is allowed, nothing else.",
+                )
+                .arg(
+                    Arg::new("for")
+                        .long("for")
+                        .value_name("ROLE")
+                        .value_parser(["base", "binding", "role", "member"])
+                        .default_value("role"),
+                )
+                .arg(
+                    Arg::new("format")
+                        .long("format")
+                        .value_name("FORMAT")
+                        .value_parser(["json", "terraform", "cloudformation"])
+                        .default_value("json"),
+                )
+                .arg(Arg::new("management-account").long("management-account").action(ArgAction::SetTrue)),
         ]);
     for section in SECTIONS {
         for field in section.fields.iter().filter(|field| field.is_flag()) {
@@ -275,6 +322,14 @@ mod tests {
         assert_eq!(command(&["log-level", "debug"]).unwrap(), debug(900));
         assert_eq!(command(&["log-level", "debug", "--for", "1h 1s"]).unwrap(), debug(3601));
         assert_eq!(command(&["log-level", "reset"]).unwrap(), Command::LogLevel(LogOrder::Reset));
+        let role = Wish { role: Role::Main, format: Format::Json, on_management: false };
+        assert_eq!(command(&["policy"]).unwrap(), Command::Policy(role));
+        let member = Wish { role: Role::Member, format: Format::Terraform, on_management: true };
+        assert_eq!(
+            command(&["policy", "--for", "member", "--format", "terraform", "--management-account", "-p"])
+                .unwrap(),
+            Command::Policy(member)
+        );
         for refused in [&["log-level"][..], &["log-level", "loud"], &["log-level", "debug", "--for", "25h"]] {
             assert!(command(refused).is_err(), "{refused:?}");
         }

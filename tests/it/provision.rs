@@ -11,6 +11,7 @@ mod iam;
 mod log;
 mod malformed;
 mod membership;
+mod policy;
 mod refused;
 mod settling;
 mod stale;

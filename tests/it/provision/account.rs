@@ -26,11 +26,11 @@ const REFUSING: &str = "666666666666";
 /// Has two groups, two managed policies, two inline ones, a key, a password, certificates, devices.
 const RICH: &str = "o,brien+x=1";
 
-fn iam_id(account: &str, path_and_name: &str) -> ResourceId {
+pub(super) fn iam_id(account: &str, path_and_name: &str) -> ResourceId {
     resource::id(iam_user::ID, &format!("arn:aws:iam::{account}:user/{path_and_name}"))
 }
 
-async fn delete(
+pub(super) async fn delete(
     bench: &Bench,
     task: &str,
     id: &ResourceId,
@@ -42,12 +42,12 @@ fn was_gone(answer: &DeleteResourceResponse) -> bool {
     any::has::<ResourceDoesNotExist>(&answer.annotations)
 }
 
-fn request(profile: Profile) -> CreateAccountRequest {
+pub(super) fn request(profile: Profile) -> CreateAccountRequest {
     let account_info = Some(AccountInfo { profile: Some(profile.build()), ..AccountInfo::default() });
     CreateAccountRequest { account_info, ..CreateAccountRequest::default() }
 }
 
-async fn create(
+pub(super) async fn create(
     bench: &Bench,
     task: &str,
     request: &CreateAccountRequest,
@@ -308,7 +308,7 @@ async fn an_iam_user_needs_an_address_and_a_legal_name() {
     assert!(!made(&create(&bench, "t", &order).await.unwrap()).1);
 }
 
-fn jane() -> Profile {
+pub(super) fn jane() -> Profile {
     Profile::new()
         .string("username", "jane")
         .string("given_name", "Jane")

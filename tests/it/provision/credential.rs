@@ -53,7 +53,7 @@ fn refuse(call: &str, code: &str, status: u16) -> Fault {
     Fault::once(call, Effect::Error { code: code.into(), message: "refused".into(), status })
 }
 
-async fn rotate(
+pub(super) async fn rotate(
     bench: &Bench,
     task: &str,
     request: &RotateCredentialRequest,
@@ -61,7 +61,7 @@ async fn rotate(
     bench.connector.rotate_credential(request, &provision(task, &CancellationToken::new())).await
 }
 
-fn rotation(id: ResourceId, identity: &Identity) -> RotateCredentialRequest {
+pub(super) fn rotation(id: ResourceId, identity: &Identity) -> RotateCredentialRequest {
     RotateCredentialRequest {
         resource_id: Some(id),
         credential_options: Some(random(20)),
@@ -69,7 +69,7 @@ fn rotation(id: ResourceId, identity: &Identity) -> RotateCredentialRequest {
     }
 }
 
-async fn issue(
+pub(super) async fn issue(
     bench: &Bench,
     task: &str,
     request: &IssueCredentialRequest,
@@ -77,7 +77,7 @@ async fn issue(
     bench.connector.issue_credential(request, &provision(task, &CancellationToken::new())).await
 }
 
-fn issuing(id: ResourceId, identity: &Identity) -> IssueCredentialRequest {
+pub(super) fn issuing(id: ResourceId, identity: &Identity) -> IssueCredentialRequest {
     let options = CredentialIssueOptions { options: Some(IssueOptions::ApiKey(ApiKey::default())) };
     IssueCredentialRequest {
         identity_id: Some(id),
@@ -88,7 +88,7 @@ fn issuing(id: ResourceId, identity: &Identity) -> IssueCredentialRequest {
     }
 }
 
-fn creation(identity: &Identity) -> CreateAccountRequest {
+pub(super) fn creation(identity: &Identity) -> CreateAccountRequest {
     let profile = Profile::new().string("username", "jdoe").string("email", "j@example.com");
     CreateAccountRequest {
         account_info: Some(AccountInfo { profile: Some(profile.build()), ..AccountInfo::default() }),

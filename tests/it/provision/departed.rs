@@ -12,7 +12,7 @@ use super::log::Log;
 const GONE: &str = "888888888888";
 
 /// The access to a set on an account that is not there any more.
-fn departed(bench: &Bench) -> Entitlement {
+pub(super) fn departed(bench: &Bench) -> Entitlement {
     let id = format!("{GONE}|{}", bench.aws.permission_set_arn(ADMIN).unwrap());
     Entitlement { id, resource: Some(resource::reference("account", GONE)), ..Entitlement::default() }
 }

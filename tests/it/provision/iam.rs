@@ -22,7 +22,7 @@ const SHOP: &str = "444444444444";
 const REFUSING: &str = "666666666666";
 const AWS_POLICY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 
-fn of_group(account: &str, name: &str) -> Entitlement {
+pub(super) fn of_group(account: &str, name: &str) -> Entitlement {
     let (path, name) =
         name.rsplit_once('/').map_or(("/".to_owned(), name), |(path, name)| (format!("/{path}/"), name));
     let fact = Group {
@@ -34,17 +34,17 @@ fn of_group(account: &str, name: &str) -> Entitlement {
     group::entitlement(&group::resource(&fact, None))
 }
 
-fn of_policy(arn: &str) -> Entitlement {
+pub(super) fn of_policy(arn: &str) -> Entitlement {
     let name = arn.rsplit('/').next().unwrap().to_owned();
     let fact = Policy { arn: arn.into(), name, default_version: "v1".into() };
     iam_policy::entitlement(&iam_policy::resource(&fact, None, None, None))
 }
 
-fn of_inline(holder: &Holder, name: &str) -> Entitlement {
+pub(super) fn of_inline(holder: &Holder, name: &str) -> Entitlement {
     inline_policy::entitlement(&inline_policy::resource(holder, name, None))
 }
 
-fn user(account: &str, path_and_name: &str) -> Resource {
+pub(super) fn user(account: &str, path_and_name: &str) -> Resource {
     resource::reference(iam_user::ID, &format!("arn:aws:iam::{account}:user/{path_and_name}"))
 }
 

@@ -46,6 +46,10 @@ pub(super) fn create_user(call: &mut Call<'_>) -> Result<Value, ApiError> {
         })
         .collect::<BTreeMap<_, _>>();
     let of = call.caller.account.clone();
+    if !tags.is_empty() && !call.caller.may("iam:TagUser") {
+        let resource = format!("arn:aws:iam::{of}:user{path}{name}");
+        return Err(ApiError::denied(&super::SERVICE, call.caller, "iam:TagUser", &resource));
+    }
     if !account_mut(call).add_user(&of, path, name, tags) {
         return Err(exists(&format!("User with name {name}")));
     }
