@@ -1,6 +1,7 @@
 //! The command line: what is asked for, in which mode, and how it is told.
 
 mod account;
+mod action;
 mod arguments;
 mod capabilities;
 mod display;

@@ -34,7 +34,7 @@ pub use daemon::DaemonSettings;
 pub use fault::{Fault, Note, SettingsError};
 pub use field::{Export, Field, Kind, Mode, Reach, SECTIONS, Secrecy, Section, Support, fields};
 pub use log::{CollectorSettings, LogFormat, LogSettings};
-pub use operation::{AccountKind, EventsQuery, Operation};
+pub use operation::{AccountKind, Arguments, EventsQuery, Operation};
 pub use resolve::{Host, probe_address, work_parent};
 pub use role_arn::{Partition, RoleArn, RoleArnError};
 pub use source::{Environment, Flags, RawSettings};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 
 /// Builds a `google.protobuf.Struct`. Its keys are ordered, whatever the order in which they were set; a key that is
@@ -47,6 +48,11 @@ impl Profile {
         self.value(key, value)
     }
 
+    /// The members of a JSON object. Numbers become doubles, as everywhere in a Struct.
+    pub fn of_json(object: &serde_json::Map<String, serde_json::Value>) -> Self {
+        Self { fields: object.iter().map(|(key, value)| (key.clone(), of_json(value))).collect() }
+    }
+
     /// Whether nothing was set.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
@@ -63,6 +69,18 @@ impl Profile {
     }
 }
 
+fn of_json(value: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::Null => Value { kind: Some(Kind::NullValue(0)) },
+        Json::Bool(value) => (*value).into(),
+        Json::Number(number) => number.as_f64().unwrap_or(f64::NAN).into(),
+        Json::String(text) => text.as_str().into(),
+        Json::Array(items) => items.iter().map(of_json).collect::<Vec<_>>().into(),
+        Json::Object(members) => Profile::of_json(members).into(),
+    }
+}
+
 impl From<Profile> for Value {
     fn from(profile: Profile) -> Self {
         profile.fields.into()
@@ -72,7 +90,6 @@ impl From<Profile> for Value {
 #[cfg(test)]
 mod tests {
     use prost::Message;
-    use prost_types::value::Kind;
 
     use super::*;
 
@@ -106,6 +123,20 @@ mod tests {
         assert_eq!(profile.fields["owners"], Value::from(vec![Value::from(owner)]));
         let inner = BTreeMap::from([("none".to_owned(), Value::from(Vec::new()))]);
         assert_eq!(profile.fields["inner"], Value::from(inner));
+    }
+
+    #[test]
+    fn every_kind_of_json_has_its_value() {
+        let text = r#"{"t":"x","n":1.5,"b":true,"0":null,"l":[1,"y",[]],"o":{"k":false}}"#;
+        let inner = Profile::new().bool("k", false);
+        let expected = Profile::new()
+            .string("t", "x")
+            .number("n", 1.5)
+            .bool("b", true)
+            .value("0", Value { kind: Some(Kind::NullValue(0)) })
+            .value("l", vec![Value::from(1.0), Value::from("y"), Value::from(Vec::<Value>::new())])
+            .object("o", inner);
+        assert_eq!(Profile::of_json(&serde_json::from_str(text).unwrap()), expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::display::Display;
-use super::{Exit, account, events, failure, provision, report, stop};
+use super::{Exit, account, action, events, failure, provision, report, stop};
 use crate::config::{Operation, Settings};
 use crate::connector::Connector;
 use crate::daemon::{WorkDir, prepare_target};
@@ -60,6 +60,10 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
         }
         Operation::Revoke { grant } => provision::Change::Revoke { grant },
         Operation::Events(query) => return Ok(events::run(&connector, query, cancel).await),
+        Operation::InvokeAction { name, resource_type, arguments } => {
+            return Ok(action::invoke(&connector, name, resource_type, arguments, cancel).await);
+        }
+        Operation::ListActions { resource_type } => return Ok(action::list(&connector, resource_type)),
         Operation::CreateAccount { profile } => return Ok(account::create(&connector, profile, cancel).await),
         Operation::DeleteResource { resource_type, id } => {
             return Ok(account::delete(&connector, resource_type, id, cancel).await);

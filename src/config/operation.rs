@@ -1,6 +1,7 @@
 //! What a run without a control plane does.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 
@@ -32,11 +33,35 @@ pub enum Operation {
         /// Its id.
         id: String,
     },
+    /// Carry out an action.
+    InvokeAction {
+        /// Its name.
+        name: String,
+        /// The resource type that it belongs to; empty for the connector's own.
+        resource_type: String,
+        /// Its arguments.
+        arguments: Arguments,
+    },
+    /// Print which actions there are.
+    ListActions {
+        /// The resource type that they belong to; empty for all.
+        resource_type: String,
+    },
     /// Revoke a grant of the file.
     Revoke {
         /// Id of the grant.
         grant: String,
     },
+}
+
+/// The arguments of an action: a JSON object. Its `Debug` is redacted, as tokens are among them.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Arguments(pub serde_json::Map<String, serde_json::Value>);
+
+impl fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Arguments(..)")
+    }
 }
 
 /// Which events to print.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use batond::baton::id::{Directory, entitlement_id};
 use serde_json::Value;
-use testbed::aws::{Effect, Fault, Fixture, Server};
+use testbed::aws::{Effect, Fault, Fixture, IamRole, Server};
 
 const CANARY: &str = "canary-0123456789012345678901234567";
 
@@ -103,6 +103,7 @@ fn wrong_arguments_and_settings_end_with_2_and_settings_not_built_with_12() {
         (&[], &with("BATON_CONFIG_PATH", "x.json"), 2, "BATON_CONFIG_PATH: must end in .yaml or .yml"),
         (&["--sync-resources=x"], &on, 12, "(--sync-resources): sync-resources is not built yet"),
         (&[], &with("BATON_ROTATE_CREDENTIALS", "r"), 12, "rotate-credentials is not built yet"),
+        (&["--invoke-action=a", "--invoke-action-args=CANARY"], &on, 2, "must be a JSON object"),
         (&["--delete-resource=r"], &on, 2, "a deletion needs delete-resource-type too"),
         (&["--create-account-email=a@b"], &on, 2, "needs create-account-login or create-account-profile too"),
         (&["--create-account-profile=[]"], &on, 2, "must be a JSON object whose values are texts"),
@@ -216,6 +217,51 @@ async fn an_event_feed_is_printed_one_event_a_line_and_an_unknown_feed_is_not_fo
     let denied = organization.run(&[&feed[..], &["--sync-sso-user-last-login"]].concat()).await;
     assert_eq!((denied.status.code(), denied.stdout.len()), (Some(7), 0));
     assert!(text(&denied.stderr).contains("cloudtrail:LookupEvents"), "{}", text(&denied.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_are_listed_and_carried_out_for_the_recipient_alone() {
+    const TOKEN: &str = "CANARY-SECRET-web-identity-token";
+    let mut fixture = Fixture::example().unwrap();
+    fixture.principals.roles.push(IamRole {
+        name: "Deployer".into(),
+        web_identity_tokens: vec![TOKEN.into()],
+        ..IamRole::default()
+    });
+    let server = Server::start(fixture).await.unwrap();
+    let organization = Organization { server, directory: tempfile::tempdir().unwrap() };
+    let name = "assume_role_with_web_identity";
+    let listed = organization.run(&["--list-action-schemas"]).await;
+    assert!(listed.status.success(), "{}", text(&listed.stderr));
+    let schemas: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(schemas["schemas"][0]["name"], name);
+
+    let identity = age::x25519::Identity::generate();
+    let arguments = serde_json::json!({
+        "role_arn": "arn:aws:iam::111111111111:role/Deployer",
+        "web_identity_token": TOKEN,
+        "age_recipient": identity.to_public().to_string(),
+        "session_name": "ci",
+        "duration_seconds": 900,
+    });
+    let arguments = ["--invoke-action", name, "--invoke-action-args", &arguments.to_string()];
+    let done = organization.run(&arguments).await;
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let answer: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(answer["status"], "BATON_ACTION_STATUS_COMPLETE");
+    assert!(answer["response"]["encrypted_credentials"].as_str().is_some_and(|text| text.len() > 100));
+    for output in [&done.stdout, &done.stderr] {
+        assert!(!text(output).contains(TOKEN) && !text(output).contains("ASIA"), "{}", text(output));
+    }
+    let wrong = organization.run(&["--invoke-action", name]).await;
+    assert_eq!(wrong.status.code(), Some(3), "{}", text(&wrong.stderr));
+    for unknown in
+        [&["--invoke-action", "none"][..], &[&arguments[..], &["--invoke-action-resource-type=x"]].concat()]
+    {
+        let unknown = organization.run(unknown).await;
+        assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(5), 0), "{}", text(&unknown.stderr));
+    }
+    assert_eq!(organization.left(), Vec::<String>::new(), "no file is written");
 }
 
 #[tokio::test(flavor = "multi_thread")]

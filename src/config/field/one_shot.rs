@@ -19,12 +19,12 @@ section! { "One-shot operations";
     EVENT_FEED_ID = one(text("event-feed-id", "Id of the feed"));
     EVENT_FEED_START_AT = one(text("event-feed-start-at", "Time of the first event (RFC 3339); a day ago if unset"));
     EVENT_FEED_CURSOR = one(text("event-feed-cursor", "Where to go on in the feed"));
-    INVOKE_ACTION = not_yet(text("invoke-action", "Invoke the action with this name"));
-    INVOKE_ACTION_ARGS = companion(text("invoke-action-args", "Arguments of the action (JSON)").default("{}"), ACTION);
-    INVOKE_ACTION_RESOURCE_TYPE = companion(text("invoke-action-resource-type", "Resource type of the action"), ACTION);
-    LIST_ACTION_SCHEMAS = not_yet(switch("list-action-schemas", "List the actions"));
-    LIST_ACTION_SCHEMAS_RESOURCE_TYPE = companion(text("list-action-schemas-resource-type",
-        "Resource type of the actions to list"), "of effect only with list-action-schemas");
+    INVOKE_ACTION = one(text("invoke-action", "Invoke the action with this name"));
+    INVOKE_ACTION_ARGS = one(text("invoke-action-args", "Arguments of the action (JSON)").secret());
+    INVOKE_ACTION_RESOURCE_TYPE = one(text("invoke-action-resource-type", "Resource type of the action"));
+    LIST_ACTION_SCHEMAS = one(switch("list-action-schemas", "List the actions"));
+    LIST_ACTION_SCHEMAS_RESOURCE_TYPE = one(text("list-action-schemas-resource-type",
+        "Resource type of the actions to list"));
     LIST_RESOURCE_ACTIONS = companion(text("list-resource-actions", "Declared by the protocol's tools"), UNREAD);
     INVOKE_RESOURCE_ACTION = companion(text("invoke-resource-action", "Declared by the protocol's tools"), UNREAD);
     INVOKE_RESOURCE_ACTION_RESOURCE_TYPE = companion(text("invoke-resource-action-resource-type",
@@ -47,7 +47,6 @@ section! { "One-shot operations";
     COMPACT_SYNC_IDS = companion(list("compact-sync-ids", "The syncs to merge"), FILES);
 }
 
-const ACTION: &str = "of effect only with invoke-action";
 const UNREAD: &str = "no connector reads it";
 const TICKETS: &str = "AWS has no ticket system";
 const FILES: &str = "the public baton command line does this with any .c1z file";

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
 
 use crate::config::field::{control_plane, one_shot, operating, sync as fields};
 use crate::config::read::{Reader, parse_switch};
-use crate::config::{AccountKind, BreakerSettings, EventsQuery, Field, Operation, SyncSettings};
+use crate::config::{AccountKind, Arguments, BreakerSettings, EventsQuery, Field, Operation, SyncSettings};
 
 pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
     let types = reader.list(&fields::SYNC_RESOURCE_TYPES);
@@ -92,7 +93,28 @@ pub(super) fn operation(reader: &mut Reader, serves: bool) -> Operation {
     if let Some(profile) = new_account(reader) {
         return Operation::CreateAccount { profile };
     }
-    events(reader).map_or(Operation::Sync, Operation::Events)
+    if let Some(query) = events(reader) {
+        return Operation::Events(query);
+    }
+    if let Some(name) = reader.text(&one_shot::INVOKE_ACTION) {
+        let resource_type = reader.text(&one_shot::INVOKE_ACTION_RESOURCE_TYPE).unwrap_or_default();
+        return Operation::InvokeAction { name, resource_type, arguments: arguments(reader) };
+    }
+    if reader.switch(&one_shot::LIST_ACTION_SCHEMAS) {
+        let resource_type = reader.text(&one_shot::LIST_ACTION_SCHEMAS_RESOURCE_TYPE).unwrap_or_default();
+        return Operation::ListActions { resource_type };
+    }
+    Operation::Sync
+}
+
+/// The arguments of an action; none where none are given. What is wrong with them is not quoted.
+fn arguments(reader: &mut Reader) -> Arguments {
+    let Some(text) = reader.secret(&one_shot::INVOKE_ACTION_ARGS) else { return Arguments::default() };
+    if let Ok(object) = serde_json::from_str(text.expose_secret()) {
+        return Arguments(object);
+    }
+    reader.refuse(&one_shot::INVOKE_ACTION_ARGS, "must be a JSON object");
+    Arguments::default()
 }
 
 /// The form of an account to be made; login and address fill in what the profile leaves open.
