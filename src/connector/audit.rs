@@ -95,8 +95,18 @@ impl<'a> Audit<'a> {
         self.before = Some(before);
     }
 
-    /// The text of what the write deletes for good.
+    /// The text of what the write deletes for good. It is logged before the write, and with its end again: a process
+    /// that is killed in between leaves it in the log.
     pub(super) fn keep(&mut self, document: String) {
+        info!(
+            target: "audit::document",
+            task_id = self.task,
+            operation = self.write.operation,
+            target_type = self.write.target_type,
+            target_id = self.write.target,
+            document,
+            "text of what is about to be deleted"
+        );
         self.document = Some(document);
     }
 

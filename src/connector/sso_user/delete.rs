@@ -6,6 +6,7 @@ use crate::baton::any;
 use crate::baton::id;
 use crate::baton::v2::{DeleteResourceResponse, ResourceDoesNotExist, ResourceId};
 use crate::connector::audit::{Audit, State, Write};
+use crate::connector::iam_change::CONFLICT;
 use crate::connector::{Connector, Provision, ProvisionError, guard, with_request_id};
 
 /// Deletes a user of the directory for good: Identity Center knows no other end through its interface. One that is
@@ -31,16 +32,20 @@ pub(in crate::connector) async fn delete(
             wanted: State::NotHeld,
         },
     );
-    audit.sending();
-    match store.delete_user(user).await {
+    let key = (id.resource.clone(), ID, id.resource.clone());
+    let _turn = match connector.turns.wait(key, provision).await {
+        Ok(turn) => turn,
+        Err(error) => return Err(audit.failed(error)),
+    };
+    match CONFLICT.send(&mut audit, provision, || store.delete_user(user)).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             Ok(DeleteResourceResponse { annotations: with_request_id(vec![], written.request_id) })
         }
-        Err(error) if matches!(error.class(), Class::NotFound) => {
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
             audit.already(&error);
             Ok(DeleteResourceResponse { annotations: vec![any::pack(&ResourceDoesNotExist {})] })
         }
-        Err(error) => Err(audit.failed(error).into()),
+        Err(error) => Err(audit.failed(error)),
     }
 }

@@ -229,6 +229,19 @@ async fn an_identity_center_user_is_deleted_once() {
 }
 
 #[tokio::test]
+async fn a_conflict_that_passes_is_waited_out_when_an_identity_center_user_is_deleted() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    tokio::time::pause();
+    let conflict =
+        Effect::Error { code: "ConflictException".into(), message: "being changed".into(), status: 400 };
+    bench.aws.arm(Fault::once("identitystore:DeleteUser", conflict));
+    let carol = bench.user("carol").id.unwrap();
+    assert!(!was_gone(&delete(&bench, "t", &carol).await.unwrap()));
+    assert!(bench.aws.user_id("carol").is_none());
+    assert_eq!(log.the_audit("t")["outcome"], "changed");
+}
+
+#[tokio::test]
 async fn an_iam_user_is_made_once_and_is_what_a_sync_then_finds() {
     let (log, bench) = (Log::capture(), Bench::start().await);
     let order = request(Profile::new().string("username", "jdoe").string("email", "Jane@example.com"));

@@ -162,6 +162,7 @@ async fn an_inline_policy_is_deleted_once_and_its_text_stays_in_the_audit_trail(
         assert!(!bench.aws.iam_policies(holder.id()).1.contains(&(*name).to_owned()));
         let line = log.the_audit(name);
         assert!(line["document"].contains(text), "{line:?}");
+        assert!(log.kept_before_the_audit(name).contains(text));
         assert_eq!((line["before"].as_str(), line["after"].as_str()), ("held", "not held"));
         let again = format!("{name} again");
         assert!(was_gone(&bench.revoke(&again, &entitlement, &principal).await.unwrap()));

@@ -37,6 +37,16 @@ impl Log {
         lines.iter().filter(of_task).cloned().collect()
     }
 
+    /// The text that was kept before the first audit line of a task.
+    pub(super) fn kept_before_the_audit(&self, task: &str) -> String {
+        let lines = self.lines.lock().unwrap();
+        let mut of_task = lines
+            .iter()
+            .filter(|line| line["target"].starts_with("audit") && line["task_id"] == task)
+            .take_while(|line| line["target"] != "audit");
+        of_task.next().expect("a kept text")["document"].clone()
+    }
+
     /// The one audit line of a task.
     pub(super) fn the_audit(&self, task: &str) -> Line {
         let lines = self.audit(task);
