@@ -92,5 +92,10 @@ pub fn subscriber(
 /// The target of events that tell of a write to AWS.
 const AUDIT: &str = "audit";
 
+/// Whether an event of this target tells of a write to AWS: its outcome, or (`audit::document`) what it deletes.
+fn is_audit(target: &str) -> bool {
+    target.strip_prefix(AUDIT).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tracing::{Level, Metadata};
 
-use super::AUDIT;
 use super::fields::Fields;
+use super::{AUDIT, is_audit};
 use crate::config::LogFormat;
 
 /// An event, ready to be written.
@@ -21,7 +21,7 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn new(metadata: &Metadata<'_>, mut fields: Fields) -> Self {
         let message = fields.take_message();
-        if metadata.target() == AUDIT {
+        if is_audit(metadata.target()) {
             fields.0.insert(0, ("logger", Value::from(AUDIT)));
         }
         Self { time: Timestamp::now(), level: *metadata.level(), caller: caller(metadata), message, fields }

@@ -17,9 +17,9 @@ use tracing::{Event, Level, Metadata, Subscriber, callsite};
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::AUDIT;
 use super::fields::Fields;
 use super::gate::is_ours;
+use super::is_audit;
 use super::line::Line;
 use crate::config::LogFormat;
 
@@ -122,7 +122,7 @@ impl WhileRecording {
         if metadata.is_span() && *metadata.level() <= Level::INFO {
             return is_ours(metadata);
         }
-        let told = is_ours(metadata) || metadata.target() == AUDIT || *metadata.level() <= Level::WARN;
+        let told = is_ours(metadata) || is_audit(metadata.target()) || *metadata.level() <= Level::WARN;
         told && *metadata.level() <= Level::DEBUG && !under_way().is_empty()
     }
 }

@@ -136,10 +136,15 @@ fn spans_of_libraries_and_details_of_ours_are_left_out() {
 
 #[test]
 fn an_audit_line_is_written_at_every_level() {
-    let lines =
-        lines(Level::ERROR, LogFormat::Json, || tracing::info!(target: "audit", task_id = "t1", "granted"));
-    let value: Value = serde_json::from_str(&lines[0]).unwrap();
-    assert_eq!((&value["logger"], &value["msg"]), (&"audit".into(), &"granted".into()));
+    let lines = lines(Level::ERROR, LogFormat::Json, || {
+        tracing::info!(target: "audit::document", task_id = "t1", "kept");
+        tracing::info!(target: "audit", task_id = "t1", "granted");
+    });
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for (line, message) in lines.iter().zip(["kept", "granted"]) {
+        let value: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&value["logger"], &value["msg"]), (&"audit".into(), &message.into()));
+    }
 }
 
 #[test]
