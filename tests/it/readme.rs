@@ -1,6 +1,10 @@
 //! The README says what the code does.
 
+use std::collections::BTreeSet;
+
 use batond::cli::reference;
+use batond::config::AwsSettings;
+use batond::connector::policy::{self, Role};
 
 /// Replaces what stands between the markers of `name`; `None` when there are none.
 fn with_block(document: &str, name: &str, block: &str) -> Option<String> {
@@ -23,4 +27,17 @@ fn the_readme_shows_the_settings_and_exit_codes_of_the_code() {
     } else {
         assert!(readme == expected, "README.md differs from the code; run this test with UPDATE_README=1");
     }
+}
+
+#[test]
+fn the_readme_shows_the_policy_of_its_first_sync() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, rest) = readme.split_once("```json\n").expect("a policy");
+    let (text, _) = rest.split_once("```").unwrap();
+    let shown: serde_json::Value = serde_json::from_str(text).unwrap();
+    let shown = shown["Statement"][0]["Action"].as_array().unwrap();
+    let shown: BTreeSet<_> = shown.iter().map(|action| action.as_str().unwrap()).collect();
+    let settings = AwsSettings { organizations: true, identity_center: true, ..AwsSettings::default() };
+    let needed = policy::of(Role::Main, &settings, false, false).unwrap().unwrap().permissions;
+    assert_eq!(shown, needed.actions().collect());
 }
