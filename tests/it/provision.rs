@@ -10,6 +10,7 @@ mod guard;
 mod iam;
 mod log;
 mod malformed;
+mod matrix;
 mod membership;
 mod policy;
 mod refused;
