@@ -18,8 +18,8 @@ use crate::connector::{Connector, Provision, ProvisionError, access_key, guard, 
 /// Makes an access key, whose secret goes to the recipients of the request alone.
 ///
 /// Source: `iam:CreateAccessKey`, `GetUser`, `ListAccessKeys`, `DeleteAccessKey`. A key whose secret was lost with the
-/// reply is deleted where it is certain which one it is. Cancelled, or the process killed, there may be a key whose secret nobody has; a user has two at
-/// most.
+/// reply is deleted where it is certain which one it is. Else, or cancelled, or the process killed, there may be a key
+/// whose secret nobody has; a user has two at most.
 pub(in crate::connector) async fn issue(
     connector: &Connector,
     request: &IssueCredentialRequest,
