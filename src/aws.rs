@@ -6,6 +6,7 @@
 
 mod account;
 mod call;
+mod clock;
 pub mod cloudtrail;
 mod credentials;
 mod error;
@@ -33,6 +34,7 @@ pub use sts::Caller;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use self::call::{Calls, Lane};
@@ -116,6 +118,35 @@ impl Aws {
         };
         let members = Members::new(settings.clone(), base);
         Ok(Self(Arc::new(Inner { calls, clients, members, caller, instance, shelf: Shelf::default() })))
+    }
+
+    /// Whoever takes a step on the way to AWS, and IAM of their account: for looking into why the step is refused.
+    ///
+    /// Cancel-safe.
+    pub async fn before(settings: &AwsSettings, step: Step) -> Result<(Caller, Iam), AccessError> {
+        let calls = Arc::new(Calls::new(Quotas::new(&settings.quotas, settings.workers)?));
+        let base = Base::load(settings).await?;
+        let credentials = credentials::before(settings, &base, &calls, step).await?;
+        let config = base.client_config(base.region(), &credentials);
+        let lane = Lane::for_credentials(calls, credentials);
+        let caller = Sts::new(aws_sdk_sts::Client::new(&config), lane.clone()).caller_identity().await;
+        let caller = caller.map_err(|error| AccessError::of_call(error, base.region()))?;
+        let iam = Iam::new(aws_sdk_iam::Client::new(&config), lane, caller.account.clone());
+        Ok((caller, iam))
+    }
+
+    /// How far this host's clock is ahead of that of STS, to the second; negative when it is behind. `None` when the
+    /// answer tells no time. AWS refuses requests that are signed more than five minutes off.
+    ///
+    /// An answer that refuses tells the time as well. Cancel-safe.
+    pub async fn clock_ahead(settings: &AwsSettings) -> Result<Option<SignedDuration>, AccessError> {
+        let calls = Arc::new(Calls::new(Quotas::new(&settings.quotas, settings.workers)?));
+        let base = Base::load(settings).await?;
+        let credentials = credentials::ambient(&base).await?;
+        let client = aws_sdk_sts::Client::new(&base.client_config(base.region(), &credentials));
+        clock::ahead(&client, &Lane::for_credentials(calls, credentials))
+            .await
+            .map_err(|error| AccessError::of_call(error, base.region()))
     }
 
     /// The identity behind the calls.

@@ -5,6 +5,7 @@ mod action;
 mod arguments;
 mod capabilities;
 mod display;
+mod doctor;
 mod events;
 mod exit;
 mod failure;
@@ -42,6 +43,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Arguments { command: Command::HealthCheck(probe), flags }) => health_check::run(&probe, flags),
         Ok(Arguments { command: Command::LogLevel(order), flags }) => log_level::run(order, flags),
         Ok(Arguments { command: Command::Policy(wish), flags }) => policy::run(wish, flags),
+        Ok(Arguments { command: Command::Doctor(visit), flags }) => doctor::run(visit, flags),
         Err(error) => {
             // The stream may be closed; there is nobody left to tell.
             let _ = error.print();

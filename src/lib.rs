@@ -8,6 +8,7 @@ pub mod config;
 pub mod connector;
 pub mod control_plane;
 pub mod daemon;
+pub mod doctor;
 pub mod expand;
 pub mod sync;
 pub mod tasks;

@@ -1,7 +1,7 @@
 //! Shows batond at work in a few seconds: `cargo run --example quickstart`.
 //!
 //! An AWS and a control plane are started inside this process, batond is configured as a pod would be, and the
-//! control plane asks it for a sync, a grant and a revoke. Nothing leaves the machine. The exit code is 0 only if
+//! control plane asks it for a sync, a grant and a revoke; then `doctor` finds a permission that is gone. Nothing leaves the machine. The exit code is 0 only if
 //! everything happened. With `-- --stay`, all of it goes on until Ctrl-C, to be looked at.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the quickstart talks to a person")]
 

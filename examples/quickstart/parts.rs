@@ -9,6 +9,7 @@ use std::time::Duration;
 use batond::config::{Environment, Flags, Host, RawSettings, Settings, SettingsError};
 use batond::control_plane::{Network, Proxies};
 use batond::daemon::{self, Ended, Signals};
+use batond::doctor;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tempfile::TempDir;
@@ -33,6 +34,8 @@ pub(crate) struct Parts {
     /// Where its log is kept for who wants to follow it.
     pub(crate) log: PathBuf,
     pub(crate) work_dir: TempDir,
+    settings: Settings,
+    network: Network,
     daemon: JoinHandle<Ended>,
     stop: mpsc::Sender<()>,
 }
@@ -66,10 +69,16 @@ impl Parts {
         let authority = CertificateDer::from_pem_file(control_plane.ca_pem_path())?;
         let network = Network::trusting([authority], Proxies::Bypass)?;
         let (stop, signals) = Signals::channel();
-        let daemon = tokio::spawn(async move { daemon::run_on(settings, &network, signals).await });
+        let (of_daemon, way) = (settings.clone(), network.clone());
+        let daemon = tokio::spawn(async move { daemon::run_on(of_daemon, &way, signals).await });
         let log = work_dir.path().join("batond.log");
         let control_plane = Arc::new(control_plane);
-        Ok(Self { aws, control_plane, health, metrics, log, work_dir, daemon, stop })
+        Ok(Self { aws, control_plane, health, metrics, log, work_dir, settings, network, daemon, stop })
+    }
+
+    /// What `batond doctor` finds with the same settings.
+    pub(crate) async fn doctor(&self) -> doctor::Report {
+        Box::pin(doctor::examine(&self.settings, &self.network)).await
     }
 
     /// Asks batond to end, as Kubernetes does with SIGTERM, and waits until it has.

@@ -7,6 +7,7 @@ use std::path::Path;
 use batond::baton::id::{Binding, Directory};
 use batond::c1z::Reader;
 use batond::daemon::Ended;
+use batond::doctor::Severity;
 use prost::Message;
 use testbed::aws::PrincipalType;
 use testbed::control_plane::{Finish, Rpc, task};
@@ -26,6 +27,9 @@ const GRANTEE: &str = "loner@example.com";
 const GROUP: &str = "Engineers";
 const MEMBER: &str = "bob";
 
+/// What batond's role may not do for a moment.
+const TAKEN: &str = "identitystore:ListGroupMemberships";
+
 /// Plays the control plane's part and checks each effect in AWS. Gives the sync.
 pub(crate) async fn tell(parts: &Parts) -> Outcome<Reader> {
     println!("\n1. hello: batond introduces itself");
@@ -36,12 +40,14 @@ pub(crate) async fn tell(parts: &Parts) -> Outcome<Reader> {
     grant(parts, &file).await?;
     println!("\n4. revoke: {MEMBER} shall leave the group {GROUP}");
     revoke(parts, &file).await?;
+    println!("\n5. doctor: somebody takes a permission from batond's role; what does batond doctor say?");
+    doctor(parts).await?;
     Ok(file)
 }
 
 /// Stops batond and sums up what happened.
 pub(crate) async fn end(parts: &mut Parts, file: &Reader, log: &Log) -> Outcome<()> {
-    println!("\n5. stop: what SIGTERM does in a pod");
+    println!("\n6. stop: what SIGTERM does in a pod");
     stop(parts).await?;
     summarize(parts, file, log)
 }
@@ -110,6 +116,23 @@ async fn revoke(parts: &Parts, file: &Reader) -> Outcome<()> {
     succeeded(&parts.control_plane.finished(&id).await?)?;
     println!("   after:  member in AWS: {}", yes(member()));
     if member() { Err("batond reported a revoke that is not in AWS".into()) } else { Ok(()) }
+}
+
+async fn doctor(parts: &Parts) -> Outcome<()> {
+    let role = "BatonConnector";
+    parts.aws.deny(role, &[TAKEN]);
+    let report = parts.doctor().await;
+    parts.aws.deny(role, &[]);
+    let worse: Vec<_> = report.findings.iter().filter(|one| one.severity >= Severity::Warning).collect();
+    for finding in &worse {
+        println!("   {}", finding.to_string().replace('\n', "\n   "));
+    }
+    let fine = report.findings.iter().filter(|one| one.severity == Severity::Ok).count();
+    println!("   and {fine} findings that all is well");
+    match worse.as_slice() {
+        [one] if one.what.contains(TAKEN) => Ok(()),
+        _ => Err(format!("that is not what was wrong:\n{report}").into()),
+    }
 }
 
 async fn stop(parts: &mut Parts) -> Outcome<()> {

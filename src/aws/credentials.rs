@@ -28,11 +28,7 @@ pub(super) async fn establish(
     base: &Base,
     calls: &Arc<Calls>,
 ) -> Result<Refreshing, AccessError> {
-    let source = base.credentials().ok_or_else(|| AccessError::NoCredentials {
-        detail: "the SDK was built without a chain".to_owned(),
-    })?;
-    let ambient = Refreshing::new(source);
-    ambient.current().await.map_err(Arc::unwrap_or_clone)?;
+    let ambient = ambient(base).await?;
     let role = match (&settings.role, settings.assume) {
         (None, _) | (_, Assume::Never) => return Ok(ambient),
         (Some(role), Assume::Always) => role,
@@ -45,11 +41,7 @@ pub(super) async fn establish(
             role
         }
     };
-    let mut caller = ambient;
-    if let Some(binding) = &settings.binding_role {
-        let external_id = settings.binding_external_id.clone().filter(is_set);
-        caller = assume(settings, base, calls, caller, binding, external_id, Step::Binding).await?;
-    }
+    let caller = bound(settings, base, calls, ambient).await?;
     // After a binding hop the external id is part of the contract between vendor and customer: an empty one is
     // sent as it is, rather than to leave out what the trust policy is meant to check.
     let external_id = match &settings.binding_role {
@@ -57,6 +49,42 @@ pub(super) async fn establish(
         None => settings.external_id.clone().filter(is_set),
     };
     assume(settings, base, calls, caller, role, external_id, Step::Role).await
+}
+
+/// The credentials of whoever takes this step on the way.
+pub(super) async fn before(
+    settings: &AwsSettings,
+    base: &Base,
+    calls: &Arc<Calls>,
+    step: Step,
+) -> Result<Refreshing, AccessError> {
+    match step {
+        Step::Binding => ambient(base).await,
+        Step::Role => bound(settings, base, calls, ambient(base).await?).await,
+        Step::Member => establish(settings, base, calls).await,
+    }
+}
+
+/// The base credentials.
+pub(super) async fn ambient(base: &Base) -> Result<Refreshing, AccessError> {
+    let source = base.credentials().ok_or_else(|| AccessError::NoCredentials {
+        detail: "the SDK was built without a chain".to_owned(),
+    })?;
+    let ambient = Refreshing::new(source);
+    ambient.current().await.map_err(Arc::unwrap_or_clone)?;
+    Ok(ambient)
+}
+
+/// The session of the binding role, where there is one.
+async fn bound(
+    settings: &AwsSettings,
+    base: &Base,
+    calls: &Arc<Calls>,
+    ambient: Refreshing,
+) -> Result<Refreshing, AccessError> {
+    let Some(binding) = &settings.binding_role else { return Ok(ambient) };
+    let external_id = settings.binding_external_id.clone().filter(is_set);
+    assume(settings, base, calls, ambient, binding, external_id, Step::Binding).await
 }
 
 /// The credentials of the role of a member account, fetched once so that a refusal shows at the entry.

@@ -7,6 +7,7 @@ mod details;
 mod document;
 mod entity;
 mod shelf;
+mod simulate;
 mod user;
 
 pub use credential::NewAccessKey;
@@ -16,6 +17,7 @@ pub use entity::{
     RoleDetail, Tag, User, UserDetail,
 };
 pub use shelf::Shelf;
+pub use simulate::{Decision, Simulated};
 pub use user::Belonging;
 
 use aws_sdk_iam::Client;
@@ -145,7 +147,7 @@ impl Iam {
             async move {
                 let page = send!(lane, LIST_ROLES, request, holding "Roles").await?;
                 let next = next(&lane, LIST_ROLES, page.is_truncated, page.marker)?;
-                read(page.roles, next, |role| Role::read(role, &lane))
+                read(page.roles, next, |role| Role::read(role, LIST_ROLES, &lane))
             }
         })
     }
@@ -212,12 +214,16 @@ impl Iam {
                 let group = send!(lane, GET_GROUP, request).await?.group;
                 present(lane, GET_GROUP, "Arn", group.map(|group| group.arn))
             }
-            EntityKind::Role => {
-                let request = client.get_role().role_name(name);
-                let role = send!(lane, GET_ROLE, request).await?.role;
-                present(lane, GET_ROLE, "Arn", role.map(|role| role.arn))
-            }
+            EntityKind::Role => Ok(self.role(name).await?.arn),
         }
+    }
+
+    /// A role (`iam:GetRole`). One that does not exist is a [`Class::NotFound`](super::Class::NotFound).
+    pub async fn role(&self, name: &str) -> Result<Role, CallError> {
+        let lane = &self.lane;
+        let request = self.client.get_role().role_name(name);
+        let role = send!(lane, GET_ROLE, request).await?.role;
+        Role::read(role.ok_or_else(|| lane.malformed(GET_ROLE, "it holds no role"))?, GET_ROLE, lane)
     }
 
     /// The managed policies attached to an entity, by pages (`iam:ListAttachedUserPolicies` and its kin).
@@ -439,16 +445,16 @@ impl User {
 }
 
 impl Role {
-    fn read(role: types::Role, lane: &Lane) -> Result<Self, CallError> {
+    fn read(role: types::Role, operation: Operation, lane: &Lane) -> Result<Self, CallError> {
         let trust = role.assume_role_policy_document;
         Ok(Self {
-            arn: present(lane, LIST_ROLES, "Arn", Some(role.arn))?,
+            arn: present(lane, operation, "Arn", Some(role.arn))?,
             id: role.role_id,
-            name: present(lane, LIST_ROLES, "RoleName", Some(role.role_name))?,
+            name: present(lane, operation, "RoleName", Some(role.role_name))?,
             path: role.path,
             description: role.description,
             max_session_seconds: role.max_session_duration,
-            trust: trust.map(|text| document::decoded(lane, LIST_ROLES, &text)).transpose()?,
+            trust: trust.map(|text| document::decoded(lane, operation, &text)).transpose()?,
         })
     }
 }

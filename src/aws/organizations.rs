@@ -119,7 +119,7 @@ impl Organizations {
     }
 
     /// The id of the organization's management account (`organizations:DescribeOrganization`).
-    pub(super) async fn management_account(&self) -> Result<String, CallError> {
+    pub async fn management_account(&self) -> Result<String, CallError> {
         let request = self.client.describe_organization();
         let answer = self
             .lane

@@ -15,7 +15,7 @@ use super::error::CallError;
 use super::operation::{Operation, Service};
 use crate::config::{RoleArn, Secret};
 
-const GET_CALLER_IDENTITY: Operation = Operation::safe(Service::Sts, "GetCallerIdentity");
+pub(super) const GET_CALLER_IDENTITY: Operation = Operation::safe(Service::Sts, "GetCallerIdentity");
 // Of both, a second session does no harm.
 const ASSUME_ROLE: Operation = Operation::safe(Service::Sts, "AssumeRole");
 const ASSUME_ROLE_WITH_WEB_IDENTITY: Operation = Operation::safe(Service::Sts, "AssumeRoleWithWebIdentity");

@@ -7,11 +7,13 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Arg, ArgAction, ArgMatches};
 use secrecy::SecretString;
 
+use super::doctor::Visit;
 use super::health_check::Probe;
 use super::policy::{Format, Wish};
 use crate::config::{Field, Flags, Kind, SECTIONS, Support, fields};
 use crate::connector::policy::Role;
 use crate::daemon::LogOrder;
+use crate::doctor::Severity;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) enum Command {
     LogLevel(LogOrder),
     /// Print what a role must be allowed.
     Policy(Wish),
+    /// Look over the set-up.
+    Doctor(Visit),
 }
 
 impl Arguments {
@@ -46,6 +50,7 @@ impl Arguments {
             Some(("health-check", matches)) => (Command::HealthCheck(probe(matches)), matches),
             Some(("log-level", matches)) => (Command::LogLevel(log_order(matches)), matches),
             Some(("policy", matches)) => (Command::Policy(wish(matches)), matches),
+            Some(("doctor", matches)) => (Command::Doctor(visit(matches)), matches),
             _ => (Command::Run, &matches),
         };
         Ok(Self { command, flags: flags(matches) })
@@ -91,6 +96,18 @@ fn wish(matches: &ArgMatches) -> Wish {
             _ => Format::Json,
         },
         on_management: matches.get_flag("management-account"),
+    }
+}
+
+fn visit(matches: &ArgMatches) -> Visit {
+    let word = |name| matches.get_one::<String>(name).map_or("", String::as_str);
+    Visit {
+        json: word("output") == "json",
+        fail_on: match word("fail-on") {
+            "warning" => Severity::Warning,
+            "unchecked" => Severity::Unchecked,
+            _ => Severity::Error,
+        },
     }
 }
 
@@ -182,6 +199,27 @@ fn command() -> clap::Command {
                         .default_value("json"),
                 )
                 .arg(Arg::new("management-account").long("management-account").action(ArgAction::SetTrue)),
+            plain("doctor", "Look over the whole set-up; changes nothing")
+                .help_template(
+                    "{about}\n\n{usage-heading} {usage}\n\n      --output <FORMAT>     text (default) or json\n      \
+                     --fail-on <SEVERITY>  error (default), warning or unchecked: from there on the\n                            \
+                     exit code is 9, else 0\n\nThe settings are read as for a run. Reads are tried by harmless calls, \
+                     writes are asked\nfor with iam:SimulatePrincipalPolicy.",
+                )
+                .arg(
+                    Arg::new("output")
+                        .long("output")
+                        .value_name("FORMAT")
+                        .value_parser(["text", "json"])
+                        .default_value("text"),
+                )
+                .arg(
+                    Arg::new("fail-on")
+                        .long("fail-on")
+                        .value_name("SEVERITY")
+                        .value_parser(["error", "warning", "unchecked"])
+                        .default_value("error"),
+                ),
         ]);
     for section in SECTIONS {
         for field in section.fields.iter().filter(|field| field.is_flag()) {
@@ -329,6 +367,13 @@ mod tests {
             command(&["policy", "--for", "member", "--format", "terraform", "--management-account", "-p"])
                 .unwrap(),
             Command::Policy(member)
+        );
+        let visit = Visit { json: false, fail_on: Severity::Error };
+        assert_eq!(command(&["doctor"]).unwrap(), Command::Doctor(visit));
+        let visit = Visit { json: true, fail_on: Severity::Unchecked };
+        assert_eq!(
+            command(&["doctor", "--output", "json", "--fail-on=unchecked"]).unwrap(),
+            Command::Doctor(visit)
         );
         for refused in [&["log-level"][..], &["log-level", "loud"], &["log-level", "debug", "--for", "25h"]] {
             assert!(command(refused).is_err(), "{refused:?}");

@@ -87,6 +87,8 @@ struct Part {
     statements: &'static [&'static str],
     /// Where the members' roles need it as well.
     in_members: bool,
+    /// What comes of its absence.
+    without: &'static str,
     needed: fn(&Wanted<'_>) -> bool,
 }
 
@@ -109,90 +111,105 @@ const PARTS: [Part; 15] = [
         text: document!("read-iam"),
         statements: &["ReadIamWithFewCalls"],
         in_members: true,
+        without: "IAM is read with many more calls, or not at all, and the last use of what it holds stays unknown",
         needed: |_| true,
     },
     Part {
         text: document!("read-iam"),
         statements: &["ReadOwnAccount", "ReadManagedPolicies"],
         in_members: false,
+        without: "there is no sync without the list of managed policies; without the others, texts of AWS's policies and the account's name are missing",
         needed: |_| true,
     },
     Part {
         text: document!("read-iam"),
         statements: &["ReadManagedPolicies"],
         in_members: true,
+        without: "there is no sync of attached policies alone",
         needed: |wanted| wanted.settings.only_attached_policies,
     },
     Part {
         text: document!("read-tags"),
         statements: &["ReadTags"],
         in_members: true,
+        without: "descriptions and tags of managed policies are missing",
         needed: |wanted| wanted.settings.iam_tags,
     },
     Part {
         text: document!("read-access-keys"),
         statements: &[],
         in_members: true,
+        without: "there is no sync of access keys, or their last use is missing",
         needed: |wanted| wanted.settings.secrets,
     },
     Part {
         text: document!("read-organizations"),
         statements: &[],
         in_members: false,
+        without: "there is no sync without the list of accounts; without the others, accounts have no place in the organization",
         needed: |wanted| wanted.settings.organizations,
     },
     Part {
         text: document!("read-identity-center"),
         statements: &[],
         in_members: false,
+        without: "there is no sync of Identity Center; without the policies of permission sets, their texts are missing",
         needed: |wanted| wanted.center(),
     },
     Part {
         text: document!("read-sign-ins"),
         statements: &[],
         in_members: false,
+        without: "there are no events of sign-ins",
         needed: |wanted| wanted.center() && wanted.settings.last_login_events,
     },
     Part {
         text: document!("provision-groups"),
         statements: &[],
         in_members: false,
+        without: "tasks that change groups of Identity Center fail",
         needed: |wanted| wanted.provisioning && wanted.center(),
     },
     Part {
         text: document!("provision-assignments"),
         statements: &[],
         in_members: false,
+        without: "tasks that change account assignments fail, or cannot follow what AWS makes of them",
         needed: |wanted| wanted.provisioning && wanted.center(),
     },
     Part {
         text: document!("provision-directory-users"),
         statements: &[],
         in_members: false,
+        without: "tasks that create or delete users of Identity Center fail",
         needed: |wanted| wanted.provisioning && wanted.center(),
     },
     Part {
         text: document!("provision-iam"),
         statements: &["ChangeIamMemberships", "ChangeManagedPolicies", "DeleteInlinePolicies"],
         in_members: true,
+        without: "tasks that change groups and policies of IAM fail, or answer a repeated grant as a first one",
         needed: |wanted| wanted.provisioning,
     },
     Part {
         text: document!("provision-iam"),
         statements: &["TellProtectedPrincipals"],
         in_members: true,
+        without: "tasks that change IAM fail, since what BATON_PROTECTED_PRINCIPALS lists cannot be told",
         needed: |wanted| wanted.provisioning && !wanted.settings.protected_principals.is_empty(),
     },
     Part {
         text: document!("provision-iam-users"),
         statements: &["DeleteIamUsers"],
         in_members: true,
+        without: "tasks that delete IAM users fail",
         needed: |wanted| wanted.provisioning,
     },
     Part {
         text: document!("provision-iam-credentials"),
         statements: &[],
         in_members: true,
+        without: "tasks that set passwords or make access keys of IAM users fail",
         needed: |wanted| wanted.provisioning,
     },
 ];
@@ -202,6 +219,7 @@ const CREATION: Part = Part {
     text: document!("provision-iam-users"),
     statements: &["CreateIamUsers"],
     in_members: false,
+    without: "tasks that create IAM users fail",
     needed: |wanted| wanted.provisioning && wanted.settings.account_kind == AccountKind::IamUser,
 };
 
@@ -275,6 +293,56 @@ fn trusting(caller: Option<&RoleArn>, external_id: bool) -> Result<Document, ser
     let caller = caller.map_or_else(|| PRINCIPAL.to_owned(), ToString::to_string);
     let text = if external_id { document!("trust-role") } else { document!("trust-member") };
     serde_json::from_str(&CALLER.iter().fold(text.to_owned(), |text, one| text.replace(one, &caller)))
+}
+
+/// Something that a role needs permissions for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Need {
+    /// The actions, for example `iam:ListUsers`.
+    pub actions: Vec<String>,
+    /// What comes of their absence.
+    pub without: &'static str,
+}
+
+/// What [`of`] allows the role of the work or that of members, by what it is for. The actions of each need come in no
+/// earlier one.
+///
+/// # Errors
+/// As for [`of`].
+pub fn needs(role: Role, settings: &AwsSettings, provisioning: bool) -> Result<Vec<Need>, serde_json::Error> {
+    let wanted = Wanted { settings, provisioning };
+    let of_role = |part: &&Part| role == Role::Main || part.in_members;
+    let mut gathered = Gathered::default();
+    let mut needs = Vec::new();
+    for part in PARTS.iter().chain([&CREATION]).filter(|part| (part.needed)(&wanted)).filter(of_role) {
+        let from = gathered.statements.len();
+        gathered.add(part.text, part.statements)?;
+        let added = gathered.statements.iter().skip(from);
+        let actions: Vec<_> = added.flat_map(|one| one.action.iter().map(str::to_owned)).collect();
+        if !actions.is_empty() {
+            needs.push(Need { actions, without: part.without });
+        }
+    }
+    Ok(needs)
+}
+
+/// Whether the settings have roles in member accounts.
+pub fn has_members(settings: &AwsSettings) -> bool {
+    reads_members(settings)
+}
+
+/// What a role needs that may not read IAM with few calls.
+///
+/// # Errors
+/// As for [`of`].
+pub fn entity_by_entity(settings: &AwsSettings) -> Result<Need, serde_json::Error> {
+    let mut gathered = Gathered::default();
+    gathered.add(document!("read-iam"), &["ReadIamEntityByEntity"])?;
+    if settings.iam_tags {
+        gathered.add(document!("read-tags"), &["ReadTagsEntityByEntity"])?;
+    }
+    let actions = gathered.document().actions().map(str::to_owned).collect();
+    Ok(Need { actions, without: "IAM cannot be read in any way: there is no sync" })
 }
 
 impl Document {

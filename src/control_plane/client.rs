@@ -91,6 +91,19 @@ impl Client {
         Self { service, tokens, host_id: host_id.to_owned() }
     }
 
+    /// Fetches a token as before a call, and calls nothing.
+    ///
+    /// # Errors
+    /// As for a hello whose token is refused or cannot be fetched. Cancel-safe.
+    pub async fn authenticate(&self) -> Result<(), RpcError> {
+        let token = timeout(Rpc::Hello.deadline(), self.tokens.authorization()).await;
+        match token {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(RpcError::from_token(Rpc::Hello, &error)),
+            Err(_) => Err(self.deadline_passed(Rpc::Hello)),
+        }
+    }
+
     /// Announces the connector (`Hello`): at start with an empty `task_id`, later as the answer to a hello task.
     pub async fn hello(&self, task_id: &str, metadata: v2::ConnectorMetadata) -> Result<(), RpcError> {
         let request = api::BatonServiceHelloRequest {

@@ -296,3 +296,28 @@ async fn a_grant_from_the_file_changes_aws_once_and_a_revoke_undoes_it() {
     assert!(log(&output).iter().any(|line| line["logger"] == "audit"), "{}", text(&output.stderr));
     assert_eq!(membership(), None);
 }
+
+#[tokio::test]
+async fn doctor_tells_what_is_missing_and_ends_by_how_bad_it_is() {
+    let organization = Organization::example().await;
+    let well = organization.run(&["doctor"]).await;
+    assert_eq!(well.status.code(), Some(0), "{}", text(&well.stdout));
+    assert!(text(&well.stdout).ends_with("errors: 0, warnings: 0, unchecked: 0\n"), "{}", text(&well.stdout));
+
+    assert!(organization.server.deny("BatonConnector", &["sso:GetInlinePolicyForPermissionSet"]));
+    let warned = organization.run(&["doctor"]).await;
+    assert_eq!(warned.status.code(), Some(0));
+    assert!(text(&warned.stdout).contains(r#""Action":["sso:GetInlinePolicyForPermissionSet"]"#));
+    assert_eq!(organization.run(&["doctor", "--fail-on", "warning"]).await.status.code(), Some(9));
+
+    assert!(organization.server.deny("BatonConnector", &["identitystore:ListUsers"]));
+    let output = organization.run(&["doctor", "--output", "json"]).await;
+    assert_eq!(output.status.code(), Some(9));
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["worst"], "error");
+    let findings = value["findings"].as_array().unwrap();
+    let found = findings.iter().find(|one| one["severity"] == "error").unwrap();
+    assert_eq!(found["statement"]["add"]["Action"], serde_json::json!(["identitystore:ListUsers"]));
+    assert!(!text(&output.stdout).contains("CANARY"));
+    assert!(organization.left().is_empty(), "{:?}", organization.left());
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room and the rooms it may use.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("aws", &["config"]),
     ("baton", &[]),
     ("c1z", &["baton"]),
@@ -19,6 +19,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
             "connector",
             "control_plane",
             "daemon",
+            "doctor",
             "sync",
             "tasks",
             "telemetry",
@@ -31,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
         "daemon",
         &["aws", "baton", "c1z", "config", "connector", "control_plane", "sync", "tasks", "telemetry"],
     ),
+    ("doctor", &["aws", "baton", "config", "connector", "control_plane"]),
     ("expand", &["baton"]),
     ("sync", &["aws", "baton", "c1z", "config", "connector", "expand"]),
     ("tasks", &["aws", "baton", "c1z", "config", "connector", "sync", "telemetry"]),

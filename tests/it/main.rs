@@ -15,6 +15,7 @@ mod daemon_calls;
 mod daemon_process;
 mod daemon_tasks;
 mod day;
+mod doctor;
 mod dump;
 mod events;
 mod faults;

@@ -226,14 +226,19 @@ impl AccessError {
     /// Whether STS was asked for the role and refuses it: a statement about that role, unlike trouble on the way or
     /// with the caller's own credentials.
     pub fn is_refusal(&self) -> bool {
+        self.hop().is_some()
+    }
+
+    /// The assumption of a role that STS was asked for and refuses.
+    pub fn hop(&self) -> Option<&Hop> {
         match self {
-            Self::NoSuchRole { .. }
-            | Self::TrustRefuses { .. }
-            | Self::ExternalId { .. }
-            | Self::ExternalIdMalformed { .. }
-            | Self::TagSession { .. }
-            | Self::OurSideDenied { .. }
-            | Self::Refused { .. } => true,
+            Self::NoSuchRole { hop }
+            | Self::TrustRefuses { hop }
+            | Self::ExternalId { hop }
+            | Self::ExternalIdMalformed { hop }
+            | Self::TagSession { hop }
+            | Self::OurSideDenied { hop, .. }
+            | Self::Refused { hop } => Some(hop),
             Self::NoCredentials { .. }
             | Self::AmbientConfiguration { .. }
             | Self::BaseUnavailable { .. }
@@ -249,7 +254,7 @@ impl AccessError {
             | Self::InstanceNotVisible { .. }
             | Self::QuotaFile { .. }
             | Self::CaBundle { .. }
-            | Self::Call(_) => false,
+            | Self::Call(_) => None,
         }
     }
 
@@ -311,7 +316,8 @@ impl Hop {
         self.caller.as_deref().unwrap_or("the caller")
     }
 
-    fn external_id_variable(&self) -> &'static str {
+    /// The setting that holds the external id of this hop.
+    pub fn external_id_variable(&self) -> &'static str {
         match self.step {
             Step::Binding => "BATON_GLOBAL_BINDING_EXTERNAL_ID",
             Step::Role => "BATON_EXTERNAL_ID",

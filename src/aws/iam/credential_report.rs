@@ -84,18 +84,15 @@ impl Iam {
                 self.lane.pause(GENERATE_REPORT, pause).await?;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            if self.report_is_ready().await? {
-                return match self.report().await {
-                    // Expired between the two calls, or older than AWS says.
-                    Err(error) if is_not_there(&error) => Ok(None),
-                    report => report,
-                };
+            if self.request_credential_report().await? {
+                return self.ready_credential_report().await;
             }
         }
         Ok(None)
     }
 
-    async fn report_is_ready(&self) -> Result<bool, CallError> {
+    /// Asks AWS to make the report, and whether it is ready (`iam:GenerateCredentialReport`).
+    pub async fn request_credential_report(&self) -> Result<bool, CallError> {
         let request = self.client.generate_credential_report();
         let answer = self
             .lane
@@ -106,12 +103,18 @@ impl Iam {
         Ok(answer.state == Some(ReportStateType::Complete))
     }
 
-    async fn report(&self) -> Result<Option<CredentialReport>, CallError> {
+    /// The report as it is (`iam:GetCredentialReport`); `None` if there is none, or an old one.
+    pub async fn ready_credential_report(&self) -> Result<Option<CredentialReport>, CallError> {
         let request = self.client.get_credential_report();
-        let answer = self
-            .lane
-            .send(GET_REPORT, || request.clone().customize().interceptor(Answer::xml(GET_REPORT.name)).send())
-            .await?;
+        let sent = self.lane.send(GET_REPORT, || {
+            request.clone().customize().interceptor(Answer::xml(GET_REPORT.name)).send()
+        });
+        let answer = match sent.await {
+            Ok(answer) => answer,
+            // Not made yet, expired since it was, or older than AWS says.
+            Err(error) if is_not_there(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let generated = time(&self.lane, GET_REPORT, answer.generated_time)?;
         if generated.is_none_or(|generated| Timestamp::now().duration_since(generated) >= OLDEST) {
             return Ok(None);

@@ -35,6 +35,7 @@ REFUSED = {
     "proxy.https=http://user:password@proxy:3128": "proxy",
     "metrics.address=0.0.0.0:9091": "address",
     "work.sizeLimit=much": "sizeLimit",
+    "doctor.failOn=never": "failOn",
     "resources.limits.memory=lots": "memory",
     "serviceMonitor.enabled=true,metrics.enabled=false": "metrics.enabled",
 }
@@ -165,6 +166,10 @@ def _choices(rendered: dict[str, str]) -> str:
     _equal("work", volumes["work"].keys(), {"name", "ephemeral"})
     _equal("state", volumes["state"]["persistentVolumeClaim"], {"claimName": "identity-state"})
     _equal("service account", pod["serviceAccountName"], "connector")
+    (doctor,) = pod["initContainers"]
+    _equal("doctor", doctor["args"], ["doctor", "--fail-on", "unchecked"])
+    for part in ("image", "env", "envFrom", "securityContext"):
+        _equal(f"{part} of the doctor", doctor[part], container[part])
     policy = full["NetworkPolicy/identity"]["spec"]
     _equal("ports open to all", [one["port"] for one in policy["ingress"][0]["ports"]], [8081])
     _equal("extra egress", policy["egress"][-1], {"ports": [{"port": 3128, "protocol": "TCP"}]})
@@ -173,6 +178,7 @@ def _choices(rendered: dict[str, str]) -> str:
     _equal("kinds of the least", list(least), ["Deployment/batond"])
     pod, container = _pod(least["Deployment/batond"])
     _equal("metrics", [one["name"] for one in container["ports"]], ["health"])
+    _equal("no doctor", pod.get("initContainers"), None)
     _equal("state", pod["volumes"][1]["persistentVolumeClaim"], {"claimName": "batond-state"})
 
     for name, text in rendered.items():

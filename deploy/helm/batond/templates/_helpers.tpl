@@ -38,3 +38,54 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end -}}
 {{- end -}}
+
+{{/* The environment of the container, and of the doctor before it. */}}
+{{- define "batond.environment" -}}
+{{- with include "batond.secret" . }}
+envFrom:
+  - secretRef:
+      name: {{ . }}
+{{- end }}
+env:
+  - name: BATON_HOST_ID
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  - name: BATON_C1Z_TEMP_DIR
+    value: /work
+  - name: BATON_STATE_DIR
+    value: /state
+  - name: BATON_LOG_FORMAT
+    value: json
+  - name: BATON_HEALTH_CHECK
+    value: "true"
+  # The kubelet probes the pod's address; the default is loopback.
+  - name: BATON_HEALTH_CHECK_BIND_ADDRESS
+    value: $(POD_IP)
+  {{- if .Values.metrics.enabled }}
+  - name: BATON_METRICS_ADDRESS
+    value: {{ .Values.metrics.address | quote }}
+  {{- end }}
+  {{- if or .Values.extraCA.configMap .Values.extraCA.secret }}
+  # Read together with SSL_CERT_FILE, which the image sets to the public authorities.
+  - name: SSL_CERT_DIR
+    value: /etc/batond/ca
+  {{- end }}
+  {{- if .Values.proxy.https }}
+  - name: HTTPS_PROXY
+    value: {{ .Values.proxy.https | quote }}
+  - name: NO_PROXY
+    value: {{ .Values.proxy.noProxy | quote }}
+  {{- end }}
+  {{- range $name, $value := .Values.settings }}
+  - name: {{ $name }}
+    value: {{ $value | toString | quote }}
+  {{- end }}
+  {{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}

@@ -61,8 +61,16 @@ struct Policy {
 
 impl Policy {
     fn permits(&self, action: &str) -> bool {
+        self.decision(action) == "allowed"
+    }
+
+    fn decision(&self, action: &str) -> &'static str {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, action));
-        any(&self.allow) && !any(&self.deny)
+        match (any(&self.deny), any(&self.allow)) {
+            (true, _) => "explicitDeny",
+            (false, true) => "allowed",
+            (false, false) => "implicitDeny",
+        }
     }
 }
 
@@ -283,6 +291,18 @@ impl Access {
 
     pub(crate) fn role(&self, arn: &str) -> Option<&Role> {
         self.places.get(arn).and_then(|place| self.roles.get(*place))
+    }
+
+    /// A role by its account and name.
+    pub(crate) fn role_named(&self, account: &str, name: &str) -> Option<&Role> {
+        self.roles.iter().find(|role| role.account == account && role.name == name)
+    }
+
+    /// What the policy of a user or role says of actions, in the words of `SimulatePrincipalPolicy`.
+    pub(crate) fn decisions(&self, principal: &str, actions: &[&str]) -> Option<Vec<&'static str>> {
+        let user = self.users.iter().find(|user| user.arn == principal).map(|user| &user.policy);
+        let policy = user.or_else(|| self.role(principal).map(|role| &role.policy))?;
+        Some(actions.iter().map(|action| policy.decision(action)).collect())
     }
 
     pub(crate) fn key(&self, access_key_id: &str) -> Option<&Key> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::put;
+use crate::aws::world::access::Role as Principal;
 use crate::aws::world::iam::{Entity, Group, Policy, Role, User, Version};
 
 fn entity(entity: &Entity, name: &str, id: &str) -> Value {
@@ -51,6 +52,31 @@ pub(super) fn role_detail(role: &Role) -> Value {
     let mut row = entity(&role.entity, "RoleName", "RoleId");
     put(&mut row, "AssumeRolePolicyDocument", encode(&role.trust));
     row
+}
+
+/// A role of the fixture's principals, with the trust policy that its statements make.
+pub(super) fn principal(role: &Principal) -> Value {
+    let statements = role.trust.iter().map(|statement| {
+        let mut actions = vec!["sts:AssumeRole"];
+        actions.extend(statement.tag_session.then_some("sts:TagSession"));
+        let mut row =
+            json!({"Effect": "Allow", "Principal": {"AWS": statement.principals}, "Action": actions});
+        if let Some(id) = &statement.external_id {
+            put(&mut row, "Condition", json!({"StringEquals": {"sts:ExternalId": id}}));
+        }
+        row
+    });
+    let trust = json!({"Version": "2012-10-17", "Statement": statements.collect::<Value>()});
+    let path =
+        role.arn.split_once(":role").map_or("/", |(_, rest)| rest).trim_end_matches(role.name.as_str());
+    json!({
+        "Path": path,
+        "RoleName": role.name,
+        "RoleId": role.unique_id,
+        "Arn": role.arn,
+        "CreateDate": "2024-01-01T00:00:00Z",
+        "AssumeRolePolicyDocument": encode(&trust.to_string()),
+    })
 }
 
 pub(super) fn last_used(role: &Role) -> Value {

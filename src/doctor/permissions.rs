@@ -1,0 +1,310 @@
+//! What a role may not do that the settings need of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_util::sync::CancellationToken;
+
+use super::finding::{Finding, Severity, Statement};
+use super::identity;
+use super::probe::{self, Answers, Site, Standing};
+use crate::aws::CallError;
+use crate::aws::iam::Decision;
+use crate::config::AwsSettings;
+use crate::connector::Connector;
+use crate::connector::policy::{self, Need, Role};
+
+const CHECK: &str = "permissions";
+/// The cheap way to read IAM; without it there is another.
+const DETAILS: &str = "iam:GetAccountAuthorizationDetails";
+/// Only the management account may use it, and it only saves calls.
+const OF_MANAGEMENT: &str = "sso:ListAccountAssignmentsForPrincipal";
+const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
+
+/// Reads that a sync cannot do without.
+pub const ESSENTIAL: [&str; 10] = [
+    "iam:ListPolicies",
+    "identitystore:ListGroupMemberships",
+    "identitystore:ListGroups",
+    "identitystore:ListUsers",
+    "organizations:ListAccounts",
+    "sso:DescribePermissionSet",
+    "sso:ListAccountAssignments",
+    "sso:ListInstances",
+    "sso:ListPermissionSets",
+    "sso:ListPermissionSetsProvisionedToAccount",
+];
+/// The one that it cannot do without besides, where access keys are synced.
+pub const ESSENTIAL_FOR_KEYS: &str = "iam:ListAccessKeys";
+/// Those that it cannot do without besides, where IAM is read entity by entity.
+pub const ESSENTIAL_BY_ENTITY: [&str; 10] = [
+    "iam:GetGroup",
+    "iam:ListAttachedGroupPolicies",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListAttachedUserPolicies",
+    "iam:ListGroupPolicies",
+    "iam:ListGroups",
+    "iam:ListRolePolicies",
+    "iam:ListRoles",
+    "iam:ListUserPolicies",
+    "iam:ListUsers",
+];
+
+/// The role that the work is done as.
+pub(super) async fn examine(connector: &Connector, provisioning: bool) -> Vec<Finding> {
+    let (aws, settings) = (connector.aws(), connector.settings());
+    let Ok(mut needs) = policy::needs(Role::Main, settings, provisioning) else { return Vec::new() };
+    if !aws.is_management_account() {
+        for need in &mut needs {
+            need.actions.retain(|action| action != OF_MANAGEMENT);
+        }
+    }
+    let api = aws.provisioning(CancellationToken::new());
+    let caller = aws.caller();
+    let principal = match &settings.role {
+        Some(role)
+            if caller.arn.contains(":assumed-role/")
+                && caller.arn.contains(&format!("/{}/", role.name())) =>
+        {
+            role.to_string()
+        }
+        _ => identity::principal_of(caller, &api.iam()).await,
+    };
+    let site = Site {
+        iam: api.iam(),
+        account: caller.account.clone(),
+        partition: caller.partition.clone(),
+        instance: aws.instance().map(|instance| instance.arn.clone()).unwrap_or_default(),
+        api: Some(api),
+    };
+    of_role(&site, &principal, needs, settings).await
+}
+
+/// Tries what one role needs, and tells what is missing, need by need.
+pub(super) async fn of_role(
+    site: &Site,
+    principal: &str,
+    mut needs: Vec<Need>,
+    settings: &AwsSettings,
+) -> Vec<Finding> {
+    let mut answers = probe::ask(site, &all(&needs)).await;
+    let by_entity = matches!(answers.get(DETAILS).map(Standing::of), Some(Standing::Denied(_)));
+    if by_entity && let Ok(other) = policy::entity_by_entity(settings) {
+        let fresh: Vec<_> = other.actions.iter().filter(|one| !answers.contains_key(*one)).cloned().collect();
+        answers.extend(probe::ask(site, &fresh).await);
+        for need in &mut needs {
+            need.actions.retain(|action| !other.actions.contains(action));
+        }
+        needs.push(other);
+    }
+    let untried: Vec<_> = all(&needs).into_iter().filter(|action| !answers.contains_key(action)).collect();
+    let simulated = if untried.is_empty() {
+        Ok(BTreeMap::new())
+    } else {
+        let told = site.iam.simulate(principal, &untried, None).await;
+        told.map(|results| results.into_iter().map(|one| (one.action, one.decision)).collect())
+    };
+    let judged = Judged { site, principal, answers, simulated, untried, by_entity, keys: settings.secrets };
+    judged.findings(&needs)
+}
+
+fn all(needs: &[Need]) -> Vec<String> {
+    needs.iter().flat_map(|need| need.actions.iter().cloned()).collect()
+}
+
+struct Judged<'a> {
+    site: &'a Site,
+    principal: &'a str,
+    answers: Answers,
+    simulated: Result<BTreeMap<String, Decision>, CallError>,
+    untried: Vec<String>,
+    /// IAM is read entity by entity.
+    by_entity: bool,
+    /// Access keys are synced.
+    keys: bool,
+}
+
+impl Judged<'_> {
+    fn findings(&self, needs: &[Need]) -> Vec<Finding> {
+        let mut found: Vec<Finding> = needs.iter().flat_map(|need| self.missing(need)).collect();
+        found.extend(self.unclear());
+        found.extend(self.key());
+        found.extend(self.unsimulated());
+        found.extend(self.allowed());
+        let mut found: Vec<_> = found.into_iter().map(|one| one.of(&self.site.account)).collect();
+        found.extend(self.limits());
+        found
+    }
+
+    /// What is missing of a need, apart by what withholds it.
+    fn missing(&self, need: &Need) -> Vec<Finding> {
+        let mut withheld: BTreeMap<Option<&'static str>, Vec<String>> = BTreeMap::new();
+        for action in &need.actions {
+            let mut lacking = action.clone();
+            let by = match self.answers.get(action).map(Standing::of) {
+                Some(Standing::Denied(error)) => {
+                    // Some operations need what another service permits.
+                    lacking = error.missing_action().unwrap_or(lacking);
+                    withholding(error.message())
+                }
+                Some(_) => continue,
+                None => match self.simulated.as_ref().ok().and_then(|all| all.get(action)) {
+                    Some(Decision::NotAllowed) => None,
+                    Some(Decision::Denied) => Some("a statement of its own denies it"),
+                    Some(Decision::Boundary) => Some(BOUNDARY),
+                    Some(Decision::Organization) => Some(ORGANIZATION),
+                    Some(Decision::Allowed) | None => continue,
+                },
+            };
+            withheld.entry(by).or_default().push(lacking);
+        }
+        withheld.into_iter().map(|(by, actions)| self.lack(need, by, &actions)).collect()
+    }
+
+    fn lack(&self, need: &Need, by: Option<&'static str>, actions: &[String]) -> Finding {
+        let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+        let essential = |action: &&str| {
+            ESSENTIAL.contains(action)
+                || self.by_entity && ESSENTIAL_BY_ENTITY.contains(action)
+                || self.keys && *action == ESSENTIAL_FOR_KEYS
+        };
+        let severity = if actions.iter().any(essential) { Severity::Error } else { Severity::Warning };
+        let role = name_of(self.principal);
+        let found =
+            Finding::new(severity, CHECK, format!("{role} may not {}", actions.join(", "))).why(need.without);
+        if let Some(by) = by {
+            return found.next(format!("{by}: change that, another statement does not help"));
+        }
+        let found = found.adding(Statement::allowing(format!("the policies of {role}"), &actions, "*"));
+        if actions.iter().any(|action| self.untried.iter().any(|one| one == action)) {
+            return found.next("where it is allowed on some resources alone, as it may be, this is no fault");
+        }
+        found
+    }
+
+    /// Trials whose answer says nothing of a permission.
+    fn unclear(&self) -> Vec<Finding> {
+        let unclear = self.answers.values().filter_map(|answer| match Standing::of(answer) {
+            Standing::Unclear(error) => Some(error),
+            _ => None,
+        });
+        unclear
+            .map(|error| Finding::new(Severity::Unchecked, CHECK, error.to_string()).next("ask again later"))
+            .collect()
+    }
+
+    fn key(&self) -> Option<Finding> {
+        let error = self.answers.values().find_map(|answer| match Standing::of(answer) {
+            Standing::Key(error) => Some(error),
+            _ => None,
+        })?;
+        let role = name_of(self.principal);
+        let add =
+            Statement::allowing(format!("the policies of {role}, and the key's"), &["kms:Decrypt"], "*");
+        Some(
+            Finding::new(Severity::Error, "key", error.to_string())
+                .why("Identity Center cannot be read without the key that encrypts it: there is no sync")
+                .next("use-key.json of deploy/iam narrows the statement to that key and to Identity Center")
+                .adding(add),
+        )
+    }
+
+    /// Permissions that nobody could ask for.
+    fn unsimulated(&self) -> Option<Finding> {
+        let left: Vec<&str> = match &self.simulated {
+            Ok(known) => {
+                self.untried.iter().filter(|one| !known.contains_key(*one)).map(String::as_str).collect()
+            }
+            Err(_) => self.untried.iter().map(String::as_str).collect(),
+        };
+        if left.is_empty() {
+            return None;
+        }
+        let found = Finding::new(Severity::Unchecked, CHECK, format!("not checked: {}", left.join(", ")));
+        let Err(error) = &self.simulated else {
+            return Some(found.why("AWS did not answer for them"));
+        };
+        if error.missing_action().is_none() {
+            let found =
+                found.why(format!("{SIMULATE}, which would tell without a change, gave no answer: {error}"));
+            return Some(found.next("ask again later"));
+        }
+        let role = name_of(self.principal);
+        // In members the same statement does for all of them.
+        let principal = match self.site.api {
+            Some(_) => self.principal.to_owned(),
+            None => self.principal.replace(self.site.account.as_str(), "*"),
+        };
+        let add = Statement::allowing(format!("the policies of {role}"), &[SIMULATE], &principal);
+        Some(found.why(format!("{SIMULATE}, which would tell without a change, is not allowed")).adding(add))
+    }
+
+    fn limits(&self) -> Option<Finding> {
+        let told = self.simulated.as_ref().is_ok_and(|told| !told.is_empty());
+        told.then(|| {
+            let what = format!(
+                "{SIMULATE} weighs a role's own policies, its permissions boundary and, where AWS lets it, service control \
+                 policies; not those of sessions, resources, resource control and VPC endpoints, nor what conditions \
+                 compare with: a change that it allows may still be refused"
+            );
+            Finding::new(Severity::Note, CHECK, what)
+        })
+    }
+
+    fn allowed(&self) -> Option<Finding> {
+        let tried: BTreeSet<&String> = self
+            .answers
+            .iter()
+            .filter(|(_, answer)| matches!(Standing::of(answer), Standing::Allowed))
+            .map(|(action, _)| action)
+            .collect();
+        let told = self.simulated.iter().flatten().filter(|(_, decision)| **decision == Decision::Allowed);
+        let (tried, told) = (tried.len(), told.count());
+        let role = name_of(self.principal);
+        (tried + told > 0).then(|| {
+            let what = match told {
+                0 => format!("{role} may do {tried} things that were tried"),
+                told => format!(
+                    "{role} may do {tried} things that were tried and, as {SIMULATE} has it, {told} that were not"
+                ),
+            };
+            Finding::ok(CHECK, what)
+        })
+    }
+}
+
+const BOUNDARY: &str = "its permissions boundary withholds it";
+const ORGANIZATION: &str = "a service control policy of the organization withholds it";
+
+/// The kind of policy, other than the role's own, that AWS names in a denial.
+fn withholding(message: &str) -> Option<&'static str> {
+    let kinds = [
+        ("service control policy", ORGANIZATION),
+        ("resource control policy", "a resource control policy of the organization withholds it"),
+        ("permissions boundary", BOUNDARY),
+        ("session policy", "the policy of its session withholds it"),
+        ("VPC endpoint policy", "the policy of the VPC endpoint withholds it"),
+        ("explicit deny in an identity-based policy", "a statement of its own denies it"),
+    ];
+    kinds.into_iter().find(|(words, _)| message.contains(words)).map(|(_, by)| by)
+}
+
+/// `role/path/name` or `user/name`: the same in each account.
+fn name_of(principal: &str) -> &str {
+    principal.splitn(6, ':').nth(5).unwrap_or(principal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_tells_what_another_statement_does_not_help_against() {
+        let denial = "User: x is not authorized to perform: iam:ListUsers on resource: * ";
+        let by = |words: &str| withholding(&format!("{denial}{words}"));
+        assert_eq!(by("because no identity-based policy allows the iam:ListUsers action"), None);
+        assert_eq!(by("with an explicit deny in a service control policy"), Some(ORGANIZATION));
+        assert_eq!(by("because no permissions boundary allows it"), Some(BOUNDARY));
+        assert!(by("with an explicit deny in an identity-based policy").is_some());
+        assert_eq!(name_of("arn:aws:iam::111111111111:role/team/Reader"), "role/team/Reader");
+    }
+}
