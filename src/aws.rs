@@ -208,6 +208,12 @@ pub struct Api {
 }
 
 impl Api {
+    /// The same calls, of which none that writes is sent: it answers at once what it would if AWS did as asked.
+    #[must_use]
+    pub fn rehearsing(self) -> Self {
+        Self { lane: self.lane.rehearsing(), ..self }
+    }
+
     /// Calls of STS.
     pub fn sts(&self) -> Sts {
         Sts::new(self.aws.0.clients.sts.clone(), self.lane.clone())

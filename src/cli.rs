@@ -2,6 +2,7 @@
 
 mod account;
 mod action;
+mod answer;
 mod arguments;
 mod capabilities;
 mod display;

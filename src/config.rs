@@ -66,4 +66,6 @@ pub struct Settings {
     pub provisioning: bool,
     /// What a run without a control plane does.
     pub operation: Operation,
+    /// Whether that is only rehearsed: nothing is written to AWS.
+    pub dry_run: bool,
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::iam::Tag;
 use crate::aws::identity_store::ExternalId;
-use crate::aws::{AccessError, Aws};
+use crate::aws::{AccessError, Api, Aws};
 use crate::baton::id::{self, Directory};
 use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
@@ -47,6 +47,7 @@ mod password;
 pub mod permission_set;
 pub mod permission_set_assignment;
 pub mod policy;
+mod rehearsal;
 pub mod role;
 pub mod sso_group;
 pub mod sso_user;
@@ -57,6 +58,7 @@ mod web_identity;
 pub use error::ProvisionError;
 pub use holder::Holder;
 pub use last_login::FeedError;
+pub use rehearsal::{Planned, Rehearsal};
 
 /// How long the name of the account is waited for.
 const ALIAS_PATIENCE: Duration = Duration::from_secs(10);
@@ -121,6 +123,12 @@ impl Connector {
             turns: turns::Turns::default(),
             under_way: under_way::UnderWay::default(),
         })
+    }
+
+    /// The calls of a change.
+    fn api(&self, provision: &Provision) -> Api {
+        let api = self.aws.provisioning(provision.cancel.clone());
+        if provision.rehearsal.is_some() { api.rehearsing() } else { api }
     }
 
     /// The settings it was opened with.
@@ -416,9 +424,16 @@ pub struct Provision {
     pub task_id: String,
     /// Ends waits and calls; what AWS was already told may still happen.
     pub cancel: CancellationToken,
+    /// Where the change is only rehearsed: nothing is written, and what would be is kept there.
+    pub rehearsal: Option<Rehearsal>,
 }
 
 impl Provision {
+    /// A change that is made.
+    pub fn new(task_id: impl Into<String>, cancel: CancellationToken) -> Self {
+        Self { task_id: task_id.into(), cancel, rehearsal: None }
+    }
+
     /// Waits; cancelled, it ends at once.
     async fn pause(&self, wait: Duration) -> Result<(), ProvisionError> {
         tokio::select! {

@@ -64,6 +64,7 @@ pub(super) struct Lane {
     priority: Priority,
     cancel: CancellationToken,
     bounded: bool,
+    rehearses: bool,
 }
 
 impl Lane {
@@ -75,13 +76,23 @@ impl Lane {
         priority: Priority,
         cancel: CancellationToken,
     ) -> Self {
-        Self { calls, credentials, account, priority, cancel, bounded: true }
+        Self { calls, credentials, account, priority, cancel, bounded: true, rehearses: false }
     }
 
     /// The lane on which credentials are fetched. It needs no slot: the call that needs them may hold the last one.
     pub(super) fn for_credentials(calls: Arc<Calls>, credentials: Refreshing) -> Self {
         let (priority, cancel) = (Priority::Provisioning, CancellationToken::new());
-        Self { calls, credentials, account: None, priority, cancel, bounded: false }
+        Self { calls, credentials, account: None, priority, cancel, bounded: false, rehearses: false }
+    }
+
+    /// The same way of calling, which sends nothing that writes.
+    pub(super) fn rehearsing(self) -> Self {
+        Self { rehearses: true, ..self }
+    }
+
+    /// Whether nothing that writes is sent. A write then answers what it would if AWS did as asked.
+    pub(super) fn rehearses(&self) -> bool {
+        self.rehearses
     }
 
     /// The account whose credentials make the calls.
@@ -109,6 +120,9 @@ impl Lane {
         F: Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send,
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
+        if self.rehearses && operation.writes() {
+            return Err(CallError::new(operation, self.account.clone(), classify::rehearsed(), 0));
+        }
         let ticket = self.calls.quotas.ticket(self.priority);
         let mut course = Course::new(operation, self.throttle_budget());
         // A request that was sent and has no answer yet. It belongs to this call alone; the atomic lets the future

@@ -71,6 +71,13 @@ impl Operation {
         Self { service, name, repeat: Repeat::IfNotCarriedOut }
     }
 
+    /// Whether it changes what AWS holds, by the verb of its name: whatever is not known to read writes.
+    pub(super) fn writes(self) -> bool {
+        let reads =
+            ["Get", "List", "Describe", "Lookup", "Simulate", "GenerateCredentialReport", "AssumeRole"];
+        !reads.iter().any(|verb| self.name.starts_with(verb))
+    }
+
     /// The IAM action that permits the operation; for all operations used here it bears the operation's name.
     pub(super) fn action(self) -> String {
         format!("{}:{}", self.service, self.name)

@@ -259,6 +259,9 @@ impl SsoAdmin {
     /// asked for with [`creation_status`](Self::creation_status). Never sent twice blindly: where
     /// [`CallError::may_have_happened`] is true, the assignments tell what came of it.
     pub async fn create_assignment(&self, target: &AssignmentTarget) -> Result<AssignmentRequest, CallError> {
+        if self.lane.rehearses() {
+            return Ok(AssignmentRequest::REHEARSED);
+        }
         let request = self
             .client
             .create_account_assignment()
@@ -279,6 +282,9 @@ impl SsoAdmin {
     /// Asks for the end of an assignment (`sso:DeleteAccountAssignment`), as
     /// [`create_assignment`](Self::create_assignment) does for its begin.
     pub async fn delete_assignment(&self, target: &AssignmentTarget) -> Result<AssignmentRequest, CallError> {
+        if self.lane.rehearses() {
+            return Ok(AssignmentRequest::REHEARSED);
+        }
         let request = self
             .client
             .delete_account_assignment()
@@ -542,6 +548,12 @@ impl HeldAssignment {
             principal_id: text(row.principal_id, "PrincipalId")?,
         })
     }
+}
+
+impl AssignmentRequest {
+    /// What a request that is not sent comes to.
+    const REHEARSED: Self =
+        Self { request_id: None, status: AssignmentStatus::Succeeded, aws_request_id: None };
 }
 
 impl PrincipalKind {

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio_util::sync::CancellationToken;
-
-use super::{Exit, failure};
+use super::{Exit, answer, failure};
 use crate::baton::any;
 use crate::baton::profile::Profile;
 use crate::baton::resource::{self, ResourceExt};
@@ -16,23 +14,26 @@ use crate::connector::{Connector, Provision};
 pub(super) async fn create(
     connector: &Connector,
     profile: &BTreeMap<String, String>,
-    cancel: CancellationToken,
+    provision: &Provision,
 ) -> Exit {
     let profile = profile.iter().fold(Profile::new(), |profile, (key, value)| profile.string(key, value));
     let request = CreateAccountRequest {
         account_info: Some(AccountInfo { profile: Some(profile.build()), ..AccountInfo::default() }),
         ..CreateAccountRequest::default()
     };
-    match connector.create_account(&request, &provision(cancel)).await {
-        Ok(answer) => {
-            let (resource, already) = match &answer.result {
+    match connector.create_account(&request, provision).await {
+        Ok(done) => {
+            let (resource, already) = match &done.result {
                 Some(Created::Success(made)) => (made.resource.as_ref(), false),
                 Some(Created::AlreadyExists(known)) => (known.resource.as_ref(), true),
                 Some(Created::ActionRequired(_) | Created::InProgress(_)) | None => (None, false),
             };
             let id = resource.map(ResourceExt::object_id).unwrap_or_default();
-            tracing::info!(resource = id, already, "account created");
-            Exit::SUCCESS
+            if provision.rehearsal.is_none() {
+                tracing::info!(resource = id, already, "account created");
+            }
+            let word = if already { "there already" } else { "created" };
+            answer::change(provision, &done, &format!("{word}: {id}"))
         }
         Err(error) => failure::of_operation("create account", error),
     }
@@ -43,18 +44,17 @@ pub(super) async fn delete(
     connector: &Connector,
     resource_type: &str,
     id: &str,
-    cancel: CancellationToken,
+    provision: &Provision,
 ) -> Exit {
-    match connector.delete(&resource::id(resource_type, id), None, &provision(cancel)).await {
-        Ok(answer) => {
-            let already = any::has::<ResourceDoesNotExist>(&answer.annotations);
-            tracing::info!(resource = id, already, "resource deleted");
-            Exit::SUCCESS
+    match connector.delete(&resource::id(resource_type, id), None, provision).await {
+        Ok(done) => {
+            let already = any::has::<ResourceDoesNotExist>(&done.annotations);
+            if provision.rehearsal.is_none() {
+                tracing::info!(resource = id, already, "resource deleted");
+            }
+            let word = if already { "gone already" } else { "deleted" };
+            answer::change(provision, &done, &format!("{word}: {id}"))
         }
         Err(error) => failure::of_operation("delete resource", error),
     }
-}
-
-fn provision(cancel: CancellationToken) -> Provision {
-    Provision { task_id: "one-shot".to_owned(), cancel }
 }

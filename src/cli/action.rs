@@ -1,27 +1,24 @@
 //! One-shot actions: which there are, and carrying one out.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, failure};
+use super::{Exit, answer, failure};
+use crate::baton::ksuid;
 use crate::baton::profile::Profile;
 use crate::baton::v2::{
     BatonActionSchema, BatonActionStatus, InvokeActionResponse, ListActionSchemasResponse,
 };
-use crate::baton::{ksuid, protojson};
 use crate::config::Arguments;
-use crate::connector::{Connector, Provision, ProvisionError};
+use crate::connector::{Connector, ProvisionError};
 
 /// Prints the actions of a resource type, all if it is empty: a list on a terminal, JSON elsewhere.
 pub(super) fn list(connector: &Connector, resource_type: &str) -> Exit {
     let mut schemas = connector.action_schemas();
     schemas.retain(|schema| resource_type.is_empty() || schema.resource_type_id == resource_type);
-    if std::io::stdout().is_terminal() {
-        return print(schemas.iter().map(readable).collect::<Vec<_>>().join("\n").trim_end());
-    }
-    json(&ListActionSchemasResponse { schemas, annotations: Vec::new() })
+    let text = schemas.iter().map(readable).collect::<Vec<_>>().join("\n");
+    answer::of(&ListActionSchemasResponse { schemas, annotations: Vec::new() }, text.trim_end())
 }
 
 /// Carries out an action and prints its results as JSON. They hold nothing that is not encrypted.
@@ -32,7 +29,7 @@ pub(super) async fn invoke(
     arguments: &Arguments,
     cancel: CancellationToken,
 ) -> Exit {
-    let provision = Provision { task_id: "one-shot".to_owned(), cancel };
+    let provision = answer::provision(false, cancel);
     let known = connector.action_schemas();
     let invoked =
         if known.iter().any(|schema| schema.name == name && schema.resource_type_id == resource_type) {
@@ -41,7 +38,7 @@ pub(super) async fn invoke(
             Err(ProvisionError::NoAction(name.chars().take(64).collect()))
         };
     match invoked {
-        Ok(results) => json(&InvokeActionResponse {
+        Ok(results) => answer::json(&InvokeActionResponse {
             id: ksuid::new(),
             status: BatonActionStatus::Complete.into(),
             annotations: Vec::new(),
@@ -61,15 +58,4 @@ fn readable(schema: &BatonActionSchema) -> String {
         let _ = writeln!(text, "  {:<20} {need}  {}", argument.name, argument.display_name);
     }
     text
-}
-
-fn json<M: prost::Name>(message: &M) -> Exit {
-    match protojson::to_json_pretty(message) {
-        Ok(text) => print(&text),
-        Err(error) => failure::at_start(&error),
-    }
-}
-
-fn print(text: &str) -> Exit {
-    if writeln!(std::io::stdout(), "{text}").is_ok() { Exit::SUCCESS } else { Exit::FAILURE }
 }

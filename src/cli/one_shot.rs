@@ -3,7 +3,7 @@
 use std::io;
 
 use super::display::Display;
-use super::{Exit, account, action, events, failure, provision, report, stop};
+use super::{Exit, account, action, answer, events, failure, provision, report, stop};
 use crate::config::{Operation, Settings};
 use crate::connector::Connector;
 use crate::daemon::{WorkDir, prepare_target};
@@ -33,6 +33,7 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
             Err(error) => return Ok(failure::no_access(&error)),
         },
     };
+    let provision = answer::provision(settings.dry_run, cancel.clone());
     let change = match &settings.operation {
         Operation::Sync => {
             let options = SyncOptions {
@@ -64,10 +65,12 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
             return Ok(action::invoke(&connector, name, resource_type, arguments, cancel).await);
         }
         Operation::ListActions { resource_type } => return Ok(action::list(&connector, resource_type)),
-        Operation::CreateAccount { profile } => return Ok(account::create(&connector, profile, cancel).await),
+        Operation::CreateAccount { profile } => {
+            return Ok(account::create(&connector, profile, &provision).await);
+        }
         Operation::DeleteResource { resource_type, id } => {
-            return Ok(account::delete(&connector, resource_type, id, cancel).await);
+            return Ok(account::delete(&connector, resource_type, id, &provision).await);
         }
     };
-    Ok(provision::run(&connector, &change, &settings.file, work_dir.path(), cancel).await)
+    Ok(provision::run(&connector, &change, &settings.file, work_dir.path(), &provision).await)
 }

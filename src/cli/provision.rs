@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use tokio_util::sync::CancellationToken;
-
-use super::{Exit, failure};
+use super::{Exit, answer, failure};
+use crate::baton::resource::ResourceExt as _;
 use crate::baton::{any, v2};
 use crate::c1z::{self, Reader};
 use crate::connector::{Connector, Provision};
@@ -22,7 +21,7 @@ pub(super) async fn run(
     change: &Change<'_>,
     file: &Path,
     work_dir: &Path,
-    cancel: CancellationToken,
+    provision: &Provision,
 ) -> Exit {
     let request = match Reader::open(file, work_dir)
         .map_err(Unknown::from)
@@ -34,23 +33,29 @@ pub(super) async fn run(
             return error.exit();
         }
     };
-    let provision = Provision { task_id: "one-shot".to_owned(), cancel };
     match request {
         Request::Grant(entitlement, principal) => {
-            match connector.grant(&entitlement, &principal, &provision).await {
-                Ok(answer) => {
-                    let already = any::has::<v2::GrantAlreadyExists>(&answer.annotations);
-                    tracing::info!(entitlement = entitlement.id, already, "granted");
-                    Exit::SUCCESS
+            match connector.grant(&entitlement, &principal, provision).await {
+                Ok(done) => {
+                    let already = any::has::<v2::GrantAlreadyExists>(&done.annotations);
+                    if provision.rehearsal.is_none() {
+                        tracing::info!(entitlement = entitlement.id, already, "granted");
+                    }
+                    let word = if already { "granted already" } else { "granted" };
+                    let text = format!("{word}: {} to {}", entitlement.id, principal.object_id());
+                    answer::change(provision, &done, &text)
                 }
                 Err(error) => failure::of_operation("grant", error),
             }
         }
-        Request::Revoke(grant) => match connector.revoke(&grant, &provision).await {
-            Ok(answer) => {
-                let already = any::has::<v2::GrantAlreadyRevoked>(&answer.annotations);
-                tracing::info!(grant = grant.id, already, "revoked");
-                Exit::SUCCESS
+        Request::Revoke(grant) => match connector.revoke(&grant, provision).await {
+            Ok(done) => {
+                let already = any::has::<v2::GrantAlreadyRevoked>(&done.annotations);
+                if provision.rehearsal.is_none() {
+                    tracing::info!(grant = grant.id, already, "revoked");
+                }
+                let word = if already { "revoked already" } else { "revoked" };
+                answer::change(provision, &done, &format!("{word}: {}", grant.id))
             }
             Err(error) => failure::of_operation("revoke", error),
         },

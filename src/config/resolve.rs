@@ -47,6 +47,7 @@ impl Settings {
         constraint::check(&mut reader);
         support::check(&mut reader, serves);
         let host_id = process::host_id(&mut reader, host);
+        let operation = work::operation(&mut reader, serves);
         let settings = Self {
             aws: aws::resolve(&mut reader, &host_id),
             sync: work::sync(&mut reader, serves),
@@ -56,7 +57,8 @@ impl Settings {
             host_id,
             file: work::file(&reader),
             provisioning: reader.switch(&fields::PROVISIONING),
-            operation: work::operation(&mut reader, serves),
+            dry_run: work::dry_run(&mut reader, serves, &operation),
+            operation,
         };
         if reader.faults.is_empty() {
             Ok((settings, reader.notes))

@@ -129,7 +129,7 @@ impl Target {
         provision: &'a Provision,
         direction: Direction,
     ) -> Change<'a> {
-        let sso_admin = connector.aws.provisioning(provision.cancel.clone()).sso_admin();
+        let sso_admin = connector.api(provision).sso_admin();
         Change { sso_admin, under_way: connector.under_way.clone(), provision, target: &self.aws, direction }
     }
 
@@ -360,7 +360,7 @@ impl Change<'_> {
 
     /// How the account stands; `None` where that may not be read (`organizations:DescribeAccount`).
     async fn standing(&self, connector: &Connector) -> Option<Standing> {
-        let organizations = connector.aws.provisioning(self.provision.cancel.clone()).organizations();
+        let organizations = connector.api(self.provision).organizations();
         match organizations.describe_account(&self.target.account).await {
             Ok(account) => Some(Standing::In(account.state)),
             Err(error) if matches!(error.class(), Class::NotFound) => Some(Standing::Departed),

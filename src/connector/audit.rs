@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::{Provision, ProvisionError};
+use super::{Planned, Provision, ProvisionError, Rehearsal};
 use crate::aws::CallError;
 
 /// AWS changed its state as asked.
@@ -54,6 +54,7 @@ impl State {
 /// it out.
 pub(super) struct Audit<'a> {
     task: &'a str,
+    rehearsal: Option<&'a Rehearsal>,
     write: Write<'a>,
     stage: Stage,
     /// An attempt had no answer.
@@ -81,6 +82,7 @@ impl<'a> Audit<'a> {
     pub(super) fn begin(provision: &'a Provision, write: Write<'a>) -> Self {
         Self {
             task: &provision.task_id,
+            rehearsal: provision.rehearsal.as_ref(),
             write,
             stage: Stage::Nothing,
             unanswered: false,
@@ -98,6 +100,9 @@ impl<'a> Audit<'a> {
     /// The text of what the write deletes for good. It is logged before the write, and with its end again: a process
     /// that is killed in between leaves it in the log.
     pub(super) fn keep(&mut self, document: String) {
+        if self.rehearsal.is_some() {
+            return;
+        }
         info!(
             target: "audit::document",
             task_id = self.task,
@@ -166,6 +171,20 @@ impl<'a> Audit<'a> {
             UNCHANGED => (Some(wanted), Some(wanted)),
             _ => (self.before, None),
         };
+        if let Some(rehearsal) = self.rehearsal {
+            if let Some(after) = after {
+                rehearsal.keep(Planned {
+                    operation,
+                    target_type: target_type.to_owned(),
+                    target_id: target.to_owned(),
+                    principal_type: principal_type.to_owned(),
+                    principal_id: principal.to_owned(),
+                    before: before.map(State::as_str),
+                    after: after.as_str(),
+                });
+            }
+            return;
+        }
         info!(
             target: "audit",
             task_id = self.task,

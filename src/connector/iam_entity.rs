@@ -97,7 +97,7 @@ impl<'a> Entity<'a> {
                 own: caller.account.clone(),
             });
         }
-        let api = connector.aws.provisioning(provision.cancel.clone());
+        let api = connector.api(provision);
         let entered = api.member_iam(&self.account).await;
         let iam = entered.map_err(|error| ProvisionError::no_entry(self.account.clone(), error))?;
         self.verify(connector, &iam).await?;

@@ -160,7 +160,7 @@ pub(super) async fn add_member(
     provision: &Provision,
 ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
     let target = Target::parse(entitlement, principal)?;
-    let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
+    let store = connector.api(provision).identity_store();
     let mut audit = Audit::begin(provision, target.write("identitystore:CreateGroupMembership", State::Held));
     let _turn = match connector.turns.wait(target.key(), provision).await {
         Ok(turn) => turn,
@@ -210,7 +210,7 @@ pub(super) async fn remove_member(
 ) -> Result<GrantManagerServiceRevokeResponse, ProvisionError> {
     let (entitlement, principal) = principal_of(grant)?;
     let target = Target::parse(entitlement, principal)?;
-    let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
+    let store = connector.api(provision).identity_store();
     let mut audit =
         Audit::begin(provision, target.write("identitystore:DeleteGroupMembership", State::NotHeld));
     let _turn = match connector.turns.wait(target.key(), provision).await {

@@ -47,7 +47,7 @@ mod tests {
     #[tokio::test]
     async fn a_queue_is_forgotten_when_nobody_is_in_it() {
         let turns = Turns::default();
-        let provision = Provision { task_id: "t".into(), cancel: tokio_util::sync::CancellationToken::new() };
+        let provision = Provision::new("t", tokio_util::sync::CancellationToken::new());
         let key = |name: &str| (name.to_owned(), "sso_user", "u".to_owned());
         let first = turns.wait(key("a"), &provision).await.unwrap();
         assert!(Arc::ptr_eq(OwnedMutexGuard::mutex(&first), &turns.queue(key("a"))));

@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn a_place_is_one_in_its_account_and_one_of_fifteen_in_all() {
         let under_way = UnderWay::default();
-        let provision = Provision { task_id: "t".into(), cancel: CancellationToken::new() };
+        let provision = Provision::new("t", CancellationToken::new());
         let account = |number: usize| format!("{number:012}").parse::<AccountId>().unwrap();
         let mut places = Vec::new();
         for number in 0..IN_ALL {

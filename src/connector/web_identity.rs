@@ -110,7 +110,7 @@ pub(super) async fn invoke(
             order.role.chars().take(256).collect::<String>()
         )));
     }
-    let sts = connector.aws.provisioning(provision.cancel.clone()).sts();
+    let sts = connector.api(provision).sts();
     let identity = WebIdentity {
         role: &order.role,
         token: &order.token,

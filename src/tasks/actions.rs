@@ -85,7 +85,7 @@ pub(super) async fn invoke(
     if !known.iter().any(is_it) {
         return unknown(format!("there is no action {:?}", shortened(&order.name)));
     }
-    let provision = Provision { task_id, cancel: cancel.clone() };
+    let provision = Provision::new(task_id, cancel.clone());
     let (id, name) = (ksuid::new(), order.name);
     let ended = context.engine.invoke_action(&name, order.args.unwrap_or_default(), &provision).await;
     let (status, response) = match &ended {

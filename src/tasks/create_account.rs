@@ -40,7 +40,7 @@ async fn create(
         resource_type_id: order.resource_type_id,
     };
     let _change = context.prepared.provisioning();
-    let provision = Provision { task_id, cancel: cancel.clone() };
+    let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine
         .create_account(&request, &provision)

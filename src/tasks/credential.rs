@@ -40,7 +40,7 @@ async fn rotated(
         encryption_configs: order.encryption_configs,
     };
     let _change = context.prepared.provisioning();
-    let provision = Provision { task_id, cancel: cancel.clone() };
+    let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine
         .rotate_credential(&request, &provision)
@@ -89,7 +89,7 @@ async fn issued(
         expires_at: order.expires_at,
     };
     let _change = context.prepared.provisioning();
-    let provision = Provision { task_id, cancel: cancel.clone() };
+    let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine
         .issue_credential(&request, &provision)

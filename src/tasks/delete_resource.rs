@@ -39,7 +39,7 @@ async fn delete(
         return Err(provisioning_disabled());
     }
     let _change = context.prepared.provisioning();
-    let provision = Provision { task_id, cancel: cancel.clone() };
+    let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine
         .delete(&id, order.parent_resource_id.as_ref(), &provision)

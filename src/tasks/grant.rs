@@ -41,7 +41,7 @@ async fn grant(
         return Err(provisioning_disabled());
     }
     let _change = context.prepared.provisioning();
-    let provision = Provision { task_id, cancel: cancel.clone() };
+    let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine
         .grant(&entitlement, &principal, &provision)

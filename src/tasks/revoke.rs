@@ -35,7 +35,7 @@ async fn revoke(
         return Err(provisioning_disabled());
     }
     let _change = context.prepared.provisioning();
-    let provision = Provision { task_id, cancel: cancel.clone() };
+    let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine
         .revoke(&grant, &provision)

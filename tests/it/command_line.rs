@@ -283,9 +283,20 @@ async fn a_grant_from_the_file_changes_aws_once_and_a_revoke_undoes_it() {
         "--grant-principal-type",
         "sso_user",
     ];
+    let rehearsed = organization.run(&[&grant[..], &["--dry-run"]].concat()).await;
+    assert!(rehearsed.status.success(), "{}", text(&rehearsed.stderr));
+    let told: Value = serde_json::from_slice(&rehearsed.stdout).unwrap();
+    assert_eq!((&told["dryRun"], told["writes"].as_array().unwrap().len()), (&true.into(), 1));
+    assert_eq!(told["writes"][0]["operation"], "identitystore:CreateGroupMembership");
+    assert_eq!(told["writes"][0]["principal_id"], user);
+    assert_eq!(membership(), None);
+    assert!(!text(&rehearsed.stderr).contains("audit"), "{}", text(&rehearsed.stderr));
     for already in [false, true] {
         let output = organization.run(&grant).await;
         assert!(output.status.success(), "{}", text(&output.stderr));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["grants"][0]["principal"]["id"]["resource"], user);
+        assert_eq!(answer["annotations"].to_string().contains("GrantAlreadyExists"), already, "{answer}");
         let line = log(&output).into_iter().find(|line| line["msg"] == "granted").unwrap();
         assert_eq!(line["already"], already, "{line}");
     }

@@ -65,6 +65,7 @@ impl World {
             file: dir.path().join("sync.c1z"),
             provisioning: true,
             operation: Operation::Sync,
+            dry_run: false,
         };
         Self { aws, plane, dir, settings }
     }

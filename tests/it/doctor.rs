@@ -95,6 +95,7 @@ async fn visit_with(
         file: "sync.c1z".into(),
         provisioning: true,
         operation: Operation::Sync,
+        dry_run: false,
     };
     let report = Box::pin(doctor::examine(&settings, &network)).await;
     let text = format!("{report:?}");

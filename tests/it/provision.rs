@@ -14,6 +14,7 @@ mod matrix;
 mod membership;
 mod policy;
 mod refused;
+mod rehearsal;
 mod settling;
 mod stale;
 mod throughput;

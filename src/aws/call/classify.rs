@@ -110,6 +110,11 @@ pub(super) fn cancelled(under_way: bool) -> Failure {
     Failure { may_have_happened: under_way, ..local(Class::Cancelled, String::new()) }
 }
 
+/// A write that no answer is known for without AWS.
+pub(super) fn rehearsed() -> Failure {
+    local(Class::Invalid, "not sent: this is a rehearsal, which changes nothing".to_owned())
+}
+
 fn local(class: Class, message: String) -> Failure {
     Failure { class, code: None, message, request_id: None, may_have_happened: false, expired: false }
 }

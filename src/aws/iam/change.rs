@@ -27,6 +27,9 @@ const DELETE_ROLE_POLICY: Operation = Operation::safe(Service::Iam, "DeleteRoleP
 /// Sends a change, whose answer says nothing but that it was made.
 macro_rules! change {
     ($iam:ident, $operation:expr, $request:expr) => {{
+        if $iam.lane.rehearses() {
+            return Ok(Written { value: (), request_id: None });
+        }
         let request = $request;
         let answer = $iam
             .lane

@@ -74,6 +74,16 @@ impl Iam {
     /// Makes a user with these tags, at path `/` (`iam:CreateUser`). A name that is taken, in whatever case, is a
     /// [`Class::Conflict`](crate::aws::Class::Conflict) that does not pass.
     pub async fn create_user(&self, name: &str, tags: &[Tag]) -> Result<Written<User>, CallError> {
+        if self.lane.rehearses() {
+            let value = User {
+                arn: format!("arn:aws:iam::{}:user/{name}", self.account),
+                id: String::new(),
+                name: name.to_owned(),
+                path: "/".to_owned(),
+                password_last_used: None,
+            };
+            return Ok(Written { value, request_id: None });
+        }
         let tags = tags.iter().map(|tag| types::Tag::builder().key(&tag.key).value(&tag.value).build());
         let tags: Result<Vec<_>, _> = tags.collect();
         let tags = tags.map_err(|error| self.lane.malformed(CREATE_USER, error.to_string()))?;

@@ -4,6 +4,7 @@ use super::section;
 use super::{Field, Mode, Support, list, path, switch, text};
 
 section! { "One-shot operations";
+    DRY_RUN = one(switch("dry-run", "Show what a grant, revoke, creation or deletion would write, and write nothing"));
     GRANT_ENTITLEMENT = one(text("grant-entitlement", "Grant the entitlement with this id"));
     GRANT_PRINCIPAL = one(text("grant-principal", "Resource id of the principal that receives the grant"));
     GRANT_PRINCIPAL_TYPE = one(text("grant-principal-type", "Resource type of that principal"));

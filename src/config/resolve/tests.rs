@@ -396,6 +396,22 @@ fn a_client_id_makes_a_daemon_that_ignores_one_shot_settings() {
 }
 
 #[test]
+fn a_rehearsal_is_refused_where_it_would_seem_to_be_obeyed() {
+    let (settings, _) = resolve(&[("BATON_REVOKE_GRANT", "g"), ("BATON_DRY_RUN", "true")]).unwrap();
+    assert!(settings.dry_run);
+    let secret = client_secret();
+    let daemon = [
+        ("BATON_CLIENT_ID", "brave-lion@example.test/pcc"),
+        ("BATON_CLIENT_SECRET", &secret),
+        ("BATON_DRY_RUN", "true"),
+    ];
+    for set in [&[("BATON_DRY_RUN", "true")][..], &daemon] {
+        let error = resolve(set).unwrap_err().to_string();
+        assert!(error.contains("dry-run goes with"), "{error}");
+    }
+}
+
+#[test]
 fn one_operation_runs_at_a_time() {
     let grant = [
         ("BATON_GRANT_ENTITLEMENT", "e"),

@@ -107,6 +107,28 @@ pub(super) fn operation(reader: &mut Reader, serves: bool) -> Operation {
     Operation::Sync
 }
 
+/// Whether nothing is to be written. What this has no meaning for must not seem to obey it.
+pub(super) fn dry_run(reader: &mut Reader, serves: bool, operation: &Operation) -> bool {
+    let wanted = reader.switch(&one_shot::DRY_RUN);
+    let changes = match operation {
+        Operation::Grant { .. }
+        | Operation::Revoke { .. }
+        | Operation::CreateAccount { .. }
+        | Operation::DeleteResource { .. } => true,
+        Operation::Sync
+        | Operation::Events(_)
+        | Operation::InvokeAction { .. }
+        | Operation::ListActions { .. } => false,
+    };
+    if wanted && (serves || !changes) {
+        reader.fault(
+            &one_shot::DRY_RUN,
+            "dry-run goes with a one-shot grant, revoke, creation or deletion alone",
+        );
+    }
+    wanted
+}
+
 /// The arguments of an action; none where none are given. What is wrong with them is not quoted.
 fn arguments(reader: &mut Reader) -> Arguments {
     let Some(text) = reader.secret(&one_shot::INVOKE_ACTION_ARGS) else { return Arguments::default() };

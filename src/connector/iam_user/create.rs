@@ -58,7 +58,7 @@ pub(in crate::connector) async fn create(
         .collect();
     let caller = connector.aws.caller();
     let arn = format!("arn:{}:iam::{}:user/{name}", caller.partition, caller.account);
-    let iam = connector.aws.provisioning(provision.cancel.clone()).iam();
+    let iam = connector.api(provision).iam();
     let mut audit = Audit::begin(
         provision,
         Write {

@@ -50,7 +50,7 @@ pub(in crate::connector) async fn create(
         ));
     }
     let directory = connector.directory();
-    let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
+    let store = connector.api(provision).identity_store();
     let mut audit = Audit::begin(
         provision,
         Write {

@@ -20,7 +20,7 @@ pub(in crate::connector) async fn delete(
 ) -> Result<DeleteResourceResponse, ProvisionError> {
     let user = id::sso_user_of(&id.resource)?;
     guard::identity(&connector.settings, connector.aws.caller(), &connector.directory(), &id.resource)?;
-    let store = connector.aws.provisioning(provision.cancel.clone()).identity_store();
+    let store = connector.api(provision).identity_store();
     let mut audit = Audit::begin(
         provision,
         Write {

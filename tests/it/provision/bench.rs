@@ -152,7 +152,7 @@ impl Bench {
 }
 
 pub(super) fn provision(task: &str, cancel: &CancellationToken) -> Provision {
-    Provision { task_id: task.into(), cancel: cancel.clone() }
+    Provision::new(task, cancel.clone())
 }
 
 /// A grant as a revoke carries it.
