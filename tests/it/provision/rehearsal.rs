@@ -55,7 +55,7 @@ fn written(aws: &Server) -> Vec<String> {
     written
 }
 
-async fn orders(bench: &Bench) -> Vec<Order> {
+fn orders(bench: &Bench) -> Vec<Order> {
     let of = |id: &str, path| resource::reference(id, &format!("arn:aws:iam::{OWN}:{path}"));
     let grants = [
         (bench.membership("Engineers"), bench.user("loner@example.com")),
@@ -82,7 +82,7 @@ async fn orders(bench: &Bench) -> Vec<Order> {
 #[tokio::test]
 async fn a_rehearsal_writes_nothing_and_tells_what_the_change_then_writes() {
     let bench = Bench::start().await;
-    for order in orders(&bench).await {
+    for order in orders(&bench) {
         let rehearsal = Rehearsal::default();
         let cancel = CancellationToken::new();
         let rehearsed =
