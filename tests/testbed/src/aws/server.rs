@@ -426,6 +426,14 @@ impl Server {
         keys.unwrap_or_default()
     }
 
+    /// The access keys of an IAM user that work.
+    pub fn active_keys(&self, account: &str, user: &str) -> Vec<String> {
+        let inner = self.state.lock();
+        let user = inner.world.iam.account(account).and_then(|account| account.users.get(user));
+        let active = user.map(|user| user.keys.iter().filter(|key| key.active).map(|key| key.id.clone()));
+        active.map(Iterator::collect).unwrap_or_default()
+    }
+
     /// The virtual MFA devices of an account, in use or not.
     pub fn virtual_mfa_devices(&self, account: &str) -> Vec<String> {
         let inner = self.state.lock();

@@ -294,6 +294,39 @@ async fn one_entity_can_be_read_piece_by_piece() {
 }
 
 #[tokio::test]
+async fn a_key_is_put_out_of_use_and_its_account_is_known_when_it_is_gone() {
+    let server = example().await;
+    let client = Client::new(&server);
+    let id = "AKIAEXAMPLEALICE0001";
+    let key = [("UserName", "alice@example.com"), ("AccessKeyId", id)];
+    let account = async |id| {
+        let form = [("Action", "GetAccessKeyInfo"), ("Version", "2011-06-15"), ("AccessKeyId", id)];
+        client.form("sts", &form).await
+    };
+    assert_eq!(account(id).await.element("Account"), "111111111111");
+    let of_shop = server.access_keys("444444444444", "shop-bot").swap_remove(0).0;
+    assert_eq!(account(&of_shop).await.element("Account"), "444444444444");
+    for unknown in ["AKIA", "AKIANOBODYSKEY000000"] {
+        assert_eq!(account(unknown).await.error(), (400, "ValidationError".to_owned()));
+    }
+
+    for (status, active) in [("Inactive", false), ("Inactive", false), ("Active", true)] {
+        let form = [key[0], key[1], ("Status", status)];
+        assert_eq!(iam(&client, "UpdateAccessKey", &form).await.status, 200);
+        assert_eq!(server.active_keys("111111111111", "alice@example.com").contains(&id.to_owned()), active);
+    }
+    let odd = iam(&client, "UpdateAccessKey", &[key[0], key[1], ("Status", "Asleep")]).await;
+    assert_eq!(odd.error(), (400, "ValidationError".to_owned()));
+    let other = [("UserName", "idle"), key[1], ("Status", "Inactive")];
+    assert_eq!(iam(&client, "UpdateAccessKey", &other).await.error(), (404, "NoSuchEntity".to_owned()));
+
+    assert_eq!(iam(&client, "DeleteAccessKey", &key).await.status, 200);
+    assert_eq!(account(id).await.element("Account"), "111111111111");
+    let used = iam(&client, "GetAccessKeyLastUsed", &[key[1]]).await;
+    assert_eq!(used.error(), (404, "NoSuchEntity".to_owned()));
+}
+
+#[tokio::test]
 async fn a_credential_report_is_asked_for_made_and_grows_old() {
     let server = example().await;
     let client = sdk(&server);

@@ -66,6 +66,7 @@ pub(crate) static SERVICE: Service = Service {
         Operation::new("UpdateLoginProfile", lifecycle::update_login_profile),
         Operation::new("DeleteLoginProfile", lifecycle::delete_login_profile),
         Operation::new("CreateAccessKey", lifecycle::create_access_key),
+        Operation::new("UpdateAccessKey", lifecycle::update_access_key),
         Operation::new("DeleteAccessKey", lifecycle::delete_access_key),
         listing("ListSigningCertificates", lifecycle::list_certificates),
         Operation::new("DeleteSigningCertificate", |call| lifecycle::delete(call, &lifecycle::CERTIFICATES)),

@@ -16,6 +16,7 @@ pub(crate) static SERVICE: Service = Service {
     },
     operations: &[
         Operation::new("GetCallerIdentity", get_caller_identity),
+        Operation::new("GetAccessKeyInfo", get_access_key_info),
         Operation::new("AssumeRole", assume_role),
         Operation::anonymous("AssumeRoleWithWebIdentity", assume_role_with_web_identity),
     ],
@@ -30,6 +31,23 @@ const HOUR: Duration = Duration::from_hours(1);
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every operation")]
 fn get_caller_identity(call: &mut Call<'_>) -> Result<Value, ApiError> {
     Ok(json!({"Arn": call.caller.arn, "UserId": call.caller.user_id, "Account": call.caller.account}))
+}
+
+/// The account of any key, whoever asks. AWS reads it off the id; here the ids are made up, and those of no account are
+/// answered like malformed ones.
+fn get_access_key_info(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let id = call.required("AccessKeyId")?;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !(16..=128).contains(&id.len()) || !id.bytes().all(legal) {
+        return Err(call.invalid(format!(
+            "1 validation error detected: Value '{id}' at 'accessKeyId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w]*"
+        )));
+    }
+    let access = &call.world.access;
+    let caller = access.key(id).and_then(|key| access.caller(key)).map(|caller| caller.account);
+    let account = caller.or_else(|| call.world.iam.account_of_key(id).map(str::to_owned));
+    let account = account.ok_or_else(|| call.invalid("Invalid Access Key ID"))?;
+    Ok(json!({"Account": account}))
 }
 
 fn assume_role(call: &mut Call<'_>) -> Result<Value, ApiError> {

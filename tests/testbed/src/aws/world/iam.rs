@@ -36,6 +36,8 @@ pub(crate) struct Account {
     pub(crate) report: Option<Report>,
     /// ARNs of all virtual MFA devices, in use or not.
     pub(crate) virtual_devices: BTreeSet<String>,
+    /// Ids of access keys that were deleted: AWS can still tell their account.
+    pub(crate) deleted_keys: BTreeSet<String>,
 }
 
 /// What policies belong to.
@@ -168,6 +170,12 @@ impl Iam {
     /// IAM of an account, if it holds anything.
     pub(crate) fn account(&self, id: &str) -> Option<&Account> {
         self.accounts.get(id)
+    }
+
+    /// The account that has an access key, or had it.
+    pub(crate) fn account_of_key(&self, id: &str) -> Option<&str> {
+        let has = |account: &Account| account.key(id).is_some() || account.deleted_keys.contains(id);
+        self.accounts.iter().find(|(_, account)| has(account)).map(|(id, _)| id.as_str())
     }
 
     /// The rights of a user, group or role, by its ARN.

@@ -154,6 +154,20 @@ pub(super) fn delete_login_profile(call: &mut Call<'_>) -> Result<Value, ApiErro
     Ok(json!({}))
 }
 
+pub(super) fn update_access_key(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let id = call.required("AccessKeyId")?;
+    let status = call.required("Status")?;
+    if !["Active", "Inactive"].contains(&status) {
+        return Err(call.invalid(format!(
+            "1 validation error detected: Value '{status}' at 'status' failed to satisfy constraint: Member must satisfy enum value set: [Active, Inactive]"
+        )));
+    }
+    let key = user_mut(call)?.keys.iter_mut().find(|key| key.id == id);
+    let key = key.ok_or_else(|| missing(format!("The Access Key with id {id} cannot be found.")))?;
+    key.active = status == "Active";
+    Ok(json!({}))
+}
+
 pub(super) fn delete_access_key(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let id = call.required("AccessKeyId")?;
     let keys = &mut user_mut(call)?.keys;
@@ -162,6 +176,7 @@ pub(super) fn delete_access_key(call: &mut Call<'_>) -> Result<Value, ApiError> 
     if keys.len() == before {
         return Err(missing(format!("The Access Key with id {id} cannot be found.")));
     }
+    account_mut(call).deleted_keys.insert(id.to_owned());
     Ok(json!({}))
 }
 
