@@ -39,6 +39,12 @@ fn an_age_recipient_reads_what_was_encrypted_for_it() {
 }
 
 #[test]
+fn an_age_recipient_may_begin_like_a_post_quantum_one() {
+    let recipient = "age1pqqyysjzgfpyysjzgfpyysjzgfpyysjzgfpyysjzgfpyysjzgfpqwr4k7z";
+    assert!(Recipients::parse(&[age_config(recipient)]).is_ok());
+}
+
+#[test]
 fn the_id_of_a_jwk_is_its_thumbprint() {
     let sealed = Recipients::parse(&[jwk(ED25519)]).unwrap().seal(&plaintext()).unwrap();
     let [data] = sealed.try_into().unwrap();
