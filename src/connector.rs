@@ -292,6 +292,12 @@ impl Connector {
     ) -> Result<RotateCredentialResponse, ProvisionError> {
         match request.resource_id.as_ref().map(|id| id.resource_type.as_str()) {
             Some(iam_user::ID) => iam_user::password::rotate(self, request, provision).await,
+            Some(access_key::ID) if self.settings.secrets => {
+                access_key::rotate::rotate(self, request, provision).await
+            }
+            Some(access_key::ID) => Err(ProvisionError::Unsupported(
+                "access keys are rotated where they are read: set BATON_SYNC_SECRETS".to_owned(),
+            )),
             other => {
                 let other: String = other.unwrap_or_default().chars().take(64).collect();
                 Err(ProvisionError::Unsupported(format!("{other:?} has no credential that can be rotated")))

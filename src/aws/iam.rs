@@ -368,7 +368,7 @@ impl Iam {
                 read(page.access_key_metadata, next, |key| {
                     let id = present(&lane, LIST_ACCESS_KEYS, "AccessKeyId", key.access_key_id)?;
                     let created = time(&lane, LIST_ACCESS_KEYS, key.create_date)?;
-                    Ok(AccessKey { id, created })
+                    Ok(AccessKey { id, created, active: is_active(key.status.as_ref()) })
                 })
             }
         })
@@ -381,6 +381,15 @@ impl Iam {
         let answer = send!(lane, GET_ACCESS_KEY_LAST_USED, request).await?;
         let used = answer.access_key_last_used.and_then(|used| used.last_used_date);
         time(lane, GET_ACCESS_KEY_LAST_USED, used)
+    }
+
+    /// The name of the user whose access key this is (`iam:GetAccessKeyLastUsed`); `None` where AWS names nobody. A key
+    /// that this account has not is a [`Class::NotFound`](super::Class::NotFound).
+    pub async fn access_key_owner(&self, key: &str) -> Result<Option<String>, CallError> {
+        let lane = &self.lane;
+        let request = self.client.get_access_key_last_used().access_key_id(key);
+        let answer = send!(lane, GET_ACCESS_KEY_LAST_USED, request).await?;
+        Ok(answer.user_name.filter(|name| !name.is_empty()))
     }
 
     /// The aliases of the account (`iam:ListAccountAliases`). AWS allows one.
@@ -423,6 +432,11 @@ fn present(
     value
         .filter(|value| !value.is_empty())
         .ok_or_else(|| lane.malformed(operation, format!("an item has no {member}")))
+}
+
+/// Whether a key of this status works: what AWS does not say is taken for working.
+fn is_active(status: Option<&types::StatusType>) -> bool {
+    status.is_none_or(|status| *status == types::StatusType::Active)
 }
 
 fn time(lane: &Lane, operation: Operation, time: Option<DateTime>) -> Result<Option<Timestamp>, CallError> {

@@ -1,4 +1,4 @@
-//! Security Token Service: who calls, and sessions of roles.
+//! Security Token Service: who calls, whose an access key is, and sessions of roles.
 
 use std::time::SystemTime;
 
@@ -16,6 +16,7 @@ use super::operation::{Operation, Service};
 use crate::config::{RoleArn, Secret};
 
 pub(super) const GET_CALLER_IDENTITY: Operation = Operation::safe(Service::Sts, "GetCallerIdentity");
+const GET_ACCESS_KEY_INFO: Operation = Operation::safe(Service::Sts, "GetAccessKeyInfo");
 // Of both, a second session does no harm.
 const ASSUME_ROLE: Operation = Operation::safe(Service::Sts, "AssumeRole");
 const ASSUME_ROLE_WITH_WEB_IDENTITY: Operation = Operation::safe(Service::Sts, "AssumeRoleWithWebIdentity");
@@ -73,6 +74,20 @@ impl Sts {
             .await?;
         let caller = Caller::from_arn(answer.arn().unwrap_or_default(), answer.account().unwrap_or_default());
         caller.ok_or_else(|| self.lane.malformed(GET_CALLER_IDENTITY, "it names no account or no ARN"))
+    }
+
+    /// The account of an access key, whoever asks (`sts:GetAccessKeyInfo`). It says nothing of the key's state: AWS may
+    /// tell the account of one that is deleted. An id that AWS cannot read is a
+    /// [`Class::Invalid`](super::Class::Invalid).
+    pub async fn account_of_key(&self, key: &str) -> Result<AccountId, CallError> {
+        let request = self.client.get_access_key_info().access_key_id(key);
+        let whole = Answer::xml(GET_ACCESS_KEY_INFO.name);
+        let answer = self
+            .lane
+            .send(GET_ACCESS_KEY_INFO, || request.clone().customize().interceptor(whole).send())
+            .await?;
+        let account = answer.account().and_then(|account| account.parse().ok());
+        account.ok_or_else(|| self.lane.malformed(GET_ACCESS_KEY_INFO, "it names no account"))
     }
 
     /// A session of a role for the holder of a token (`sts:AssumeRoleWithWebIdentity`). The call is not signed and needs

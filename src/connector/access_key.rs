@@ -1,5 +1,8 @@
 //! Access keys of IAM users.
 
+pub(super) mod make;
+pub(super) mod rotate;
+
 use jiff::Timestamp;
 
 use super::{Kind, Needs, iam_user, marker};
@@ -15,8 +18,11 @@ use crate::baton::v2::{
 /// The id of the resource type.
 pub const ID: &str = "access-key";
 
-pub(super) const KIND: Kind =
-    Kind { resource_type, capabilities: &[Capability::Sync], needs: Needs::Secrets };
+pub(super) const KIND: Kind = Kind {
+    resource_type,
+    capabilities: &[Capability::Sync, Capability::CredentialRotation],
+    needs: Needs::Secrets,
+};
 
 /// The resource type. Source: `iam:ListAccessKeys`, `iam:GetAccessKeyLastUsed`.
 pub fn resource_type() -> ResourceType {
@@ -25,7 +31,15 @@ pub fn resource_type() -> ResourceType {
         "Access Key",
         &[Trait::Secret],
         vec![marker(&SkipEntitlementsAndGrants {})],
-        &["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"],
+        &[
+            "iam:ListAccessKeys",
+            "iam:GetAccessKeyLastUsed",
+            "iam:GetUser",
+            "iam:CreateAccessKey",
+            "iam:UpdateAccessKey",
+            "iam:DeleteAccessKey",
+            "sts:GetAccessKeyInfo",
+        ],
     )
 }
 

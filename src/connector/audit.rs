@@ -31,13 +31,17 @@ pub(super) struct Write<'a> {
     pub wanted: State,
 }
 
-/// Whether the principal has what the write is about.
+/// Whether the principal has what the write is about, and whether it works.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum State {
     /// It has.
     Held,
     /// It has not.
     NotHeld,
+    /// It has, and it works.
+    Active,
+    /// It has, and it works no longer.
+    Inactive,
 }
 
 impl State {
@@ -45,6 +49,8 @@ impl State {
         match self {
             Self::Held => "held",
             Self::NotHeld => "not held",
+            Self::Active => "active",
+            Self::Inactive => "inactive",
         }
     }
 }
@@ -153,13 +159,18 @@ impl<'a> Audit<'a> {
 
     /// AWS did not carry it out, or nobody knows whether it did; hands the error on.
     pub(super) fn failed<E: WriteError>(mut self, error: E) -> E {
-        let unknown = match self.stage {
+        let outcome = if self.is_open(&error) { UNCONFIRMED } else { FAILED };
+        self.line(outcome, error.aws_request_id());
+        error
+    }
+
+    /// Whether nobody knows whether AWS carried out what ended with this error.
+    pub(super) fn is_open<E: WriteError>(&self, error: &E) -> bool {
+        match self.stage {
             Stage::Nothing | Stage::Logged => false,
             Stage::Sent => self.unanswered || error.may_have_happened(),
             Stage::Accepted => !error.is_verdict(),
-        };
-        self.line(if unknown { UNCONFIRMED } else { FAILED }, error.aws_request_id());
-        error
+        }
     }
 
     fn line(&mut self, outcome: &'static str, request_id: Option<&str>) {
@@ -241,7 +252,9 @@ impl WriteError for ProvisionError {
     fn aws_request_id(&self) -> Option<&str> {
         match self {
             Self::Failed { request_id, .. } | Self::Unconfirmed { request_id, .. } => request_id.as_deref(),
-            Self::Call(error) | Self::NotOurs(error) | Self::Token(error) => error.request_id(),
+            Self::Call(error) | Self::NotOurs(error) | Self::Token(error) | Self::KeysFull { error, .. } => {
+                error.request_id()
+            }
             Self::Account { error, .. } => error.aws_request_id(),
             Self::Invalid(_)
             | Self::Unsupported(_)
@@ -257,7 +270,9 @@ impl WriteError for ProvisionError {
     fn may_have_happened(&self) -> bool {
         match self {
             Self::Unconfirmed { .. } | Self::Cancelled => true,
-            Self::Call(error) | Self::NotOurs(error) | Self::Token(error) => error.may_have_happened(),
+            Self::Call(error) | Self::NotOurs(error) | Self::Token(error) | Self::KeysFull { error, .. } => {
+                error.may_have_happened()
+            }
             Self::Account { error, .. } => error.may_have_happened(),
             Self::Failed { .. }
             | Self::Invalid(_)

@@ -55,6 +55,19 @@ pub enum ProvisionError {
          its memberships have to be changed"
     )]
     NotOurs(CallError),
+    /// The user has as many access keys as AWS allows.
+    #[error(
+        "{user} has as many access keys as AWS allows ({keys}), and none was made or changed: delete one that nobody \
+         uses, then ask again. Where an earlier rotation was repeated, the key that it made is among them: {error}"
+    )]
+    KeysFull {
+        /// The ARN of the user.
+        user: String,
+        /// The keys that AWS lists, with their state.
+        keys: String,
+        /// AWS's answer.
+        error: CallError,
+    },
     /// AWS tried and gave a reason.
     #[error("AWS reports that the account assignment failed: {reason}")]
     Failed {

@@ -175,15 +175,15 @@ impl Change<'_> {
 
     fn write(&self, wanted: State) -> Write<'_> {
         use EntityKind::{Group, Role, User};
-        let operation = match (self.part, wanted, self.entity.kind) {
-            (Part::Group(_), State::Held, _) => "iam:AddUserToGroup",
-            (Part::Group(_), State::NotHeld, _) => "iam:RemoveUserFromGroup",
-            (Part::Policy(_), State::Held, User) => "iam:AttachUserPolicy",
-            (Part::Policy(_), State::Held, Group) => "iam:AttachGroupPolicy",
-            (Part::Policy(_), State::Held, Role) => "iam:AttachRolePolicy",
-            (Part::Policy(_), State::NotHeld, User) => "iam:DetachUserPolicy",
-            (Part::Policy(_), State::NotHeld, Group) => "iam:DetachGroupPolicy",
-            (Part::Policy(_), State::NotHeld, Role) => "iam:DetachRolePolicy",
+        let operation = match (self.part, wanted == State::Held, self.entity.kind) {
+            (Part::Group(_), true, _) => "iam:AddUserToGroup",
+            (Part::Group(_), false, _) => "iam:RemoveUserFromGroup",
+            (Part::Policy(_), true, User) => "iam:AttachUserPolicy",
+            (Part::Policy(_), true, Group) => "iam:AttachGroupPolicy",
+            (Part::Policy(_), true, Role) => "iam:AttachRolePolicy",
+            (Part::Policy(_), false, User) => "iam:DetachUserPolicy",
+            (Part::Policy(_), false, Group) => "iam:DetachGroupPolicy",
+            (Part::Policy(_), false, Role) => "iam:DetachRolePolicy",
         };
         Write {
             operation,

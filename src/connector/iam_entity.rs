@@ -91,15 +91,7 @@ impl<'a> Entity<'a> {
                 self.arn, self.partition, caller.partition
             )));
         }
-        if self.account != caller.account && !super::reads_members(&connector.settings) {
-            return Err(ProvisionError::Outside {
-                account: self.account.clone(),
-                own: caller.account.clone(),
-            });
-        }
-        let api = connector.api(provision);
-        let entered = api.member_iam(&self.account).await;
-        let iam = entered.map_err(|error| ProvisionError::no_entry(self.account.clone(), error))?;
+        let iam = enter(connector, &self.account, provision).await?;
         self.verify(connector, &iam).await?;
         Ok(iam)
     }
@@ -122,6 +114,21 @@ impl<'a> Entity<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The calls of IAM in an account, which is entered if need be.
+pub(super) async fn enter(
+    connector: &Connector,
+    account: &AccountId,
+    provision: &Provision,
+) -> Result<Iam, ProvisionError> {
+    let own = &connector.aws.caller().account;
+    if account != own && !super::reads_members(&connector.settings) {
+        return Err(ProvisionError::Outside { account: account.clone(), own: own.clone() });
+    }
+    let api = connector.api(provision);
+    let entered = api.member_iam(account).await;
+    entered.map_err(|error| ProvisionError::no_entry(account.clone(), error))
 }
 
 /// Whether AWS takes this as a name of IAM, or of a session of STS, of so many letters.

@@ -106,7 +106,7 @@ impl Wanted<'_> {
 
 /// What the role of the work needs. The ways of reading IAM entity by entity are left out: they are for roles that
 /// may not use the cheap one.
-const PARTS: [Part; 15] = [
+const PARTS: [Part; 17] = [
     Part {
         text: document!("read-iam"),
         statements: &["ReadIamWithFewCalls"],
@@ -207,10 +207,24 @@ const PARTS: [Part; 15] = [
     },
     Part {
         text: document!("provision-iam-credentials"),
-        statements: &[],
+        statements: &["SetIamPasswords", "IssueAccessKeys"],
         in_members: true,
         without: "tasks that set passwords or make access keys of IAM users fail",
         needed: |wanted| wanted.provisioning,
+    },
+    Part {
+        text: document!("provision-iam-credentials"),
+        statements: &["RotateAccessKeys"],
+        in_members: true,
+        without: "tasks that rotate access keys fail",
+        needed: |wanted| wanted.provisioning && wanted.settings.secrets,
+    },
+    Part {
+        text: document!("provision-iam-credentials"),
+        statements: &["FindAccessKeys"],
+        in_members: false,
+        without: "tasks that rotate access keys fail",
+        needed: |wanted| wanted.provisioning && wanted.settings.secrets,
     },
 ];
 

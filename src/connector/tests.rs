@@ -154,7 +154,8 @@ fn resource_types_declare_the_permissions_that_customers_granted() {
                     iam:DeleteServiceSpecificCredential iam:DeactivateMFADevice iam:DeleteUserPolicy \
                     iam:DetachUserPolicy iam:DeleteUser iam:TagUser";
     let expected = [
-        "iam:ListAccessKeys iam:GetAccessKeyLastUsed",
+        "iam:ListAccessKeys iam:GetAccessKeyLastUsed iam:GetUser iam:CreateAccessKey iam:UpdateAccessKey \
+         iam:DeleteAccessKey sts:GetAccessKeyInfo",
         account.as_str(),
         "iam:ListAccountAliases",
         "iam:ListGroups iam:GetGroup iam:ListAttachedGroupPolicies iam:AddUserToGroup iam:RemoveUserFromGroup",

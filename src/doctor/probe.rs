@@ -172,6 +172,7 @@ async fn try_center(
     let (organizations, sso, store) = (api.organizations(), api.sso_admin(), api.identity_store());
     let set = names.permission_set.as_str();
     Some(match (service, operation) {
+        ("sts", "GetAccessKeyInfo") => api.sts().account_of_key(names.access_key.as_deref()?).await.map(drop),
         ("organizations", "DescribeOrganization") => organizations.management_account().await.map(drop),
         ("organizations", "DescribeAccount") => organizations.describe_account(&site.account).await.map(drop),
         ("organizations", "ListAccounts") => first(organizations.accounts()).await.map(drop),

@@ -318,6 +318,7 @@ impl From<ProvisionError> for EngineError {
             | ProvisionError::Account { .. }
             | ProvisionError::Outside { .. }
             | ProvisionError::Failed { .. }
+            | ProvisionError::KeysFull { .. }
             | ProvisionError::NotOurs(_) => Self::new(Code::FailedPrecondition, message),
             ProvisionError::Unconfirmed { .. } => Self::new(Code::DeadlineExceeded, message),
             ProvisionError::Cancelled => Self::new(Code::Cancelled, message),

@@ -15,6 +15,7 @@ mod membership;
 mod policy;
 mod refused;
 mod rehearsal;
+mod rotation;
 mod settling;
 mod stale;
 mod throughput;

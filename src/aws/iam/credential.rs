@@ -1,10 +1,11 @@
 //! What a user signs in with: a password, access keys.
 
+use aws_sdk_iam::types::StatusType;
 use aws_types::request_id::RequestId;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::change::change;
-use super::{AccessKey, Iam, present, time};
+use super::{AccessKey, Iam, is_active, present, time};
 use crate::aws::Written;
 use crate::aws::call::Answer;
 use crate::aws::error::CallError;
@@ -15,6 +16,8 @@ const CREATE_LOGIN_PROFILE: Operation = Operation::safe(Service::Iam, "CreateLog
 const UPDATE_LOGIN_PROFILE: Operation = Operation::safe(Service::Iam, "UpdateLoginProfile");
 // A second creation makes a second key.
 const CREATE_ACCESS_KEY: Operation = Operation::once(Service::Iam, "CreateAccessKey");
+// A second update changes nothing more.
+const UPDATE_ACCESS_KEY: Operation = Operation::safe(Service::Iam, "UpdateAccessKey");
 
 /// A key as it was made, with the secret that AWS tells this once.
 #[derive(Debug)]
@@ -67,7 +70,14 @@ impl Iam {
         let id = present(&self.lane, CREATE_ACCESS_KEY, "AccessKeyId", Some(made.access_key_id))?;
         let secret = present(&self.lane, CREATE_ACCESS_KEY, "SecretAccessKey", Some(made.secret_access_key))?;
         let created = time(&self.lane, CREATE_ACCESS_KEY, made.create_date)?;
-        let key = AccessKey { id, created };
+        let key = AccessKey { id, created, active: is_active(Some(&made.status)) };
         Ok(Written { value: NewAccessKey { key, secret: secret.into() }, request_id })
+    }
+
+    /// Makes an access key of a user work no longer (`iam:UpdateAccessKey`); it can be made to work again. A key that the
+    /// user has not is a [`Class::NotFound`](crate::aws::Class::NotFound).
+    pub async fn deactivate_access_key(&self, user: &str, key: &str) -> Result<Written<()>, CallError> {
+        let request = self.client.update_access_key().user_name(user).access_key_id(key);
+        change!(self, UPDATE_ACCESS_KEY, request.status(StatusType::Inactive))
     }
 }

@@ -96,6 +96,8 @@ pub struct AccessKey {
     pub id: String,
     /// When it was made.
     pub created: Option<Timestamp>,
+    /// Whether it works.
+    pub active: bool,
 }
 
 /// One entity with what belongs to it, as `iam:GetAccountAuthorizationDetails` tells it.

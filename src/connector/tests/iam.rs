@@ -361,7 +361,7 @@ fn an_inline_policy_belongs_to_its_holder_and_to_nobody_else() {
 #[test]
 fn an_access_key_belongs_to_a_user_that_has_a_row() {
     let created = "2025-01-02T03:04:05Z".parse().unwrap();
-    let key = AccessKey { id: "AKIA1".into(), created: Some(created) };
+    let key = AccessKey { id: "AKIA1".into(), created: Some(created), active: true };
     let resource = access_key::resource(&key, &ada(), None);
     assert_eq!((resource.type_id(), resource.object_id()), ("access-key", "AKIA1"));
     assert_eq!(resource.display_name, "ada@example.com|AKIA1");

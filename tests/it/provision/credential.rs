@@ -35,7 +35,7 @@ fn config(identity: &Identity) -> EncryptionConfig {
     of_recipient(&identity.to_public().to_string())
 }
 
-fn of_recipient(recipient: &str) -> EncryptionConfig {
+pub(super) fn of_recipient(recipient: &str) -> EncryptionConfig {
     let config = Config::AgeRecipientConfig(AgeRecipientConfig { recipient: recipient.to_owned() });
     EncryptionConfig { config: Some(config), ..EncryptionConfig::default() }
 }
@@ -45,11 +45,11 @@ fn random(length: i64) -> CredentialOptions {
     CredentialOptions { options: Some(Options::RandomPassword(random)), force_change_at_next_login: true }
 }
 
-fn opened(identity: &Identity, data: &EncryptedData) -> String {
+pub(super) fn opened(identity: &Identity, data: &EncryptedData) -> String {
     String::from_utf8(age::decrypt(identity, &data.encrypted_bytes).unwrap()).unwrap()
 }
 
-fn refuse(call: &str, code: &str, status: u16) -> Fault {
+pub(super) fn refuse(call: &str, code: &str, status: u16) -> Fault {
     Fault::once(call, Effect::Error { code: code.into(), message: "refused".into(), status })
 }
 

@@ -15,14 +15,14 @@ use futures::StreamExt as _;
 use testbed::aws::{Effect, Fault};
 
 use super::bench::{ADMIN, Bench, CREATE, DELETE, JOIN, LEAVE, SHOP, Through};
-use super::{account, credential, iam};
+use super::{account, credential, iam, rotation};
 
 const OWN: &str = "111111111111";
 const RICH: &str = "o,brien+x=1";
 const POLICY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 
 /// Task, resource type, and the call that writes.
-const TASKS: [(Task, &str, &str, &str); 19] = [
+const TASKS: [(Task, &str, &str, &str); 21] = [
     (Task::Join, "grant", "sso_group", JOIN),
     (Task::Leave, "revoke", "sso_group", LEAVE),
     (Task::Assign, "grant", "account, permission_set_assignment", CREATE),
@@ -41,6 +41,8 @@ const TASKS: [(Task, &str, &str, &str); 19] = [
     (Task::DeleteIam, "delete_resource", "iam_user", "iam:DeleteUser"),
     (Task::DeleteSso, "delete_resource", "sso_user", "identitystore:DeleteUser"),
     (Task::Rotate, "rotate_credentials", "iam_user", "iam:UpdateLoginProfile"),
+    (Task::RotateKey, "rotate_credentials", "access-key", "iam:CreateAccessKey"),
+    (Task::RotateKey, "rotate_credentials", "access-key", "iam:UpdateAccessKey"),
     (Task::Issue, "issue_credential", "iam_user", "iam:CreateAccessKey"),
 ];
 
@@ -94,13 +96,18 @@ enum Task {
     DeleteIam,
     DeleteSso,
     Rotate,
+    RotateKey,
     Issue,
 }
 
 impl Task {
     async fn prepare(self) -> Bench {
         let kind = if let Self::Create(kind) = self { kind } else { AccountKind::IamUser };
-        let bench = Bench::with_members(|settings| settings.account_kind = kind).await;
+        let bench = Bench::with_members(|settings| {
+            settings.account_kind = kind;
+            settings.secrets = true;
+        })
+        .await;
         match self {
             Self::Unassign => bench.make_bob_admin(),
             Self::LeaveIam => Self::JoinIam.run(&bench).await.unwrap(),
@@ -159,6 +166,10 @@ impl Task {
                 let order = credential::rotation(account::iam_id(OWN, RICH), &identity);
                 credential::rotate(bench, "t", &order).await.map(drop)
             }
+            Self::RotateKey => {
+                let order = rotation::of_first(bench, OWN, RICH, &identity);
+                credential::rotate(bench, "t", &order).await.map(drop)
+            }
             Self::Issue => {
                 let order = credential::issuing(account::iam_id(OWN, "idle"), &identity);
                 credential::issue(bench, "t", &order).await.map(drop)
@@ -176,7 +187,8 @@ struct State {
     policies: Vec<(Vec<String>, Vec<String>)>,
     users: [bool; 4],
     devices: usize,
-    keys: [usize; 2],
+    /// How many there are, and how many of them work.
+    keys: [(usize, usize); 2],
     /// Whether it was set by a task.
     passwords: [bool; 2],
 }
@@ -198,7 +210,7 @@ fn state(bench: &Bench) -> State {
             aws.user_id("carol").is_some(),
         ],
         devices: aws.virtual_mfa_devices(OWN).len(),
-        keys: ["idle", RICH].map(|name| aws.access_keys(OWN, name).len()),
+        keys: ["idle", RICH].map(|name| (aws.access_keys(OWN, name).len(), aws.active_keys(OWN, name).len())),
         passwords: ["jdoe", RICH].map(is_set),
     }
 }

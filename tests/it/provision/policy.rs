@@ -15,7 +15,7 @@ use testbed::aws::{Effect, Fault, Fixture, IamRole, Server, Trust};
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{ADMIN, Bench, SHOP as STAGING, Through};
-use super::{account, credential, departed, iam};
+use super::{account, credential, departed, iam, rotation};
 use crate::dump::Dump;
 use crate::support::{Work, aws_settings};
 
@@ -162,6 +162,9 @@ async fn change(main: &Actions) -> Vec<Option<usize>> {
         let order = credential::rotation(account::iam_id(OWN, name), &identity);
         ends.push(ended(credential::rotate(&bench, "t", &order).await, |one| one.encrypted_data.len()));
     }
+    let order = rotation::of_first(&bench, OWN, RICH, &identity);
+    ends.push(ended(credential::rotate(&bench, "t", &order).await, |one| one.encrypted_data.len()));
+    ends.push(Some(bench.aws.active_keys(OWN, RICH).len()));
     let order = credential::issuing(account::iam_id(OWN, "idle"), &identity);
     ends.push(ended(credential::issue(&bench, "t", &order).await, |one| one.encrypted_data.len()));
     bench.aws.arm(Fault::once("iam:CreateAccessKey", Effect::LostReply));

@@ -1,0 +1,147 @@
+//! The making of an access key: its secret reaches its recipients, or no key stays.
+
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use tracing::warn;
+
+use super::ID;
+use crate::aws::iam::{AccessKey, Belonging, Iam, NewAccessKey};
+use crate::aws::{CallError, Class};
+use crate::baton::encryption::{EncryptionError, Plaintext, Recipients};
+use crate::baton::v2::EncryptedData;
+use crate::connector::audit::{Audit, State, Write};
+use crate::connector::iam_change::CONFLICT;
+use crate::connector::iam_entity::Entity;
+use crate::connector::{Provision, ProvisionError, iam_user};
+
+/// A key that was made.
+pub(in crate::connector) struct Made {
+    /// The key with its secret.
+    pub(in crate::connector) key: NewAccessKey,
+    /// The keys that AWS listed before.
+    pub(in crate::connector) before: Vec<AccessKey>,
+    /// AWS's id of the request.
+    pub(in crate::connector) request_id: Option<String>,
+}
+
+/// Makes an access key of a user.
+///
+/// Source: `iam:ListAccessKeys`, `CreateAccessKey`, `DeleteAccessKey`. A key whose secret was lost with the reply is
+/// deleted where it is certain which one it is. Else, or cancelled, or the process killed, there may be a key whose
+/// secret nobody has; a user has two at most, and one who has them is a [`ProvisionError::KeysFull`].
+pub(in crate::connector) async fn make(
+    iam: &Iam,
+    user: &Entity<'_>,
+    provision: &Provision,
+) -> Result<Made, ProvisionError> {
+    let before = keys(iam, user.name).await?;
+    let mut audit = Audit::begin(provision, write("iam:CreateAccessKey", user, user.name, State::Held));
+    let sent = Timestamp::now();
+    match CONFLICT.send(&mut audit, provision, || iam.create_access_key(user.name)).await {
+        Ok(made) => {
+            audit.changed(made.request_id.as_deref());
+            Ok(Made { key: made.value, before, request_id: made.request_id })
+        }
+        Err(ProvisionError::Call(error)) if error.may_have_happened() => {
+            let error = audit.failed(error);
+            without_orphan(iam, user, &before, sent, provision).await?;
+            Err(error.into())
+        }
+        Err(ProvisionError::Call(error)) if error.code() == Some("LimitExceeded") => {
+            let error = audit.failed(error);
+            Err(ProvisionError::KeysFull { user: user.arn.to_owned(), keys: listed(&before), error })
+        }
+        Err(error) => Err(audit.failed(error)),
+    }
+}
+
+/// The id and the secret of a key, for each recipient.
+pub(in crate::connector) fn sealed(
+    key: &NewAccessKey,
+    recipients: &Recipients,
+) -> Result<Vec<EncryptedData>, EncryptionError> {
+    let plaintexts = [
+        Plaintext { name: "access_key_id", description: "Access key id", secret: key.key.id.clone().into() },
+        Plaintext { name: "secret_access_key", description: "Secret access key", secret: key.secret.clone() },
+    ];
+    let mut encrypted_data = Vec::new();
+    for plaintext in &plaintexts {
+        encrypted_data.extend(recipients.seal(plaintext)?);
+    }
+    Ok(encrypted_data)
+}
+
+/// Deletes a key whose secret reached nobody (`iam:DeleteAccessKey`). Gone already is success.
+pub(super) async fn discard(
+    iam: &Iam,
+    user: &Entity<'_>,
+    id: &str,
+    provision: &Provision,
+) -> Result<(), ProvisionError> {
+    let mut audit = Audit::begin(provision, write("iam:DeleteAccessKey", user, id, State::NotHeld));
+    let delete = || iam.remove_belonging(user.name, Belonging::AccessKey, id);
+    match CONFLICT.send(&mut audit, provision, delete).await {
+        Ok(written) => audit.changed(written.request_id.as_deref()),
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => audit.already(&error),
+        Err(error) => return Err(audit.failed(error)),
+    }
+    Ok(())
+}
+
+/// A write about an access key of a user.
+pub(super) fn write<'a>(
+    operation: &'static str,
+    user: &'a Entity<'_>,
+    target: &'a str,
+    wanted: State,
+) -> Write<'a> {
+    Write { operation, target_type: ID, target, principal_type: iam_user::ID, principal: user.arn, wanted }
+}
+
+async fn keys(iam: &Iam, user: &str) -> Result<Vec<AccessKey>, CallError> {
+    iam.access_keys(user).try_concat().await
+}
+
+/// Keys for people: id, state and age.
+fn listed(keys: &[AccessKey]) -> String {
+    let text = |key: &AccessKey| {
+        let state = if key.active { "active" } else { "inactive" };
+        let created = key.created.map(|created| format!(", made at {created}")).unwrap_or_default();
+        format!("{}: {state}{created}", key.id)
+    };
+    if keys.is_empty() {
+        return "none is listed yet".to_owned();
+    }
+    keys.iter().map(text).collect::<Vec<_>>().join("; ")
+}
+
+/// Deletes what a creation without an answer, sent at `sent`, left behind: its secret reached nobody.
+///
+/// AWS's list lags: what it did not show before may be older, and in use. The key goes when it is the only one that can
+/// be meant, by the time of its creation; where several can be, none does.
+async fn without_orphan(
+    iam: &Iam,
+    user: &Entity<'_>,
+    before: &[AccessKey],
+    sent: Timestamp,
+    provision: &Provision,
+) -> Result<(), ProvisionError> {
+    let mut suspects = keys(iam, user.name).await?;
+    // AWS tells whole seconds.
+    suspects.retain(|key| {
+        let known = before.iter().any(|one| one.id == key.id);
+        !known && key.created.is_some_and(|created| created.as_second() >= sent.as_second())
+    });
+    match suspects.as_slice() {
+        [] => Ok(()),
+        [one] => discard(iam, user, &one.id, provision).await,
+        [one, other, ..] => {
+            warn!(
+                user = user.arn,
+                keys = format!("{}, {}", one.id, other.id),
+                "the secret of one of these access keys reached nobody; none is deleted, as it is not certain which"
+            );
+            Ok(())
+        }
+    }
+}
