@@ -382,6 +382,7 @@ impl SsoAdmin {
     ) -> Result<AssignmentRequest, CallError> {
         let malformed = |message: String| self.lane.malformed(operation, message);
         let status = status.ok_or_else(|| malformed("it has no status".to_owned()))?;
+        let target = AssignmentTarget::read(&status);
         let value = match status.status {
             Some(StatusValues::InProgress) => AssignmentStatus::InProgress,
             Some(StatusValues::Succeeded) => AssignmentStatus::Succeeded,
@@ -392,7 +393,7 @@ impl SsoAdmin {
             Some(other) => return Err(malformed(format!("unknown status {}", other.as_str()))),
             None => return Err(malformed("its status has no value".to_owned())),
         };
-        Ok(AssignmentRequest { request_id: status.request_id, status: value, aws_request_id })
+        Ok(AssignmentRequest { request_id: status.request_id, target, status: value, aws_request_id })
     }
 }
 
@@ -494,6 +495,8 @@ pub struct AssignmentTarget {
 pub struct AssignmentRequest {
     /// The id to ask for its state with.
     pub request_id: Option<String>,
+    /// What it changes, where AWS says.
+    pub target: Option<AssignmentTarget>,
     /// How far it is.
     pub status: AssignmentStatus,
     /// AWS's id of the HTTP request, as `CloudTrail` shows it.
@@ -553,7 +556,25 @@ impl HeldAssignment {
 impl AssignmentRequest {
     /// What a request that is not sent comes to.
     const REHEARSED: Self =
-        Self { request_id: None, status: AssignmentStatus::Succeeded, aws_request_id: None };
+        Self { request_id: None, target: None, status: AssignmentStatus::Succeeded, aws_request_id: None };
+
+    /// A request that AWS works on.
+    pub fn in_progress(request_id: String) -> Self {
+        let status = AssignmentStatus::InProgress;
+        Self { request_id: Some(request_id), target: None, status, aws_request_id: None }
+    }
+}
+
+impl AssignmentTarget {
+    /// `None` where AWS leaves a part of it out.
+    fn read(status: &AccountAssignmentOperationStatus) -> Option<Self> {
+        Some(Self {
+            account: status.target_id.as_deref()?.parse().ok()?,
+            permission_set: status.permission_set_arn.clone()?,
+            principal: PrincipalKind::read(status.principal_type.as_ref()?),
+            principal_id: status.principal_id.clone()?,
+        })
+    }
 }
 
 impl PrincipalKind {

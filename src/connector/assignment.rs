@@ -44,6 +44,8 @@ const CONFLICT: Patience = Patience {
     first: Duration::from_millis(500),
     longest: Duration::from_secs(15),
 };
+/// The first attempt, which is not repeated before AWS was asked what is in the way.
+const AT_ONCE: Patience = Patience { limit: Duration::ZERO, ..CONFLICT };
 /// How long the list may go on showing what is gone.
 const LIST_LAG: Duration = Duration::from_secs(10);
 
@@ -406,8 +408,7 @@ impl Change<'_> {
             self.provision.pause(wait).await?;
             wait = POLL;
             if self.under_way.is_in_progress(&self.sso_admin, self.direction, &id).await {
-                let status = AssignmentStatus::InProgress;
-                request = AssignmentRequest { request_id: Some(id), status, aws_request_id: None };
+                request = AssignmentRequest::in_progress(id);
                 continue;
             }
             request = match self.status(&id).await {
@@ -415,8 +416,7 @@ impl Change<'_> {
                 // The change goes on at AWS: trouble with looking at it is no reason to report a failure.
                 Err(error) if error.is_retryable() => {
                     debug!(error = %error, "assignment status not readable yet");
-                    let status = AssignmentStatus::InProgress;
-                    AssignmentRequest { request_id: Some(id), status, aws_request_id: None }
+                    AssignmentRequest::in_progress(id)
                 }
                 Err(error) if matches!(error.class(), Class::Cancelled) => return Err(error.into()),
                 // Where the status cannot be read, most often for want of the permission, the list is the proof.
@@ -435,7 +435,33 @@ impl Change<'_> {
             Direction::Create => self.sso_admin.create_assignment(self.target).await,
             Direction::Delete => self.sso_admin.delete_assignment(self.target).await,
         };
+        match AT_ONCE.send(audit, self.provision, send).await {
+            Err(ProvisionError::Call(busy)) if matches!(busy.class(), Class::Conflict { passing: true }) => {}
+            ended => return ended,
+        }
+        if let Some(request) = self.left_behind().await {
+            return Ok(request);
+        }
+        self.provision.pause(CONFLICT.first).await?;
         CONFLICT.send(audit, self.provision, send).await
+    }
+
+    /// The very same change, where AWS has it under way already: by a process that was killed, or from an attempt whose
+    /// answer was lost. It is followed to its end like one of ours; asked for again it would only be refused until then.
+    async fn left_behind(&self) -> Option<AssignmentRequest> {
+        let under_way: Vec<String> = self.sso_admin.in_progress(self.direction).try_concat().await.ok()?;
+        for id in under_way {
+            let Ok(request) = self.status(&id).await else { continue };
+            let failed = matches!(request.status, AssignmentStatus::Failed { .. });
+            if !failed && request.target.as_ref() == Some(self.target) {
+                info!(
+                    request_id = id,
+                    "AWS has this change under way from an earlier request, which is followed"
+                );
+                return Some(AssignmentRequest { request_id: Some(id), aws_request_id: None, ..request });
+            }
+        }
+        None
     }
 
     async fn status(&self, request: &str) -> Result<AssignmentRequest, CallError> {

@@ -140,6 +140,64 @@ async fn a_lost_reply_is_not_repeated_and_the_repeated_task_has_no_second_effect
 }
 
 #[tokio::test]
+async fn a_change_that_a_killed_predecessor_left_under_way_is_followed_and_not_repeated() {
+    let settle = Duration::from_secs(2);
+    let (log, bench) = (Log::capture(), Bench::settling_in(settle).await);
+    let (entitlement, bob) = (bench.access(Through::Account, SHOP, ADMIN), bench.user("bob"));
+    let predecessor = crate::support::connector(&bench.aws).await;
+    for (write, status) in [(CREATE, CREATED), (DELETE, DELETED)] {
+        let order = provision("killed", &CancellationToken::new());
+        let grant = super::bench::held("", &entitlement, &bob);
+        {
+            let change = async {
+                if write == CREATE {
+                    predecessor.grant(&entitlement, &bob, &order).await.map(drop)
+                } else {
+                    predecessor.revoke(&grant, &order).await.map(drop)
+                }
+            };
+            tokio::pin!(change);
+            while bench.calls(write) == 0 {
+                tokio::select! {
+                    ended = &mut change => panic!("{ended:?}"),
+                    () = tokio::time::sleep(Duration::from_millis(5)) => {}
+                }
+            }
+        }
+        let begin = Instant::now();
+        if write == CREATE {
+            bench.grant(write, &entitlement, &bob).await.unwrap();
+        } else {
+            bench.revoke(write, &entitlement, &bob).await.unwrap();
+        }
+        assert!(begin.elapsed() + Duration::from_millis(500) > settle, "{:?}", begin.elapsed());
+        assert_eq!(bench.bob_is_admin(), write == CREATE);
+        // The predecessor's, and the one that AWS refused.
+        assert_eq!((bench.calls(write), bench.aws.counters().errors(write)), (2, 1));
+        assert!(bench.calls(status) >= 2);
+        assert_eq!(log.the_audit(write)["outcome"], "changed");
+    }
+}
+
+#[tokio::test]
+async fn a_change_under_way_to_the_contrary_is_not_taken_for_the_one_that_is_asked_for() {
+    let bench = Bench::settling_in(SETTLE).await;
+    bench.make_bob_admin();
+    let (entitlement, bob) = (bench.access(Through::Account, SHOP, ADMIN), bench.user("bob"));
+    let stranger = crate::support::connector(&bench.aws).await;
+    let order = provision("stranger", &CancellationToken::new());
+    let grant = super::bench::held("", &entitlement, &bob);
+    let (taken, given) = tokio::join!(stranger.revoke(&grant, &order), async {
+        while bench.calls(DELETE) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bench.grant("t", &entitlement, &bob).await
+    });
+    assert!(taken.is_ok() && given.is_ok(), "{taken:?} {given:?}");
+    assert!(bench.bob_is_admin());
+}
+
+#[tokio::test]
 async fn cancelled_while_settling_a_task_ends_at_once_and_is_unconfirmed() {
     let (log, bench) = (Log::capture(), Bench::settling_in(Duration::from_mins(1)).await);
     let (entitlement, bob) = (bench.access(Through::Account, SHOP, ADMIN), bench.user("bob"));

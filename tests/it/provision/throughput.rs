@@ -6,7 +6,7 @@ use batond::config::QuotaSetting;
 use futures::StreamExt as _;
 use testbed::aws::{Fixture, PrincipalType, Quotas, Server, Shape};
 
-use super::bench::{Bench, CREATE, CREATED, LIST, Through};
+use super::bench::{ADMIN, Bench, CREATE, CREATED, LIST, SHOP, Through};
 use crate::support;
 
 const ACCOUNTS: usize = 60;
@@ -69,4 +69,34 @@ async fn twelve_hundred_assignments_over_sixty_accounts_all_succeed() {
             + bench.aws.counters().throttled(LIST)
             + bench.aws.counters().throttled(CREATED),
     );
+}
+
+/// `cargo test --release -p batond --test it -- --ignored latency --nocapture`, recorded in docs/performance.md.
+#[tokio::test]
+#[ignore = "measures time"]
+#[allow(clippy::print_stdout, reason = "figures for docs/performance.md")]
+async fn latency_added_to_the_time_that_aws_takes_to_settle() {
+    let bench = Bench::start().await;
+    let bob = bench.user("bob");
+    let mut added = Vec::new();
+    for step in 0..60_u32 {
+        let entitlement = bench.access(Through::Account, SHOP, ADMIN);
+        // Spread over two polls, so that no phase between settling and looking is preferred.
+        let settle = Duration::from_millis(1000) + Duration::from_micros(16_700) * step;
+        bench.aws.set(|knobs| knobs.settle = settle);
+        bench.aws.reset_counters();
+        bench.grant("t", &entitlement, &bob).await.unwrap();
+        let done = Instant::now();
+        let calls = bench.aws.transcript();
+        let last = calls.iter().rfind(|call| call.action == CREATED).unwrap();
+        let first = calls.iter().find(|call| call.action == CREATE).unwrap();
+        let seen = last.start.saturating_sub(first.start);
+        added.push(seen.saturating_sub(settle) + done.elapsed());
+        bench.aws.set(|knobs| knobs.settle = Duration::ZERO);
+        bench.revoke("t", &entitlement, &bob).await.unwrap();
+    }
+    added.sort();
+    let (median, most) = (added[added.len() / 2], added[added.len() - 1]);
+    println!("{} assignments: median {median:.0?} after AWS, at most {most:.0?}", added.len());
+    assert!(median <= Duration::from_millis(300) && most <= Duration::from_millis(600));
 }
