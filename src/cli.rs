@@ -5,6 +5,7 @@ mod action;
 mod answer;
 mod arguments;
 mod capabilities;
+mod credential;
 mod display;
 mod doctor;
 mod events;

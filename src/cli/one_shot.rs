@@ -3,7 +3,7 @@
 use std::io;
 
 use super::display::Display;
-use super::{Exit, account, action, answer, events, failure, provision, report, stop};
+use super::{Exit, account, action, answer, credential, events, failure, provision, report, stop};
 use crate::config::{Operation, Settings};
 use crate::connector::Connector;
 use crate::daemon::{WorkDir, prepare_target};
@@ -65,6 +65,9 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
             return Ok(action::invoke(&connector, name, resource_type, arguments, cancel).await);
         }
         Operation::ListActions { resource_type } => return Ok(action::list(&connector, resource_type)),
+        Operation::RotateCredentials { resource_type, id, recipients } => {
+            return Ok(credential::rotate(&connector, resource_type, id, recipients, &provision).await);
+        }
         Operation::CreateAccount { profile } => {
             return Ok(account::create(&connector, profile, &provision).await);
         }

@@ -33,6 +33,15 @@ pub enum Operation {
         /// Its id.
         id: String,
     },
+    /// Replace the credential of a resource.
+    RotateCredentials {
+        /// Its type.
+        resource_type: String,
+        /// Its id.
+        id: String,
+        /// Who may read the new one: age recipients, at least one.
+        recipients: Vec<String>,
+    },
     /// Carry out an action.
     InvokeAction {
         /// Its name.

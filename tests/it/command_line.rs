@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use batond::baton::id::{Directory, entitlement_id};
 use serde_json::Value;
 use testbed::aws::{Effect, Fault, Fixture, IamRole, Server};
@@ -102,7 +104,13 @@ fn wrong_arguments_and_settings_end_with_2_and_settings_not_built_with_12() {
         (&[], &with("BATON_TASK_CONCURRENCY", "0"), 2, "BATON_TASK_CONCURRENCY: must be 1 to 100 tasks"),
         (&[], &with("BATON_CONFIG_PATH", "x.json"), 2, "BATON_CONFIG_PATH: must end in .yaml or .yml"),
         (&["--sync-resources=x"], &on, 12, "(--sync-resources): sync-resources is not built yet"),
-        (&[], &with("BATON_ROTATE_CREDENTIALS", "r"), 12, "rotate-credentials is not built yet"),
+        (&["--rotate-credentials=r"], &on, 2, "a rotation needs rotate-credentials-type too"),
+        (
+            &["--rotate-credentials=r", "--rotate-credentials-type=iam_user"],
+            &on,
+            2,
+            "nobody could read the new credential",
+        ),
         (&["--invoke-action=a", "--invoke-action-args=CANARY"], &on, 2, "must be a JSON object"),
         (&["--delete-resource=r"], &on, 2, "a deletion needs delete-resource-type too"),
         (&["--create-account-email=a@b"], &on, 2, "needs create-account-login or create-account-profile too"),
@@ -331,4 +339,29 @@ async fn doctor_tells_what_is_missing_and_ends_by_how_bad_it_is() {
     assert_eq!(found["statement"]["add"]["Action"], serde_json::json!(["identitystore:ListUsers"]));
     assert!(!text(&output.stdout).contains("CANARY"));
     assert!(organization.left().is_empty(), "{:?}", organization.left());
+}
+
+#[tokio::test]
+async fn a_rotated_password_reaches_its_recipient_alone() {
+    let organization = Organization::example().await;
+    let reader = age::x25519::Identity::generate();
+    let user = "arn:aws:iam::111111111111:user/o,brien+x=1";
+    let recipient = format!("--credential-recipients={}", reader.to_public());
+    let order = ["--rotate-credentials", user, "--rotate-credentials-type", "iam_user", &recipient];
+    let before = organization.server.password("111111111111", "o,brien+x=1");
+
+    let rehearsed = organization.run(&[&order[..], &["--dry-run"]].concat()).await;
+    let told: Value = serde_json::from_slice(&rehearsed.stdout).unwrap();
+    assert_eq!(told["writes"][0]["operation"], "iam:UpdateLoginProfile");
+    assert_eq!(organization.server.password("111111111111", "o,brien+x=1"), before);
+
+    let output = organization.run(&order).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sealed =
+        BASE64_STANDARD.decode(answer["encryptedData"][0]["encryptedBytes"].as_str().unwrap()).unwrap();
+    let password = String::from_utf8(age::decrypt(&reader, &sealed).unwrap()).unwrap();
+    let (set, reset) = organization.server.password("111111111111", "o,brien+x=1").unwrap();
+    assert_eq!((password.as_str(), true), (set.as_str(), reset));
+    assert!(!text(&output.stderr).contains(&password) && !text(&output.stdout).contains(&password));
 }

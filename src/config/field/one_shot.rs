@@ -4,7 +4,7 @@ use super::section;
 use super::{Field, Mode, Support, list, path, switch, text};
 
 section! { "One-shot operations";
-    DRY_RUN = one(switch("dry-run", "Show what a grant, revoke, creation or deletion would write, and write nothing"));
+    DRY_RUN = one(switch("dry-run", "Show what a one-shot change would write, and write nothing"));
     GRANT_ENTITLEMENT = one(text("grant-entitlement", "Grant the entitlement with this id"));
     GRANT_PRINCIPAL = one(text("grant-principal", "Resource id of the principal that receives the grant"));
     GRANT_PRINCIPAL_TYPE = one(text("grant-principal-type", "Resource type of that principal"));
@@ -14,8 +14,9 @@ section! { "One-shot operations";
     CREATE_ACCOUNT_PROFILE = one(text("create-account-profile", "Create an account with this profile (JSON)"));
     DELETE_RESOURCE = one(text("delete-resource", "Delete the resource with this id"));
     DELETE_RESOURCE_TYPE = one(text("delete-resource-type", "Type of the resource to delete"));
-    ROTATE_CREDENTIALS = not_yet(text("rotate-credentials", "Rotate the credentials of the resource with this id"));
-    ROTATE_CREDENTIALS_TYPE = not_yet(text("rotate-credentials-type", "Type of that resource"));
+    ROTATE_CREDENTIALS = one(text("rotate-credentials", "Rotate the credentials of the resource with this id"));
+    ROTATE_CREDENTIALS_TYPE = one(text("rotate-credentials-type", "Type of that resource"));
+    CREDENTIAL_RECIPIENTS = one(list("credential-recipients", "age recipients (age1...) that may read the new credential"));
     EVENT_FEED = one(text("event-feed", "Print the events of a feed, if true"));
     EVENT_FEED_ID = one(text("event-feed-id", "Id of the feed"));
     EVENT_FEED_START_AT = one(text("event-feed-start-at", "Time of the first event (RFC 3339); a day ago if unset"));
@@ -54,10 +55,6 @@ const FILES: &str = "the public baton command line does this with any .c1z file"
 
 const fn one(field: Field) -> Field {
     field.hidden().mode(Mode::OneShot)
-}
-
-const fn not_yet(field: Field) -> Field {
-    one(field).support(Support::NotYet)
 }
 
 const fn never(field: Field, reason: &'static str) -> Field {

@@ -90,6 +90,9 @@ pub(super) fn operation(reader: &mut Reader, serves: bool) -> Operation {
         };
         return Operation::DeleteResource { resource_type, id };
     }
+    if let Some(id) = reader.text(&one_shot::ROTATE_CREDENTIALS) {
+        return rotation(reader, id);
+    }
     if let Some(profile) = new_account(reader) {
         return Operation::CreateAccount { profile };
     }
@@ -107,6 +110,21 @@ pub(super) fn operation(reader: &mut Reader, serves: bool) -> Operation {
     Operation::Sync
 }
 
+fn rotation(reader: &mut Reader, id: String) -> Operation {
+    let recipients = reader.list(&one_shot::CREDENTIAL_RECIPIENTS);
+    let Some(resource_type) = reader.text(&one_shot::ROTATE_CREDENTIALS_TYPE) else {
+        let message = "unknown provisioning action: a rotation needs rotate-credentials-type too";
+        reader.fault(&one_shot::ROTATE_CREDENTIALS_TYPE, message);
+        return Operation::Sync;
+    };
+    if recipients.is_empty() {
+        let message =
+            "a rotation needs credential-recipients too: without one, nobody could read the new credential";
+        reader.fault(&one_shot::CREDENTIAL_RECIPIENTS, message);
+    }
+    Operation::RotateCredentials { resource_type, id, recipients }
+}
+
 /// Whether nothing is to be written. What this has no meaning for must not seem to obey it.
 pub(super) fn dry_run(reader: &mut Reader, serves: bool, operation: &Operation) -> bool {
     let wanted = reader.switch(&one_shot::DRY_RUN);
@@ -114,7 +132,8 @@ pub(super) fn dry_run(reader: &mut Reader, serves: bool, operation: &Operation) 
         Operation::Grant { .. }
         | Operation::Revoke { .. }
         | Operation::CreateAccount { .. }
-        | Operation::DeleteResource { .. } => true,
+        | Operation::DeleteResource { .. }
+        | Operation::RotateCredentials { .. } => true,
         Operation::Sync
         | Operation::Events(_)
         | Operation::InvokeAction { .. }
@@ -123,7 +142,7 @@ pub(super) fn dry_run(reader: &mut Reader, serves: bool, operation: &Operation) 
     if wanted && (serves || !changes) {
         reader.fault(
             &one_shot::DRY_RUN,
-            "dry-run goes with a one-shot grant, revoke, creation or deletion alone",
+            "dry-run goes with a one-shot grant, revoke, creation, deletion or rotation alone",
         );
     }
     wanted

@@ -1,17 +1,18 @@
 //! A rehearsed change writes nothing, and tells the writes that the change then makes.
 
+use age::x25519::Identity;
 use batond::aws::AccountId;
 use batond::baton::resource;
-use batond::baton::v2::{CreateAccountRequest, Grant};
+use batond::baton::v2::{CreateAccountRequest, Grant, RotateCredentialRequest};
 use batond::config::{AccountKind, AwsSettings};
 use batond::connector::{
-    Connector, Holder, Planned, Provision, ProvisionError, Rehearsal, group, role, sso_user,
+    Connector, Holder, Planned, Provision, ProvisionError, Rehearsal, access_key, group, role, sso_user,
 };
 use testbed::aws::Server;
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{ADMIN, Bench, SHOP, Through, UNKNOWN, held};
-use super::{account, iam};
+use super::{account, credential, iam};
 use crate::support;
 
 const OWN: &str = "111111111111";
@@ -23,6 +24,7 @@ enum Order {
     Revoke(Grant),
     Create(CreateAccountRequest),
     Delete(batond::baton::v2::ResourceId),
+    Rotate(RotateCredentialRequest),
 }
 
 async fn carry_out(
@@ -37,6 +39,7 @@ async fn carry_out(
         Order::Revoke(grant) => connector.revoke(grant, provision).await.map(drop),
         Order::Create(request) => connector.create_account(request, provision).await.map(drop),
         Order::Delete(id) => connector.delete(id, None, provision).await.map(drop),
+        Order::Rotate(request) => connector.rotate_credential(request, provision).await.map(drop),
     }
 }
 
@@ -73,7 +76,12 @@ fn orders(bench: &Bench) -> Vec<Order> {
     orders.push(Order::Create(account::request(
         batond::baton::profile::Profile::new().string("username", "new").string("email", "new@example.com"),
     )));
-    orders.push(Order::Delete(account::iam_id(OWN, RICH)));
+    let (reader, user) = (Identity::generate(), account::iam_id(OWN, RICH));
+    let (key, _) = bench.aws.access_keys(OWN, RICH).swap_remove(0);
+    for rotated in [user.clone(), resource::id(access_key::ID, &key)] {
+        orders.push(Order::Rotate(credential::rotation(rotated, &reader)));
+    }
+    orders.push(Order::Delete(user));
     let loner = bench.connector.directory().user(&bench.aws.user_id("loner@example.com").unwrap());
     orders.push(Order::Delete(resource::id(sso_user::ID, &loner)));
     orders
@@ -81,7 +89,7 @@ fn orders(bench: &Bench) -> Vec<Order> {
 
 #[tokio::test]
 async fn a_rehearsal_writes_nothing_and_tells_what_the_change_then_writes() {
-    let bench = Bench::start().await;
+    let bench = Bench::with_members(|settings| settings.secrets = true).await;
     for order in orders(&bench) {
         let rehearsal = Rehearsal::default();
         let cancel = CancellationToken::new();
