@@ -102,6 +102,8 @@ def _iam(clients: Clients, organization: Organization, proxy: RepairingProxy, di
     for member in (None, list(organization.accounts)[1]):
         yield from iam.change(clients, member, partial(batond.once, environment, "--file", file))
     yield from iam.accounts(clients, list(organization.accounts)[1], partial(batond.once, environment))
+    secrets = environment | {"BATON_SYNC_SECRETS": "true"}
+    yield from iam.credentials(clients, list(organization.accounts)[1], partial(batond.once, secrets))
 
 
 def _assigned_once(clients: Clients, granted: Assignment) -> None:

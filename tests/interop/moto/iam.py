@@ -1,11 +1,14 @@
 """IAM of two accounts in moto, and what a sync should hold of it, read by the plainest walk there is."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from subprocess import CompletedProcess
 from typing import Any
 
 import boto3
+import pyrage
 from interop.aws import Clients
 from interop.content import Content
 from interop.processes import Failure
@@ -136,6 +139,38 @@ def accounts(clients: Clients, member: str, run: Callable[..., None]) -> Iterato
     if "chi" in left or devices:
         raise Failure(f"users {left}, virtual devices {devices} are left")
     yield f"account {member}: deleted twice, a user is gone with all that it had"
+
+
+def credentials(clients: Clients, member: str, run: Callable[..., CompletedProcess[str]]) -> Iterator[str]:
+    """Rotate a password in a member and a key in the own account, and read both with the recipient's key."""
+    identity = pyrage.x25519.Identity.generate()
+
+    def rotate(kind: str, resource: str) -> tuple[dict[str, str], str]:
+        order = ("--rotate-credentials", resource, "--rotate-credentials-type", kind)
+        answer = json.loads(run(*order, "--credential-recipients", str(identity.to_public())).stdout)
+        sealed = {each["name"]: base64.b64decode(each["encryptedBytes"]) for each in answer["encryptedData"]}
+        opened = {name: pyrage.decrypt(data, [identity]).decode() for name, data in sealed.items()}
+        return opened, answer["resourceId"]["resource"]
+
+    iam = _iam(clients, member)
+    first, second = (rotate("iam_user", f"arn:aws:iam::{member}:user/people/ben")[0]["password"] for _ in range(2))
+    # moto forgets PasswordResetRequired of the first, which makes the profile
+    profile = iam.get_login_profile(UserName="ben")["LoginProfile"]
+    if not profile["PasswordResetRequired"] or first == second or {len(first), len(second)} != {32}:
+        raise Failure(f"account {member}: {profile}, and passwords of {len(first)} and {len(second)} letters")
+    yield f"account {member}: rotated twice, a user has a password, whose recipient can read it"
+
+    iam = _iam(clients, None)
+    (old,) = iam.list_access_keys(UserName="ben")["AccessKeyMetadata"]
+    opened, new = rotate("access-key", old["AccessKeyId"])
+    states = {each["AccessKeyId"]: each["Status"] for each in iam.list_access_keys(UserName="ben")["AccessKeyMetadata"]}
+    if states != {old["AccessKeyId"]: "Inactive", new: "Active"} or opened["access_key_id"] != new:
+        raise Failure(f"the keys of ben are {states}, and the new one is {new}")
+    keys = {"aws_access_key_id": new, "aws_secret_access_key": opened["secret_access_key"]}
+    sts = boto3.client("sts", endpoint_url=clients.endpoint, region_name=clients.region, **keys)
+    if not sts.get_caller_identity()["Arn"].endswith(":user/people/ben"):
+        raise Failure(f"the new key is that of {sts.get_caller_identity()['Arn']}")
+    yield "rotated, a key is inactive and not gone, and the new one is its user's"
 
 
 def _iam(clients: Clients, member: str | None) -> Any:
