@@ -188,8 +188,17 @@ impl Judged<'_> {
             _ => None,
         });
         unclear
-            .map(|error| Finding::new(Severity::Unchecked, CHECK, error.to_string()).next("ask again later"))
+            .map(|error| Finding::new(Severity::Unchecked, CHECK, self.told(error)).next("ask again later"))
             .collect()
+    }
+
+    /// An error in words that are the same for all members: which account it is stands beside it.
+    fn told(&self, error: &CallError) -> String {
+        let text = error.to_string();
+        match self.site.api {
+            Some(_) => text,
+            None => text.replace(self.site.account.as_str(), "ACCOUNT"),
+        }
     }
 
     fn key(&self) -> Option<Finding> {
@@ -224,8 +233,10 @@ impl Judged<'_> {
             return Some(found.why("AWS did not answer for them"));
         };
         if error.missing_action().is_none() {
-            let found =
-                found.why(format!("{SIMULATE}, which would tell without a change, gave no answer: {error}"));
+            let found = found.why(format!(
+                "{SIMULATE}, which would tell without a change, gave no answer: {}",
+                self.told(error)
+            ));
             return Some(found.next("ask again later"));
         }
         let role = name_of(self.principal);

@@ -1,5 +1,6 @@
 """A sync and a grant against moto: an AWS that nobody of this project wrote."""
 
+import json
 import logging
 import sys
 import tempfile
@@ -93,6 +94,7 @@ def _sync_and_grant(
 
 
 def _iam(clients: Clients, organization: Organization, proxy: RepairingProxy, directory: Path) -> Iterator[str]:
+    yield _doctor(batond.settings(proxy.endpoint, REGION))
     file = directory / "iam.c1z"
     iam.populate(clients, list(organization.accounts)[1])
     environment = batond.settings(proxy.endpoint, REGION) | {"BATON_GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED": "true"}
@@ -104,6 +106,20 @@ def _iam(clients: Clients, organization: Organization, proxy: RepairingProxy, di
     yield from iam.accounts(clients, list(organization.accounts)[1], partial(batond.once, environment))
     secrets = environment | {"BATON_SYNC_SECRETS": "true"}
     yield from iam.credentials(clients, list(organization.accounts)[1], partial(batond.once, secrets))
+
+
+def _doctor(environment: dict[str, str]) -> str:
+    """What batond doctor says of an AWS that allows everything, and has no operation to ask for writes with."""
+    enabled = {"BATON_GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED": "true", "BATON_PROVISIONING": "true"}
+    told = json.loads(batond.once(environment | enabled, "doctor", "--output", "json").stdout)
+    severities = {each["severity"] for each in told["findings"]}
+    if told["worst"] != "unchecked" or not severities <= {"ok", "note", "unchecked"}:
+        raise Failure(f"doctor: {told}")
+    unchecked = [each["what"] for each in told["findings"] if each["what"].startswith("not checked: ")]
+    if not any("iam:CreateUser" in each for each in unchecked):
+        raise Failure(f"doctor: no write is unchecked: {unchecked}")
+    (tried,) = (each["what"] for each in told["findings"] if each["what"].startswith("user/moto may do"))
+    return f"doctor: {tried}; {len(unchecked)} findings say which writes are unchecked"
 
 
 def _assigned_once(clients: Clients, granted: Assignment) -> None:

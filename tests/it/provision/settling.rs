@@ -181,7 +181,8 @@ async fn a_change_that_a_killed_predecessor_left_under_way_is_followed_and_not_r
 
 #[tokio::test]
 async fn a_change_under_way_to_the_contrary_is_not_taken_for_the_one_that_is_asked_for() {
-    let bench = Bench::settling_in(SETTLE).await;
+    let bench = Bench::start().await;
+    bench.aws.set(|knobs| knobs.settles = [(DELETE.to_owned(), SETTLE)].into());
     bench.make_bob_admin();
     let (entitlement, bob) = (bench.access(Through::Account, SHOP, ADMIN), bench.user("bob"));
     let stranger = crate::support::connector(&bench.aws).await;

@@ -30,6 +30,9 @@ pub struct Knobs {
     /// How long an assignment stays in progress.
     #[serde(rename = "settle_ms", with = "millis")]
     pub settle: Duration,
+    /// The same per action, for example `sso:DeleteAccountAssignment: 5000`; goes before `settle_ms`.
+    #[serde(rename = "settles_ms", with = "millis_by_action")]
+    pub settles: BTreeMap<String, Duration>,
     /// How long listings of memberships and assignments go on showing what was before a write; at most ten
     /// minutes.
     #[serde(rename = "lag_ms", with = "millis")]
@@ -62,6 +65,7 @@ impl Default for Knobs {
             quotas: Quotas::Off,
             account_quotas: false,
             settle: Duration::from_millis(20),
+            settles: BTreeMap::new(),
             lag: Duration::ZERO,
             session_lifetime: None,
             report_generation: Duration::ZERO,
@@ -74,6 +78,11 @@ impl Default for Knobs {
 }
 
 impl Knobs {
+    /// How long a change by this action stays in progress.
+    pub(crate) fn settle_of(&self, action: &str) -> Duration {
+        self.settles.get(action).copied().unwrap_or(self.settle)
+    }
+
     /// The largest page of an action whose documented maximum is `documented`.
     pub(crate) fn page_cap(&self, action: &str, documented: usize) -> usize {
         self.page_sizes.get(action).copied().or(self.page_size).unwrap_or(documented).clamp(1, documented)
@@ -107,6 +116,29 @@ pub(crate) mod millis {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+/// Durations by action, as whole milliseconds.
+mod millis_by_action {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        values: &BTreeMap<String, Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let millis: BTreeMap<_, _> = values.iter().map(|(action, time)| (action, time.as_millis())).collect();
+        millis.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Duration>, D::Error> {
+        let millis = BTreeMap::<String, u64>::deserialize(deserializer)?;
+        Ok(millis.into_iter().map(|(action, time)| (action, Duration::from_millis(time))).collect())
     }
 }
 

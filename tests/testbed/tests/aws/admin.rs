@@ -16,9 +16,11 @@ const JSON: &str = "content-type: application/json\r\n";
 async fn knobs_and_faults_can_be_set_over_http() {
     let server = example().await;
     let client = Client::new(&server);
-    let change = json!({"page_size": 1, "quotas": "documented", "latency_ms": 1}).to_string();
+    let change = json!({"page_size": 1, "quotas": "documented", "latency_ms": 1, "settles_ms": {"sso:X": 7}})
+        .to_string();
     let knobs = exchange(&server, "PATCH", "/_testbed/knobs", JSON, &change).await.unwrap().ok();
     assert_eq!((&knobs["page_size"], &knobs["settle_ms"]), (&json!(1), &json!(20)));
+    assert_eq!(knobs["settles_ms"], json!({"sso:X": 7}));
     let (rows, pages) = client.sso_rows("ListPermissionSets", "PermissionSets", json!({})).await;
     assert_eq!((rows.len(), pages), (4, 4));
 

@@ -56,6 +56,21 @@ async fn an_assignment_takes_effect_when_it_settles() {
 }
 
 #[tokio::test]
+async fn each_operation_may_settle_in_a_time_of_its_own() {
+    let server = example().await;
+    server.set(|knobs| {
+        knobs.settle = Duration::ZERO;
+        knobs.settles = [("sso:DeleteAccountAssignment".to_owned(), Duration::from_hours(1))].into();
+    });
+    let client = Client::new(&server);
+    let wanted = target(&server, "Shared", "Unused", "bob");
+    assert_eq!(change(&client, "Creation", wanted.clone()).await.0, "SUCCEEDED");
+    client.sso("DeleteAccountAssignment", wanted).await.ok();
+    let list = client.sso("ListAccountAssignmentDeletionStatus", json!({})).await.ok();
+    assert_eq!(list["AccountAssignmentsDeletionStatus"][0]["Status"], "IN_PROGRESS");
+}
+
+#[tokio::test]
 async fn repeating_a_change_is_harmless_or_says_404() {
     let server = example().await;
     let client = Client::new(&server);

@@ -291,7 +291,7 @@ fn change_assignment(call: &mut Call<'_>, change: Change) -> Result<Value, ApiEr
         Some(Effect::SettlesFailed(reason)) => Some(reason.clone()),
         _ => None,
     };
-    let request = call.world.center.request(change, assignment, call.knobs.settle, scripted);
+    let request = call.world.center.request(change, assignment, call.knobs.settle_of(call.action), scripted);
     Ok(status_reply(&request))
 }
 
