@@ -6,7 +6,7 @@ use serde_json::json;
 use super::finding::{Finding, Severity, Statement};
 use super::trust::{self, Verdict};
 use crate::aws::iam::{Decision, EntityKind, Iam};
-use crate::aws::{AccessError, Aws, Caller, Class, Hop, Step};
+use crate::aws::{AccessError, Aws, Caller, Class, Hop, Service, Step};
 use crate::baton::id::Arn;
 use crate::config::{AwsSettings, RoleArn, Secret};
 use crate::connector::Connector;
@@ -33,6 +33,7 @@ async fn refused(settings: &AwsSettings, error: &AccessError) -> Vec<Finding> {
             AccessError::NoInstance { .. }
             | AccessError::AmbiguousInstances { .. }
             | AccessError::InstanceNotVisible { .. } => super::center::CHECK,
+            AccessError::Call(call) if call.service() == Service::SsoAdmin => super::center::CHECK,
             _ => CHECK,
         };
         let found = Finding::new(Severity::Error, check, error.to_string()).why(NOTHING);

@@ -176,7 +176,7 @@ impl Judged<'_> {
         }
         let found = found.adding(Statement::allowing(format!("the policies of {role}"), &actions, "*"));
         if actions.iter().any(|action| self.untried.iter().any(|one| one == action)) {
-            return found.next("where it is allowed on some resources alone, as it may be, this is no fault");
+            return found.next("where it is allowed on some resources or under a condition alone, as it may be, this is no fault");
         }
         found
     }

@@ -16,22 +16,25 @@ use crate::connector::{Provision, ProvisionError, iam_user};
 
 /// A key that was made.
 pub(in crate::connector) struct Made {
-    /// The key with its secret.
-    pub(in crate::connector) key: NewAccessKey,
+    /// The key.
+    pub(in crate::connector) key: AccessKey,
+    /// Its id and its secret, for each recipient.
+    pub(in crate::connector) encrypted: Vec<EncryptedData>,
     /// The keys that AWS listed before.
     pub(in crate::connector) before: Vec<AccessKey>,
     /// AWS's id of the request.
     pub(in crate::connector) request_id: Option<String>,
 }
 
-/// Makes an access key of a user.
+/// Makes an access key of a user, whose secret goes to the recipients alone.
 ///
 /// Source: `iam:ListAccessKeys`, `CreateAccessKey`, `DeleteAccessKey`. A key whose secret was lost with the reply is
-/// deleted where it is certain which one it is. Else, or cancelled, or the process killed, there may be a key whose
+/// deleted where it is certain which one it is, and so is one that cannot be encrypted. Else, or cancelled, or the process killed, there may be a key whose
 /// secret nobody has; a user has two at most, and one who has them is a [`ProvisionError::KeysFull`].
 pub(in crate::connector) async fn make(
     iam: &Iam,
     user: &Entity<'_>,
+    recipients: &Recipients,
     provision: &Provision,
 ) -> Result<Made, ProvisionError> {
     let before = keys(iam, user.name).await?;
@@ -40,7 +43,14 @@ pub(in crate::connector) async fn make(
     match CONFLICT.send(&mut audit, provision, || iam.create_access_key(user.name)).await {
         Ok(made) => {
             audit.changed(made.request_id.as_deref());
-            Ok(Made { key: made.value, before, request_id: made.request_id })
+            let encrypted = match sealed(&made.value, recipients) {
+                Ok(encrypted) => encrypted,
+                Err(error) => {
+                    withdraw(iam, user, &made.value.key.id, provision).await;
+                    return Err(error.into());
+                }
+            };
+            Ok(Made { key: made.value.key, encrypted, before, request_id: made.request_id })
         }
         Err(ProvisionError::Call(error)) if error.may_have_happened() => {
             let error = audit.failed(error);
@@ -56,10 +66,7 @@ pub(in crate::connector) async fn make(
 }
 
 /// The id and the secret of a key, for each recipient.
-pub(in crate::connector) fn sealed(
-    key: &NewAccessKey,
-    recipients: &Recipients,
-) -> Result<Vec<EncryptedData>, EncryptionError> {
+fn sealed(key: &NewAccessKey, recipients: &Recipients) -> Result<Vec<EncryptedData>, EncryptionError> {
     let plaintexts = [
         Plaintext { name: "access_key_id", description: "Access key id", secret: key.key.id.clone().into() },
         Plaintext { name: "secret_access_key", description: "Secret access key", secret: key.secret.clone() },
@@ -71,8 +78,20 @@ pub(in crate::connector) fn sealed(
     Ok(encrypted_data)
 }
 
+/// Deletes a key that was made for nobody; where that fails, a warning names it.
+pub(super) async fn withdraw(iam: &Iam, user: &Entity<'_>, id: &str, provision: &Provision) {
+    if let Err(left) = discard(iam, user, id, provision).await {
+        warn!(
+            user = user.arn,
+            key = id,
+            error = %left,
+            "the secret of this access key reached nobody, and the key could not be deleted"
+        );
+    }
+}
+
 /// Deletes a key whose secret reached nobody (`iam:DeleteAccessKey`). Gone already is success.
-pub(super) async fn discard(
+async fn discard(
     iam: &Iam,
     user: &Entity<'_>,
     id: &str,

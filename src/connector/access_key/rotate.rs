@@ -44,16 +44,12 @@ pub(in crate::connector) async fn rotate(
     guard::identity(&connector.settings, connector.aws.caller(), &connector.directory(), user.arn)?;
     let turn = (user.arn.to_owned(), iam_user::ID, user.arn.to_owned());
     let _turn = connector.turns.wait(turn, provision).await?;
-    let made = make::make(&iam, &user, provision).await?;
+    let made = make::make(&iam, &user, &recipients, provision).await?;
     let rotation = Rotation { iam: &iam, user: &user, old, made: &made, provision };
-    let encrypted_data = match make::sealed(&made.key, &recipients) {
-        Ok(encrypted_data) => encrypted_data,
-        Err(error) => return Err(rotation.undone(error.into()).await),
-    };
     rotation.deactivate().await?;
     Ok(RotateCredentialResponse {
-        encrypted_data,
-        resource_id: Some(resource::id(ID, &made.key.key.id)),
+        resource_id: Some(resource::id(ID, &made.key.id)),
+        encrypted_data: made.encrypted,
         annotations: with_request_id(vec![], made.request_id),
     })
 }
@@ -128,30 +124,17 @@ impl Rotation<'_> {
                 warn!(
                     user = user.arn,
                     old_key = old,
-                    new_key = made.key.key.id,
+                    new_key = made.key.id,
                     error = %error,
                     "the old access key may still be active; the new one is handed out all the same"
                 );
             }
             Err(error) => {
                 let error = audit.failed(error);
-                return Err(self.undone(error).await);
+                make::withdraw(iam, user, &made.key.id, provision).await;
+                return Err(error);
             }
         }
         Ok(())
-    }
-
-    /// Deletes the new key, whose secret reached nobody; hands the error on.
-    async fn undone(&self, error: ProvisionError) -> ProvisionError {
-        let id = &self.made.key.key.id;
-        if let Err(left) = make::discard(self.iam, self.user, id, self.provision).await {
-            warn!(
-                user = self.user.arn,
-                key = id,
-                error = %left,
-                "the secret of this access key reached nobody, and the key could not be deleted"
-            );
-        }
-        error
     }
 }

@@ -42,11 +42,10 @@ pub(in crate::connector) async fn issue(
     let iam = user.enter(connector, provision).await?;
     let _turn = connector.turns.wait((user.arn.to_owned(), ID, user.arn.to_owned()), provision).await?;
     let owner = found(&iam, &user).await?;
-    let made = make::make(&iam, &user, provision).await?;
-    let encrypted_data = make::sealed(&made.key, &recipients)?;
+    let made = make::make(&iam, &user, &recipients, provision).await?;
     Ok(IssueCredentialResponse {
-        secret: Some(access_key::resource(&made.key.key, &owner, None)),
-        encrypted_data,
+        secret: Some(access_key::resource(&made.key, &owner, None)),
+        encrypted_data: made.encrypted,
         annotations: with_request_id(vec![], made.request_id),
         resource_mode: CredentialResourceMode::Discoverable.into(),
         request_id: request.request_id.clone(),

@@ -58,7 +58,7 @@ async fn each_permission_that_is_missing_is_named_with_its_statement_and_no_othe
             let main = &main;
             async move {
                 // Without it there is no start: it is found before all others.
-                let check = if action == "sso:ListInstances" { "identity" } else { "permissions" };
+                let check = if action == "sso:ListInstances" { "identity center" } else { "permissions" };
                 let report = own_report(&without(main, &[action])).await;
                 let found = of_permissions(&report);
                 let severity = if is_essential(action) { Severity::Error } else { Severity::Warning };
