@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use batond::config::{
-    AccountKind, AwsSettings, ControlPlaneSettings, DaemonSettings, LogSettings, Operation, Secret, Settings,
+    AccountKind, AwsSettings, ControlPlaneSettings, DaemonSettings, LogSettings, Operation, Settings,
     SyncSettings,
 };
 use batond::control_plane::Network;
 use batond::doctor::{self, Finding, Report, Severity};
-use testbed::aws::{Fixture, IamRole, Server, Trust};
+use testbed::aws::{IamRole, Server, Trust};
 use testbed::control_plane::{Options, Server as Plane};
 use tokio::sync::OnceCell;
 
 use crate::daemon_calls::{network, settings as control_plane};
-use crate::support::aws_settings;
+use crate::support::{allowing as fixture, aws_settings, everything_on};
 
 mod hops;
 mod permissions;
@@ -22,7 +22,6 @@ const OWN: &str = "111111111111";
 const SHOP: &str = "444444444444";
 /// Its role lets nobody in.
 const STAGING: &str = "Shop (staging)";
-const EXTERNAL_ID: &str = "CANARY-SECRET-0b5c7d-external-id-of-the-customer";
 const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
 
 type Actions = BTreeSet<String>;
@@ -33,35 +32,7 @@ fn everything() -> Actions {
 
 /// Everything switched on.
 fn switched_on() -> AwsSettings {
-    AwsSettings {
-        role: Some(format!("arn:aws:iam::{OWN}:role/BatonConnector").parse().unwrap()),
-        external_id: Some(Secret::from(EXTERNAL_ID)),
-        organizations: true,
-        identity_center: true,
-        cross_account_iam: true,
-        secrets: true,
-        iam_tags: true,
-        last_login_events: true,
-        account_kind: AccountKind::IamUser,
-        protected_principals: vec!["*:user/nobody/*".into()],
-        ..AwsSettings::default()
-    }
-}
-
-/// The example, where the connector's role and that of the shop may do these.
-fn fixture(main: &Actions, member: &Actions) -> Fixture {
-    let mut fixture = Fixture::example().unwrap();
-    let roles = &mut fixture.principals.roles;
-    let connector = roles.iter_mut().find(|role| role.name == "BatonConnector").unwrap();
-    connector.allow = main.iter().cloned().collect();
-    roles.push(IamRole {
-        name: "OrganizationAccountAccessRole".into(),
-        account: Some(SHOP.into()),
-        trust: vec![Trust { principals: vec!["BatonConnector".into()], ..Trust::default() }],
-        allow: member.iter().cloned().collect(),
-        ..IamRole::default()
-    });
-    fixture
+    everything_on(AccountKind::IamUser)
 }
 
 /// A visit to `aws` as the fixture's connector, which starts with its keys.

@@ -1,13 +1,14 @@
 //! What several modules need: settings that reach a testbed, and a sync in a directory of its own.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use batond::c1z::Reader;
-use batond::config::{AwsSettings, QuotaSetting, Secret, StaticKeys};
+use batond::config::{AccountKind, AwsSettings, QuotaSetting, Secret, StaticKeys};
 use batond::connector::Connector;
 use batond::sync::{self, Progress, Report, SyncError, SyncOptions};
 use tempfile::TempDir;
-use testbed::aws::Server;
+use testbed::aws::{Fixture, IamRole, Server, Trust};
 use tokio_util::sync::CancellationToken;
 
 /// Settings that reach `aws` as the fixture's connector, with both services on and no quotas.
@@ -22,6 +23,39 @@ pub(crate) fn aws_settings(aws: &Server) -> AwsSettings {
         quotas: QuotaSetting::Off,
         ..AwsSettings::default()
     }
+}
+
+/// Settings that switch everything on, as the role of the fixture.
+pub(crate) fn everything_on(kind: AccountKind) -> AwsSettings {
+    AwsSettings {
+        role: Some("arn:aws:iam::111111111111:role/BatonConnector".parse().unwrap()),
+        external_id: Some(Secret::from("CANARY-SECRET-0b5c7d-external-id-of-the-customer")),
+        organizations: true,
+        identity_center: true,
+        cross_account_iam: true,
+        secrets: true,
+        iam_tags: true,
+        last_login_events: true,
+        account_kind: kind,
+        protected_principals: vec!["*:user/nobody/*".into()],
+        ..AwsSettings::default()
+    }
+}
+
+/// The example, where the connector's role and that of the shop may do these.
+pub(crate) fn allowing(main: &BTreeSet<String>, member: &BTreeSet<String>) -> Fixture {
+    let mut fixture = Fixture::example().unwrap();
+    let roles = &mut fixture.principals.roles;
+    let connector = roles.iter_mut().find(|role| role.name == "BatonConnector").unwrap();
+    connector.allow = main.iter().cloned().collect();
+    roles.push(IamRole {
+        name: "OrganizationAccountAccessRole".into(),
+        account: Some("444444444444".into()),
+        trust: vec![Trust { principals: vec!["BatonConnector".into()], ..Trust::default() }],
+        allow: member.iter().cloned().collect(),
+        ..IamRole::default()
+    });
+    fixture
 }
 
 /// A connector that reaches `aws`.

@@ -6,24 +6,23 @@ use std::collections::BTreeSet;
 use age::x25519::Identity;
 use batond::baton::resource;
 use batond::baton::v2::ListEventsRequest;
-use batond::config::{AccountKind, AwsSettings, Secret};
+use batond::config::{AccountKind, AwsSettings};
 use batond::connector::policy::{self, Role};
 use batond::connector::{Connector, Holder, ProvisionError, group, last_login, role};
 use batond::sync::SyncOptions;
 use futures::StreamExt as _;
-use testbed::aws::{Effect, Fault, Fixture, IamRole, Server, Trust};
+use testbed::aws::{Effect, Fault, Server};
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{ADMIN, Bench, SHOP as STAGING, Through};
 use super::{account, credential, departed, iam, rotation};
 use crate::dump::Dump;
-use crate::support::{Work, aws_settings};
+use crate::support::{Work, allowing, aws_settings, everything_on};
 
 const OWN: &str = "111111111111";
 const SHOP: &str = "444444444444";
 const RICH: &str = "o,brien+x=1";
 const AWS_POLICY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-const EXTERNAL_ID: &str = "CANARY-SECRET-0b5c7d-external-id-of-the-customer";
 
 /// Without one of them there is another way, which is slower or tells less.
 const ANOTHER_WAY: [&str; 10] = [
@@ -43,42 +42,13 @@ const TAGS: &str = "sts:TagSession";
 
 type Actions = BTreeSet<String>;
 
-/// Everything switched on.
-fn settings(kind: AccountKind) -> AwsSettings {
-    AwsSettings {
-        role: Some(format!("arn:aws:iam::{OWN}:role/BatonConnector").parse().unwrap()),
-        external_id: Some(Secret::from(EXTERNAL_ID)),
-        organizations: true,
-        identity_center: true,
-        cross_account_iam: true,
-        secrets: true,
-        iam_tags: true,
-        last_login_events: true,
-        account_kind: kind,
-        protected_principals: vec!["*:user/nobody/*".into()],
-        ..AwsSettings::default()
-    }
-}
-
 fn actions(role: Role, provisioning: bool) -> Actions {
-    let found = policy::of(role, &settings(AccountKind::IamUser), provisioning, false).unwrap().unwrap();
+    let found = policy::of(role, &everything_on(AccountKind::IamUser), provisioning, false).unwrap().unwrap();
     found.permissions.actions().map(str::to_owned).collect()
 }
 
-/// The example, where the connector's role and that of the shop may do these.
 async fn world(main: &Actions, member: &Actions) -> Server {
-    let mut fixture = Fixture::example().unwrap();
-    let roles = &mut fixture.principals.roles;
-    let connector = roles.iter_mut().find(|role| role.name == "BatonConnector").unwrap();
-    connector.allow = main.iter().cloned().collect();
-    roles.push(IamRole {
-        name: "OrganizationAccountAccessRole".into(),
-        account: Some(SHOP.into()),
-        trust: vec![Trust { principals: vec!["BatonConnector".into()], ..Trust::default() }],
-        allow: member.iter().cloned().collect(),
-        ..IamRole::default()
-    });
-    Server::start(fixture).await.unwrap()
+    Server::start(allowing(main, member)).await.unwrap()
 }
 
 async fn open(aws: &Server, kind: AccountKind) -> Option<Connector> {
@@ -88,7 +58,7 @@ async fn open(aws: &Server, kind: AccountKind) -> Option<Connector> {
         endpoint_url: reach.endpoint_url,
         static_keys: reach.static_keys,
         quotas: reach.quotas,
-        ..settings(kind)
+        ..everything_on(kind)
     };
     Connector::open(&settings).await.ok()
 }
@@ -250,7 +220,7 @@ fn what_is_off_is_not_allowed() {
 #[test]
 fn the_largest_policy_fits_into_one_of_aws() {
     // AWS counts what is no white space: 10,240 characters of inline policies per role.
-    let found = policy::of(Role::Main, &settings(AccountKind::IamUser), true, true).unwrap().unwrap();
+    let found = policy::of(Role::Main, &everything_on(AccountKind::IamUser), true, true).unwrap().unwrap();
     let size = serde_json::to_string(&found.permissions).unwrap().len();
     assert!((2000..=10_240).contains(&size), "{size}");
 }
