@@ -139,7 +139,13 @@ impl Aws {
     /// answer tells no time. AWS refuses requests that are signed more than five minutes off.
     ///
     /// An answer that refuses tells the time as well. Cancel-safe.
-    pub async fn clock_ahead(settings: &AwsSettings) -> Result<Option<SignedDuration>, AccessError> {
+    pub async fn clock_ahead(&self) -> Result<Option<SignedDuration>, CallError> {
+        let lane = self.sync(CancellationToken::new()).lane;
+        clock::ahead(&self.0.clients.sts, &lane).await
+    }
+
+    /// The same with the base credentials, for where there is no way in: a clock that is off may be why.
+    pub async fn clock_ahead_outside(settings: &AwsSettings) -> Result<Option<SignedDuration>, AccessError> {
         let calls = Arc::new(Calls::new(Quotas::new(&settings.quotas, settings.workers)?));
         let base = Base::load(settings).await?;
         let credentials = credentials::ambient(&base).await?;

@@ -27,8 +27,8 @@ use crate::control_plane::Network;
 /// Cancel-safe: dropping the future leaves nothing behind.
 pub async fn examine(settings: &Settings, network: &Network) -> Report {
     let mut report = Report::default();
-    report.extend(clock::examine(&settings.aws).await);
     let (connector, found) = identity::examine(&settings.aws).await;
+    report.extend(clock::examine(&settings.aws, connector.as_ref()).await);
     report.extend(found);
     if let Some(connector) = &connector {
         report.extend(center::examine(connector));

@@ -3,6 +3,7 @@
 use super::finding::{Finding, Severity};
 use crate::aws::Aws;
 use crate::config::AwsSettings;
+use crate::connector::Connector;
 
 const CHECK: &str = "clock";
 /// AWS takes no request whose signature is further off, in seconds.
@@ -10,12 +11,15 @@ const REFUSED: u64 = 300;
 /// Worth a word: times in the log and in a sync are off by as much, in seconds.
 const ODD: u64 = 30;
 
-pub(super) async fn examine(settings: &AwsSettings) -> Option<Finding> {
-    match Aws::clock_ahead(settings).await {
-        Ok(Some(ahead)) => Some(judge(ahead.as_secs())),
-        Ok(None) => Some(Finding::new(Severity::Unchecked, CHECK, "the answers of STS tell no time")),
-        // Without credentials or a way there is no answer; the identity says so.
-        Err(_) => None,
+pub(super) async fn examine(settings: &AwsSettings, connector: Option<&Connector>) -> Option<Finding> {
+    let ahead = match connector {
+        Some(connector) => connector.aws().clock_ahead().await.ok(),
+        None => Aws::clock_ahead_outside(settings).await.ok(),
+    };
+    // Without credentials or a way there is no answer; the identity says so.
+    match ahead? {
+        Some(ahead) => Some(judge(ahead.as_secs())),
+        None => Some(Finding::new(Severity::Unchecked, CHECK, "the answers of STS tell no time")),
     }
 }
 
