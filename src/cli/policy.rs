@@ -34,7 +34,7 @@ pub(super) fn run(wish: Wish, flags: Flags) -> Exit {
         Ok((settings, _)) => settings,
         Err(error) => {
             eprintln!("{error}");
-            return Exit::FAILURE;
+            return if error.is_unbuilt() { Exit::UNBUILT } else { Exit::FAILURE };
         }
     };
     let found = policy::of(wish.role, &settings.aws, settings.provisioning, wish.on_management);

@@ -103,6 +103,8 @@ fn wrong_arguments_and_settings_end_with_2_and_settings_not_built_with_12() {
         (&["--workers=x"], &on, 2, "BATON_WORKERS (--workers): must be"),
         (&[], &with("BATON_TASK_CONCURRENCY", "0"), 2, "BATON_TASK_CONCURRENCY: must be 1 to 100 tasks"),
         (&[], &with("BATON_CONFIG_PATH", "x.json"), 2, "BATON_CONFIG_PATH: must end in .yaml or .yml"),
+        (&["policy", "--sync-resources=x"], &on, 12, "sync-resources is not built yet"),
+        (&["doctor", "--workers=x"], &on, 2, "BATON_WORKERS (--workers): must be"),
         (&["--sync-resources=x"], &on, 12, "(--sync-resources): sync-resources is not built yet"),
         (&["--rotate-credentials=r"], &on, 2, "a rotation needs rotate-credentials-type too"),
         (
