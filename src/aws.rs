@@ -61,6 +61,8 @@ struct Inner {
     clients: Clients,
     members: Members,
     caller: Caller,
+    /// The id of the key that the process starts with.
+    base_key: String,
     instance: Option<Instance>,
     shelf: Shelf,
 }
@@ -85,7 +87,7 @@ impl Aws {
         let quotas = Quotas::new(&settings.quotas, settings.workers)?;
         let calls = Arc::new(Calls::new(quotas));
         let base = Base::load(settings).await?;
-        let credentials = credentials::establish(settings, &base, &calls).await?;
+        let (credentials, base_key) = credentials::establish(settings, &base, &calls).await?;
         let here = base.client_config(base.region(), &credentials);
         let center = base.client_config(&settings.identity_center_region, &credentials);
         let clients = Clients {
@@ -117,7 +119,15 @@ impl Aws {
             None
         };
         let members = Members::new(settings.clone(), base);
-        Ok(Self(Arc::new(Inner { calls, clients, members, caller, instance, shelf: Shelf::default() })))
+        Ok(Self(Arc::new(Inner {
+            calls,
+            clients,
+            members,
+            caller,
+            base_key,
+            instance,
+            shelf: Shelf::default(),
+        })))
     }
 
     /// Whoever takes a step on the way to AWS, and IAM of their account: for looking into why the step is refused.
@@ -158,6 +168,11 @@ impl Aws {
     /// The identity behind the calls.
     pub fn caller(&self) -> &Caller {
         &self.0.caller
+    }
+
+    /// The id of the access key that the process started with; that of a session when its source gives sessions.
+    pub fn base_key(&self) -> &str {
+        &self.0.base_key
     }
 
     /// The Identity Center instance; `None` when Identity Center is off in the settings.

@@ -23,12 +23,24 @@ use crate::config::{Assume, AwsSettings, RoleArn, Secret};
 ///
 /// Roles are assumed when that is asked for, and also when a role is set without a word about assuming it, unless
 /// the base credentials are that role already. The base credentials never stand in for a role that refuses.
+///
+/// Gives the id of the base key beside them.
 pub(super) async fn establish(
     settings: &AwsSettings,
     base: &Base,
     calls: &Arc<Calls>,
-) -> Result<Refreshing, AccessError> {
+) -> Result<(Refreshing, String), AccessError> {
     let ambient = ambient(base).await?;
+    let key = ambient.current().await.map_err(Arc::unwrap_or_clone)?.access_key_id().to_owned();
+    Ok((way_in(settings, base, calls, ambient).await?, key))
+}
+
+async fn way_in(
+    settings: &AwsSettings,
+    base: &Base,
+    calls: &Arc<Calls>,
+    ambient: Refreshing,
+) -> Result<Refreshing, AccessError> {
     let role = match (&settings.role, settings.assume) {
         (None, _) | (_, Assume::Never) => return Ok(ambient),
         (Some(role), Assume::Always) => role,
@@ -61,7 +73,7 @@ pub(super) async fn before(
     match step {
         Step::Binding => ambient(base).await,
         Step::Role => bound(settings, base, calls, ambient(base).await?).await,
-        Step::Member => establish(settings, base, calls).await,
+        Step::Member => way_in(settings, base, calls, ambient(base).await?).await,
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn examine(connector: &Connector) -> Vec<Finding> {
     let mut found = vec![Finding::ok(CHECK, format!("instance {} in {region} is visible", instance.arn))];
     if !aws.is_management_account() {
         let what = format!(
-            "account {} is not the management account: as a delegated administrator it reads everything, but AWS \
+            "account {} is not the management account: where it is a delegated administrator it reads everything, but AWS \
              changes no assignment on the management account for it, nor one of a permission set that is provisioned \
              there",
             aws.caller().account

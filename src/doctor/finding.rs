@@ -106,9 +106,14 @@ impl Finding {
     }
 
     fn is_like(&self, other: &Self) -> bool {
-        let same_place = self.accounts.is_empty() == other.accounts.is_empty();
-        same_place
-            && Self { accounts: Vec::new(), ..self.clone() } == Self { accounts: Vec::new(), ..other.clone() }
+        let Self { severity, check, accounts, what, why, next, statement } = self;
+        accounts.is_empty() == other.accounts.is_empty()
+            && *severity == other.severity
+            && *check == other.check
+            && *what == other.what
+            && *why == other.why
+            && *next == other.next
+            && *statement == other.statement
     }
 }
 

@@ -61,55 +61,53 @@ async fn refused(settings: &AwsSettings, error: &AccessError) -> Vec<Finding> {
 enum Reason {
     NoSuchRole,
     OurSide(&'static str),
-    NotTrusted,
+    /// The trust policy does not name the caller, whom policies know by this ARN.
+    NotTrusted(String),
     NoExternalId,
     OtherExternalId,
     /// The error itself says it.
     Told,
-    /// What is left once the caller's own side is known, or not, to allow it.
-    Unknown {
-        own_side_allows: bool,
-    },
+    /// What is left; whether the caller's own side allows it, where a simulation could be asked for.
+    Unknown(Option<bool>),
 }
 
+const IDENTITY_BASED: &str = "its identity-based policy";
+
 /// AWS does not say whether the role exists, or what its trust policy thinks. Whoever may simulate its own policies
-/// knows its own side; whoever may read roles of the same account knows the other.
+/// knows whether its own side allows the hop; whoever may read roles of the same account knows the other side. Of
+/// another account's role, a simulation that does not allow proves nothing: the role's trust is not part of it.
 async fn look_into(settings: &AwsSettings, hop: &Hop) -> Reason {
-    let unknown = Reason::Unknown { own_side_allows: false };
-    let Ok(role) = hop.role.parse::<RoleArn>() else { return unknown };
-    let Ok((caller, iam)) = Aws::before(settings, hop.step).await else { return unknown };
+    let Ok(role) = hop.role.parse::<RoleArn>() else { return Reason::Unknown(None) };
+    let Ok((caller, iam)) = Aws::before(settings, hop.step).await else { return Reason::Unknown(None) };
     let principal = principal_of(&caller, &iam).await;
     let asked = iam.simulate(&principal, &["sts:AssumeRole".to_owned()], Some(&hop.role)).await;
     let own_side = asked.ok().and_then(|results| results.first().map(|one| one.decision));
-    match own_side {
-        None | Some(Decision::Allowed) => {}
-        Some(Decision::NotAllowed) => return Reason::OurSide("its identity-based policy"),
-        Some(Decision::Denied) => return Reason::OurSide("an explicit denial in its policies"),
-        Some(Decision::Boundary) => return Reason::OurSide("its permissions boundary"),
-        Some(Decision::Organization) => {
-            return Reason::OurSide("a service control policy of its organization");
-        }
-    }
-    let unknown = Reason::Unknown { own_side_allows: own_side.is_some() };
+    let unknown = Reason::Unknown(own_side.map(|decision| decision == Decision::Allowed));
     if role.account() != caller.account.as_str() {
         return unknown;
     }
-    let trust = match iam.role(role.name()).await {
-        Ok(role) => role.trust,
-        Err(error) if matches!(error.class(), Class::NotFound) => return Reason::NoSuchRole,
-        Err(_) => return unknown,
-    };
     let sent = match hop.step {
         Step::Binding => &settings.binding_external_id,
         Step::Role => &settings.external_id,
         Step::Member => &settings.member_external_id,
     };
     let sent = sent.as_ref().map(Secret::expose_secret).filter(|id| !id.is_empty());
-    match trust::weigh(trust.as_deref().unwrap_or_default(), &caller, &principal, sent) {
-        Verdict::NotNamed => Reason::NotTrusted,
-        Verdict::NoExternalId => Reason::NoExternalId,
-        Verdict::OtherExternalId => Reason::OtherExternalId,
-        Verdict::Admits | Verdict::Unreadable => unknown,
+    let verdict = match iam.role(role.name()).await {
+        Ok(role) => trust::weigh(role.trust.as_deref().unwrap_or_default(), &caller, &principal, sent),
+        Err(error) if matches!(error.class(), Class::NotFound) => return Reason::NoSuchRole,
+        Err(_) => Verdict::Unreadable,
+    };
+    match (verdict, own_side) {
+        (Verdict::NotNamed, _) => Reason::NotTrusted(principal),
+        (Verdict::NoExternalId, _) => Reason::NoExternalId,
+        (Verdict::OtherExternalId, _) => Reason::OtherExternalId,
+        (Verdict::Unreadable, _) | (Verdict::Admits, None | Some(Decision::Allowed)) => unknown,
+        (Verdict::Admits, Some(Decision::NotAllowed)) => Reason::OurSide(IDENTITY_BASED),
+        (Verdict::Admits, Some(Decision::Denied)) => Reason::OurSide("an explicit denial in its policies"),
+        (Verdict::Admits, Some(Decision::Boundary)) => Reason::OurSide("its permissions boundary"),
+        (Verdict::Admits, Some(Decision::Organization)) => {
+            Reason::OurSide("a service control policy of its organization")
+        }
     }
 }
 
@@ -133,15 +131,19 @@ fn tell(hop: &Hop, error: &AccessError, reason: &Reason) -> Finding {
         Reason::NoSuchRole => found(format!("{hop}: the role does not exist"))
             .next("correct the ARN in the settings, or create the role; batond policy prints its policies"),
         Reason::OurSide(policy) => {
-            let actions = ["sts:AssumeRole", "sts:TagSession"];
-            found(format!("{hop}: the caller's own side does not allow it ({policy})"))
-                .next("sts:TagSession is for sessions with tags, as EKS Pod Identity makes them")
-                .adding(Statement::allowing(format!("the policies of {caller}"), &actions, role))
+            let found = found(format!("{hop}: the caller's own side does not allow it ({policy})"));
+            if *policy == IDENTITY_BASED {
+                found
+                    .next("sts:TagSession is for sessions with tags, as EKS Pod Identity makes them")
+                    .adding(of_own_side(caller, role))
+            } else {
+                found.next("change that policy: another statement does not help")
+            }
         }
-        Reason::NotTrusted => {
+        Reason::NotTrusted(principal) => {
             let add = json!({
                 "Effect": "Allow",
-                "Principal": {"AWS": policy_name(caller)},
+                "Principal": {"AWS": principal},
                 "Action": ["sts:AssumeRole", "sts:TagSession"],
             });
             found(format!("{hop}: the role's trust policy does not name the caller"))
@@ -156,35 +158,34 @@ fn tell(hop: &Hop, error: &AccessError, reason: &Reason) -> Finding {
             "{hop}: the external id in {variable} is not the one that the role's trust policy demands"
         ))
         .next(format!("make {variable} and the condition on sts:ExternalId the same")),
-        Reason::Unknown { own_side_allows } => {
+        Reason::Unknown(own_side) => {
             let doubt = if hop.external_id_sent {
                 format!("demands another external id than the one in {variable}")
             } else {
                 format!("demands an external id, and {variable} is not set")
             };
-            let mut what = format!(
+            let what = format!(
                 "{hop}: AWS does not say why. Either the role does not exist, or its trust policy does not name the \
                  caller, or it {doubt}"
             );
-            let mut next =
-                "look at the role in its account: its ARN, and who and what its trust policy demands"
-                    .to_owned();
-            if *own_side_allows {
-                what.push_str("; the caller's own policies do allow it");
-            } else {
-                what.push_str(", or the caller's own policies do not allow sts:AssumeRole on it");
-                next.push_str("; with iam:SimulatePrincipalPolicy for the caller, its own side can be told");
+            let next = "look at the role in its account: its ARN, and who and what its trust policy demands";
+            match own_side {
+                Some(true) => found(format!("{what}; the caller's own policies do allow it")).next(next),
+                Some(false) => {
+                    let own = "or the caller's own policies do not allow sts:AssumeRole on it, as \
+                               iam:SimulatePrincipalPolicy has it";
+                    found(format!("{what}, {own}")).next(next).adding(of_own_side(caller, role))
+                }
+                None => {
+                    let own = "or the caller's own policies do not allow sts:AssumeRole on it";
+                    let with = "with iam:SimulatePrincipalPolicy for the caller, its own side can be told";
+                    found(format!("{what}, {own}")).next(format!("{next}; {with}"))
+                }
             }
-            found(what).next(next)
         }
     }
 }
 
-/// A session's role, where a policy must name a principal that lasts.
-fn policy_name(caller: &str) -> String {
-    let role = Arn::parse(caller).and_then(|arn| {
-        let name = arn.resource.strip_prefix("assumed-role/")?.split('/').next()?;
-        Some(format!("arn:{}:iam::{}:role/{name}", arn.partition, arn.account))
-    });
-    role.unwrap_or_else(|| caller.to_owned())
+fn of_own_side(caller: &str, role: &str) -> Statement {
+    Statement::allowing(format!("the policies of {caller}"), &["sts:AssumeRole", "sts:TagSession"], role)
 }

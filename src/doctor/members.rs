@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::finding::{Finding, Severity};
 use super::permissions;
 use super::probe::Site;
-use crate::aws::AccountId;
 use crate::aws::organizations::{Account, AccountState};
+use crate::aws::{AccessError, AccountId};
 use crate::connector::Connector;
 use crate::connector::policy::{self, Role};
 
@@ -43,7 +43,11 @@ async fn member(connector: &Connector, account: AccountId, provisioning: bool) -
         Ok(iam) => iam,
         Err(error) => {
             // One text for all accounts: which they are stands beside it.
-            let what = error.to_string().replace(account.as_str(), "ACCOUNT");
+            let text = match &error {
+                AccessError::Call(call) => permissions::told(call),
+                other => other.to_string(),
+            };
+            let what = text.replace(account.as_str(), "ACCOUNT");
             let found = if error.is_refusal() {
                 Finding::new(Severity::Warning, CHECK, what)
                     .why("their IAM is missing in every sync, and nothing is changed there")
@@ -56,6 +60,13 @@ async fn member(connector: &Connector, account: AccountId, provisioning: bool) -
     };
     let Ok(needs) = policy::needs(Role::Member, settings, provisioning) else { return Vec::new() };
     let role = format!("arn:{}:iam::{account}:role/{}", caller.partition, settings.member_role_name);
-    let site = Site { iam, api: None, account, partition: caller.partition.clone(), instance: String::new() };
+    let site = Site {
+        iam,
+        api: None,
+        account,
+        partition: caller.partition.clone(),
+        instance: String::new(),
+        is_management: false,
+    };
     permissions::of_role(&site, &role, needs, settings).await
 }

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::finding::{Finding, Severity, Statement};
 use super::identity;
 use super::probe::{self, Answers, Site, Standing};
-use crate::aws::CallError;
-use crate::aws::iam::Decision;
+use crate::aws::iam::{Decision, Simulated};
+use crate::aws::{CallError, Service};
 use crate::config::AwsSettings;
 use crate::connector::Connector;
 use crate::connector::policy::{self, Need, Role};
@@ -74,6 +74,7 @@ pub(super) async fn examine(connector: &Connector, provisioning: bool) -> Vec<Fi
         account: caller.account.clone(),
         partition: caller.partition.clone(),
         instance: aws.instance().map(|instance| instance.arn.clone()).unwrap_or_default(),
+        is_management: aws.is_management_account(),
         api: Some(api),
     };
     of_role(&site, &principal, needs, settings).await
@@ -101,7 +102,7 @@ pub(super) async fn of_role(
         Ok(BTreeMap::new())
     } else {
         let told = site.iam.simulate(principal, &untried, None).await;
-        told.map(|results| results.into_iter().map(|one| (one.action, one.decision)).collect())
+        told.map(|results| results.into_iter().map(|one| (one.action.clone(), one)).collect())
     };
     let judged = Judged { site, principal, answers, simulated, untried, by_entity, keys: settings.secrets };
     judged.findings(&needs)
@@ -115,7 +116,7 @@ struct Judged<'a> {
     site: &'a Site,
     principal: &'a str,
     answers: Answers,
-    simulated: Result<BTreeMap<String, Decision>, CallError>,
+    simulated: Result<BTreeMap<String, Simulated>, CallError>,
     untried: Vec<String>,
     /// IAM is read entity by entity.
     by_entity: bool,
@@ -135,66 +136,111 @@ impl Judged<'_> {
         found
     }
 
-    /// What is missing of a need, apart by what withholds it.
+    /// What is missing of a need, apart by what withholds it and by how that is known.
     fn missing(&self, need: &Need) -> Vec<Finding> {
-        let mut withheld: BTreeMap<Option<&'static str>, Vec<String>> = BTreeMap::new();
+        let mut withheld: BTreeMap<(Known, Option<&'static str>), Vec<String>> = BTreeMap::new();
         for action in &need.actions {
             let mut lacking = action.clone();
-            let by = match self.answers.get(action).map(Standing::of) {
+            let (known, by) = match self.answers.get(action).map(Standing::of) {
                 Some(Standing::Denied(error)) => {
                     // Some operations need what another service permits.
                     lacking = error.missing_action().unwrap_or(lacking);
-                    withholding(error.message())
+                    let by = withholding(error.message());
+                    (
+                        if by.is_none() && self.may_be_the_account(error) {
+                            Known::Account
+                        } else {
+                            Known::Tried
+                        },
+                        by,
+                    )
                 }
                 Some(_) => continue,
                 None => match self.simulated.as_ref().ok().and_then(|all| all.get(action)) {
-                    Some(Decision::NotAllowed) => None,
-                    Some(Decision::Denied) => Some("a statement of its own denies it"),
-                    Some(Decision::Boundary) => Some(BOUNDARY),
-                    Some(Decision::Organization) => Some(ORGANIZATION),
-                    Some(Decision::Allowed) | None => continue,
+                    Some(one) => match one.decision {
+                        Decision::Allowed => continue,
+                        Decision::NotAllowed if one.lacks_context => (Known::Doubtful, Some(CONDITION)),
+                        Decision::NotAllowed => (Known::Simulated, None),
+                        Decision::Denied => (Known::Doubtful, Some(OWN)),
+                        Decision::Boundary => (Known::Doubtful, Some(BOUNDARY)),
+                        Decision::Organization => (Known::Doubtful, Some(ORGANIZATION)),
+                    },
+                    None => continue,
                 },
             };
-            withheld.entry(by).or_default().push(lacking);
+            withheld.entry((known, by)).or_default().push(lacking);
         }
-        withheld.into_iter().map(|(by, actions)| self.lack(need, by, &actions)).collect()
+        withheld.into_iter().map(|((known, by), actions)| self.lack(need, known, by, &actions)).collect()
     }
 
-    fn lack(&self, need: &Need, by: Option<&'static str>, actions: &[String]) -> Finding {
+    /// AWS denies these services to an account that is neither the management account nor a delegated administrator
+    /// whatever its policies, and then names no action.
+    fn may_be_the_account(&self, error: &CallError) -> bool {
+        let of_organization =
+            matches!(error.service(), Service::Organizations | Service::SsoAdmin | Service::IdentityStore);
+        of_organization && !self.site.is_management && !error.message().contains("not authorized to perform")
+    }
+
+    fn lack(&self, need: &Need, known: Known, by: Option<&'static str>, actions: &[String]) -> Finding {
         let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
-        let essential = |action: &&str| {
-            ESSENTIAL.contains(action)
-                || self.by_entity && ESSENTIAL_BY_ENTITY.contains(action)
-                || self.keys && *action == ESSENTIAL_FOR_KEYS
-        };
-        let severity = if actions.iter().any(essential) { Severity::Error } else { Severity::Warning };
         let role = name_of(self.principal);
+        if known == Known::Doubtful {
+            let what = format!("{role} may not {}, as {SIMULATE} has it", actions.join(", "));
+            let by = by.unwrap_or(CONDITION);
+            return Finding::new(Severity::Unchecked, CHECK, what)
+                .why(format!("if it is so: {}", need.without))
+                .next(format!(
+                    "{by}, or seems to: a simulation does not know what conditions compare with, such as a region, an \
+                     address or a tag. Look at that policy"
+                ));
+        }
+        let is_essential = actions.iter().any(|action| self.is_essential(action));
+        let severity = if is_essential { Severity::Error } else { Severity::Warning };
         let found =
             Finding::new(severity, CHECK, format!("{role} may not {}", actions.join(", "))).why(need.without);
         if let Some(by) = by {
             return found.next(format!("{by}: change that, another statement does not help"));
         }
         let found = found.adding(Statement::allowing(format!("the policies of {role}"), &actions, "*"));
-        if actions.iter().any(|action| self.untried.iter().any(|one| one == action)) {
-            return found.next("where it is allowed on some resources or under a condition alone, as it may be, this is no fault");
+        match known {
+            Known::Account => found.next(
+                "AWS says so as well, whatever the policies, of an account that is neither the management account of \
+                 the organization nor a delegated administrator: is this the right account?",
+            ),
+            Known::Simulated => found.next(
+                "where it is allowed on some resources or under a condition alone, as it may be, this is no fault",
+            ),
+            Known::Tried | Known::Doubtful => found,
         }
-        found
+    }
+
+    fn is_essential(&self, action: &str) -> bool {
+        ESSENTIAL.contains(&action)
+            || self.by_entity && ESSENTIAL_BY_ENTITY.contains(&action)
+            || self.keys && action == ESSENTIAL_FOR_KEYS
     }
 
     /// Trials whose answer says nothing of a permission.
     fn unclear(&self) -> Vec<Finding> {
-        let unclear = self.answers.values().filter_map(|answer| match Standing::of(answer) {
-            Standing::Unclear(error) => Some(error),
-            _ => None,
+        let unclear = self.answers.iter().filter_map(|(action, answer)| match Standing::of(answer) {
+            Standing::Unclear(error) => {
+                Some(Finding::new(Severity::Unchecked, CHECK, self.told(error)).next("ask again later"))
+            }
+            Standing::Refused(error) => {
+                let essential = self.is_essential(action);
+                let severity = if essential { Severity::Error } else { Severity::Unchecked };
+                let found = Finding::new(severity, CHECK, self.told(error))
+                    .next("AWS refuses the request itself: see that the settings fit the account");
+                Some(if essential { found.why("a sync fails on it") } else { found })
+            }
+            Standing::Allowed | Standing::Denied(_) | Standing::Key(_) => None,
         });
-        unclear
-            .map(|error| Finding::new(Severity::Unchecked, CHECK, self.told(error)).next("ask again later"))
-            .collect()
+        unclear.collect()
     }
 
     /// An error in words that are the same for all members: which account it is stands beside it.
     fn told(&self, error: &CallError) -> String {
-        let text = error.to_string();
+        let text = told(error);
         match self.site.api {
             Some(_) => text,
             None => text.replace(self.site.account.as_str(), "ACCOUNT"),
@@ -268,7 +314,7 @@ impl Judged<'_> {
             .filter(|(_, answer)| matches!(Standing::of(answer), Standing::Allowed))
             .map(|(action, _)| action)
             .collect();
-        let told = self.simulated.iter().flatten().filter(|(_, decision)| **decision == Decision::Allowed);
+        let told = self.simulated.iter().flatten().filter(|(_, one)| one.decision == Decision::Allowed);
         let (tried, told) = (tried.len(), told.count());
         let role = name_of(self.principal);
         (tried + told > 0).then(|| {
@@ -283,6 +329,27 @@ impl Judged<'_> {
     }
 }
 
+/// How it is known that something is missing.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Known {
+    /// AWS refused a call.
+    Tried,
+    /// The same, in words that may be about the account.
+    Account,
+    /// No policy allows it, by simulation.
+    Simulated,
+    /// A policy withholds it by simulation, which does not know everything.
+    Doubtful,
+}
+
+/// An error without what is another one each time.
+pub(super) fn told(error: &CallError) -> String {
+    let code = error.code().map(|code| format!(" [{code}]")).unwrap_or_default();
+    format!("{}:{}: {} ({}){code}", error.service(), error.operation(), error.class().name(), error.message())
+}
+
+const OWN: &str = "a statement of its own denies it";
+const CONDITION: &str = "a condition withholds it";
 const BOUNDARY: &str = "its permissions boundary withholds it";
 const ORGANIZATION: &str = "a service control policy of the organization withholds it";
 
@@ -294,7 +361,7 @@ fn withholding(message: &str) -> Option<&'static str> {
         ("permissions boundary", BOUNDARY),
         ("session policy", "the policy of its session withholds it"),
         ("VPC endpoint policy", "the policy of the VPC endpoint withholds it"),
-        ("explicit deny in an identity-based policy", "a statement of its own denies it"),
+        ("explicit deny in an identity-based policy", OWN),
     ];
     kinds.into_iter().find(|(words, _)| message.contains(words)).map(|(_, by)| by)
 }

@@ -30,6 +30,8 @@ pub(super) struct Site {
     pub(super) account: AccountId,
     pub(super) partition: String,
     pub(super) instance: String,
+    /// It is known to be the management account.
+    pub(super) is_management: bool,
 }
 
 /// How each action was answered that there is a harmless call for.
@@ -228,6 +230,8 @@ pub(super) enum Standing<'a> {
     Denied(&'a CallError),
     /// The customer's key refuses.
     Key(&'a CallError),
+    /// AWS refuses the request as it is, for another reason than a permission.
+    Refused(&'a CallError),
     /// The answer says nothing of the permission.
     Unclear(&'a CallError),
 }
@@ -238,9 +242,10 @@ impl<'a> Standing<'a> {
         match error.class() {
             Class::Denied if !names_key(error) => Self::Denied(error),
             Class::Denied | Class::KeyUnusable => Self::Key(error),
-            // All of these come after the permission was checked.
-            Class::NotFound | Class::Conflict { .. } | Class::Malformed => Self::Allowed,
-            Class::Invalid
+            // These come after the permission was checked.
+            Class::NotFound | Class::Conflict { .. } => Self::Allowed,
+            Class::Invalid => Self::Refused(error),
+            Class::Malformed
             | Class::Throttled { .. }
             | Class::Transient
             | Class::Credentials(_)

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::aws::Caller;
 
-/// What a trust policy says of a caller with an external id.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What a trust policy says of a caller with an external id; later ones come closer to admitting it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Verdict {
     /// No statement that allows `sts:AssumeRole` names the caller.
     NotNamed,
@@ -13,38 +13,65 @@ pub(super) enum Verdict {
     NoExternalId,
     /// They demand another external id than the one that is sent.
     OtherExternalId,
+    /// The document, or a statement of it, says it in a way that is not weighed here.
+    Unreadable,
     /// One names the caller and demands no other external id; if it does not admit, it is for another condition.
     Admits,
-    /// The document cannot be read.
-    Unreadable,
 }
 
-/// Weighs the document for the caller, whose role has this ARN.
+/// Weighs the document for the caller, whose role has this ARN. The statement that comes closest decides.
 pub(super) fn weigh(document: &str, caller: &Caller, principal: &str, external_id: Option<&str>) -> Verdict {
     let Ok(document) = serde_json::from_str::<Value>(document) else { return Verdict::Unreadable };
-    let statements = many(document.get("Statement")).filter(|statement| {
-        let assumes = |action: &str| ["sts:AssumeRole", "sts:*", "*"].contains(&action);
-        statement.get("Effect").and_then(Value::as_str) == Some("Allow")
-            && many(statement.get("Action")).filter_map(Value::as_str).any(assumes)
-    });
     let root = format!("arn:{}:iam::{}:root", caller.partition, caller.account);
     let names = [principal, caller.arn.as_str(), root.as_str(), caller.account.as_str(), "*"];
-    let naming = statements.filter(|statement| {
+    let allowing = many(document.get("Statement"))
+        .filter(|statement| statement.get("Effect").and_then(Value::as_str) == Some("Allow"));
+    let verdicts = allowing.map(|statement| {
+        if ["NotAction", "NotPrincipal"].iter().any(|key| statement.get(key).is_some()) {
+            return Verdict::Unreadable;
+        }
+        let mut actions = many(statement.get("Action")).filter_map(Value::as_str);
+        if !actions.any(|action| assumes(&action.to_ascii_lowercase())) {
+            return Verdict::NotNamed;
+        }
         let principals = statement.get("Principal");
         let those = principals.and_then(|one| one.get("AWS")).or(principals);
-        many(those).filter_map(Value::as_str).any(|name| names.contains(&name))
-    });
-    // The statement that comes closest decides.
-    let verdicts = naming.map(|statement| {
-        let demanded: Vec<&str> = external_ids(statement).collect();
-        match external_id {
-            _ if demanded.is_empty() => Verdict::Admits,
-            None => Verdict::NoExternalId,
-            Some(sent) if demanded.contains(&sent) => Verdict::Admits,
-            Some(_) => Verdict::OtherExternalId,
+        if !many(those).filter_map(Value::as_str).any(|name| names.contains(&name)) {
+            return Verdict::NotNamed;
         }
+        of_condition(statement, external_id)
     });
-    verdicts.fold(Verdict::NotNamed, |best, next| if best == Verdict::Admits { best } else { next })
+    verdicts.max().unwrap_or(Verdict::NotNamed)
+}
+
+/// Whether a pattern of actions, in small letters, takes in `sts:AssumeRole`.
+fn assumes(pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((begin, "")) => "sts:assumerole".starts_with(begin),
+        _ => pattern == "sts:assumerole",
+    }
+}
+
+/// What the conditions of a statement say of the external id.
+fn of_condition(statement: &Value, external_id: Option<&str>) -> Verdict {
+    let conditions = statement.get("Condition").and_then(Value::as_object);
+    let mut demanded = conditions.into_iter().flatten().flat_map(|(operator, keys)| {
+        let keys = keys.as_object().into_iter().flatten();
+        let named = keys.filter(|(key, _)| key.eq_ignore_ascii_case("sts:ExternalId"));
+        named.map(move |(_, values)| (operator.as_str(), values))
+    });
+    match (demanded.next(), demanded.next()) {
+        (None, _) => Verdict::Admits,
+        (Some(("StringEquals", values)), None) => {
+            let mut ids = many(Some(values)).filter_map(Value::as_str);
+            match external_id {
+                None => Verdict::NoExternalId,
+                Some(sent) if ids.any(|id| id == sent) => Verdict::Admits,
+                Some(_) => Verdict::OtherExternalId,
+            }
+        }
+        _ => Verdict::Unreadable,
+    }
 }
 
 /// One value, or several.
@@ -55,19 +82,6 @@ fn many(value: Option<&Value>) -> impl Iterator<Item = &Value> {
         None => &[],
     }
     .iter()
-}
-
-/// The external ids that the conditions of a statement name, whatever the operator.
-fn external_ids(statement: &Value) -> impl Iterator<Item = &str> {
-    let conditions = statement.get("Condition").and_then(Value::as_object);
-    conditions
-        .into_iter()
-        .flat_map(|operators| operators.values())
-        .filter_map(Value::as_object)
-        .flatten()
-        .filter(|(key, _)| key.eq_ignore_ascii_case("sts:ExternalId"))
-        .flat_map(|(_, values)| many(Some(values)))
-        .filter_map(Value::as_str)
 }
 
 #[cfg(test)]
@@ -122,5 +136,19 @@ mod tests {
         assert_eq!(verdict(None), Verdict::NoExternalId);
         assert_eq!(verdict(Some("One")), Verdict::OtherExternalId);
         assert_eq!(verdict(Some("two")), Verdict::Admits);
+    }
+
+    #[test]
+    fn what_is_not_weighed_is_not_judged() {
+        let pattern = json!({"StringLike": {"sts:ExternalId": "one*"}});
+        assert_eq!(weighed(&json!({"AWS": ROLE}), &pattern, Some("one-1")), Verdict::Unreadable);
+        let absent = json!({"Null": {"sts:ExternalId": "false"}});
+        assert_eq!(weighed(&json!({"AWS": ROLE}), &absent, Some("one")), Verdict::Unreadable);
+        for action in ["sts:assumerole", "STS:*", "sts:Assume*", "*"] {
+            assert!(assumes(&action.to_ascii_lowercase()), "{action}");
+        }
+        for action in ["sts:tagsession", "sts:assumerolewith*", "iam:*"] {
+            assert!(!assumes(action), "{action}");
+        }
     }
 }

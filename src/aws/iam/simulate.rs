@@ -18,6 +18,8 @@ pub struct Simulated {
     pub action: String,
     /// What they say.
     pub decision: Decision,
+    /// Some policy has a condition whose value nobody gave.
+    pub lacks_context: bool,
 }
 
 /// Whether an action is allowed, and what keeps it from being so.
@@ -83,7 +85,8 @@ impl Simulated {
             _ if !by_boundary => Decision::Boundary,
             _ => Decision::NotAllowed,
         };
-        Self { action: result.eval_action_name, decision }
+        let lacks_context = result.missing_context_values.is_some_and(|names| !names.is_empty());
+        Self { action: result.eval_action_name, decision, lacks_context }
     }
 }
 

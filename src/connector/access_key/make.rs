@@ -1,5 +1,7 @@
 //! The making of an access key: its secret reaches its recipients, or no key stays.
 
+use std::time::Duration;
+
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use tracing::warn;
@@ -13,6 +15,12 @@ use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
 use crate::connector::iam_entity::Entity;
 use crate::connector::{Provision, ProvisionError, iam_user};
+
+/// Keys that a user may have.
+const MOST: usize = 2;
+/// How often a key that was just made is looked for to be deleted, as AWS may not know it everywhere yet.
+const ATTEMPTS: u32 = 3;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
 
 /// A key that was made.
 pub(in crate::connector) struct Made {
@@ -38,6 +46,14 @@ pub(in crate::connector) async fn make(
     provision: &Provision,
 ) -> Result<Made, ProvisionError> {
     let before = keys(iam, user.name).await?;
+    // AWS would say so, and a rehearsal does not ask it.
+    if provision.rehearsal.is_some() && before.len() >= MOST {
+        return Err(ProvisionError::invalid(format!(
+            "{} has as many access keys as AWS allows: {}",
+            user.arn,
+            listed(&before)
+        )));
+    }
     let mut audit = Audit::begin(provision, write("iam:CreateAccessKey", user, user.name, State::Held));
     let sent = Timestamp::now();
     match CONFLICT.send(&mut audit, provision, || iam.create_access_key(user.name)).await {
@@ -80,31 +96,49 @@ fn sealed(key: &NewAccessKey, recipients: &Recipients) -> Result<Vec<EncryptedDa
 
 /// Deletes a key that was made for nobody; where that fails, a warning names it.
 pub(super) async fn withdraw(iam: &Iam, user: &Entity<'_>, id: &str, provision: &Provision) {
-    if let Err(left) = discard(iam, user, id, provision).await {
-        warn!(
-            user = user.arn,
-            key = id,
-            error = %left,
-            "the secret of this access key reached nobody, and the key could not be deleted"
-        );
+    let mut ended = Ok(false);
+    for attempt in 1..=ATTEMPTS {
+        ended = discard(iam, user, id, provision).await;
+        if !matches!(ended, Ok(false))
+            || attempt == ATTEMPTS
+            || provision.pause(BETWEEN_ATTEMPTS).await.is_err()
+        {
+            break;
+        }
     }
+    let left = match ended {
+        Ok(true) => return,
+        Ok(false) => "AWS does not know it yet, or not any more".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    warn!(
+        user = user.arn,
+        key = id,
+        error = left,
+        "the secret of this access key reached nobody, and the key could not be deleted"
+    );
 }
 
-/// Deletes a key whose secret reached nobody (`iam:DeleteAccessKey`). Gone already is success.
+/// Deletes a key whose secret reached nobody (`iam:DeleteAccessKey`); false when AWS does not know it.
 async fn discard(
     iam: &Iam,
     user: &Entity<'_>,
     id: &str,
     provision: &Provision,
-) -> Result<(), ProvisionError> {
+) -> Result<bool, ProvisionError> {
     let mut audit = Audit::begin(provision, write("iam:DeleteAccessKey", user, id, State::NotHeld));
     let delete = || iam.remove_belonging(user.name, Belonging::AccessKey, id);
     match CONFLICT.send(&mut audit, provision, delete).await {
-        Ok(written) => audit.changed(written.request_id.as_deref()),
-        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => audit.already(&error),
-        Err(error) => return Err(audit.failed(error)),
+        Ok(written) => {
+            audit.changed(written.request_id.as_deref());
+            Ok(true)
+        }
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
+            audit.already(&error);
+            Ok(false)
+        }
+        Err(error) => Err(audit.failed(error)),
     }
-    Ok(())
 }
 
 /// A write about an access key of a user.
@@ -153,7 +187,7 @@ async fn without_orphan(
     });
     match suspects.as_slice() {
         [] => Ok(()),
-        [one] => discard(iam, user, &one.id, provision).await,
+        [one] => discard(iam, user, &one.id, provision).await.map(drop),
         [one, other, ..] => {
             warn!(
                 user = user.arn,

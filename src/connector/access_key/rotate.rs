@@ -39,6 +39,11 @@ pub(in crate::connector) async fn rotate(
             "invalid access-key id: expected that of a user's key, AKIA and at least 12 letters and digits",
         )
     })?;
+    if old == connector.aws.base_key() {
+        return Err(ProvisionError::Protected(format!(
+            "{old} is not rotated: the connector itself starts with it"
+        )));
+    }
     let (iam, owner) = owner(connector, old, provision).await?;
     let user = Entity::parse(EntityKind::User, &owner.arn)?;
     guard::identity(&connector.settings, connector.aws.caller(), &connector.directory(), user.arn)?;

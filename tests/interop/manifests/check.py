@@ -168,7 +168,7 @@ def _choices(rendered: dict[str, str]) -> str:
     _equal("service account", pod["serviceAccountName"], "connector")
     (doctor,) = pod["initContainers"]
     _equal("doctor", doctor["args"], ["doctor", "--fail-on", "unchecked"])
-    for part in ("image", "env", "envFrom", "securityContext"):
+    for part in ("image", "env", "envFrom", "securityContext", "volumeMounts"):
         _equal(f"{part} of the doctor", doctor[part], container[part])
     policy = full["NetworkPolicy/identity"]["spec"]
     _equal("ports open to all", [one["port"] for one in policy["ingress"][0]["ports"]], [8081])

@@ -6,6 +6,10 @@ use testbed::aws::{Effect, Fault};
 use super::*;
 
 async fn world() -> Server {
+    changed(|_| {}).await
+}
+
+async fn changed(change: impl FnOnce(&mut testbed::aws::Principals)) -> Server {
     let mut fixture = fixture(&everything(), &everything());
     let role = |name: &str, trust: Vec<Trust>| IamRole { name: name.into(), trust, ..IamRole::default() };
     let trusting = |name: &str, external_id: Option<&str>| Trust {
@@ -17,6 +21,7 @@ async fn world() -> Server {
         role("Strange", vec![trusting("PodRole", None)]),
         role("Guarded", vec![trusting("connector", Some("CANARY-guarded"))]),
     ]);
+    change(&mut fixture.principals);
     Server::start(fixture).await.unwrap()
 }
 
@@ -26,6 +31,13 @@ fn as_role(name: &str, external_id: Option<&str>) -> AwsSettings {
         external_id: external_id.map(Secret::from),
         ..switched_on()
     }
+}
+
+/// A refusal without a reason.
+fn silence() -> Effect {
+    let message =
+        format!("User: arn:aws:iam::{OWN}:user/connector is not authorized to perform: sts:AssumeRole");
+    Effect::Error { code: "AccessDenied".into(), message, status: 403 }
 }
 
 async fn only(aws: &Server, wanted: AwsSettings) -> Finding {
@@ -69,17 +81,12 @@ async fn a_wrong_external_id_is_told_from_a_missing_one() {
 
 #[tokio::test]
 async fn our_own_side_comes_with_the_statement_to_add_whether_aws_says_so_or_not() {
-    let aws = world().await;
-    assert!(aws.deny("connector", &["sts:AssumeRole"]));
+    let aws = changed(|principals| {
+        principals.users[0].allow = vec!["iam:*".into(), "sts:GetCallerIdentity".into()];
+    })
+    .await;
     let role = format!("arn:aws:iam::{OWN}:role/Guarded");
-    let silent = Effect::Error {
-        code: "AccessDenied".into(),
-        message: format!(
-            "User: arn:aws:iam::{OWN}:user/connector is not authorized to perform: sts:AssumeRole"
-        ),
-        status: 403,
-    };
-    for effect in [None, Some(silent)] {
+    for effect in [None, Some(silence())] {
         if let Some(effect) = effect {
             aws.arm(Fault::once("sts:AssumeRole", effect));
         }
@@ -90,6 +97,16 @@ async fn our_own_side_comes_with_the_statement_to_add_whether_aws_says_so_or_not
         assert_eq!(statement.add["Resource"], role);
         assert_eq!(statement.add["Action"][0], "sts:AssumeRole");
     }
+}
+
+#[tokio::test]
+async fn another_statement_is_not_recommended_against_a_denial_of_our_own_side() {
+    let aws = world().await;
+    assert!(aws.deny("connector", &["sts:AssumeRole"]));
+    aws.arm(Fault::once("sts:AssumeRole", silence()));
+    let found = only(&aws, as_role("Guarded", Some("CANARY-guarded"))).await;
+    assert!(found.what.contains("an explicit denial in its policies"), "{found:?}");
+    assert!(found.statement.is_none(), "{found:?}");
 }
 
 #[tokio::test]
@@ -111,4 +128,25 @@ async fn what_nobody_can_tell_from_here_is_listed_without_what_is_ruled_out() {
     let found = only(&aws, other).await;
     assert!(found.what.contains("or the caller's own policies do not allow sts:AssumeRole"), "{found:?}");
     assert!(found.next.unwrap().contains(SIMULATE));
+}
+
+#[tokio::test]
+async fn of_another_accounts_role_a_simulation_that_does_not_allow_is_no_verdict() {
+    let aws = changed(|principals| {
+        let vendor = principals.users.iter_mut().find(|user| user.name == "vendor").unwrap();
+        vendor.allow = vec!["iam:*".into()];
+    })
+    .await;
+    let vendor = aws.credentials_of("vendor").unwrap();
+    let keys = StaticKeys {
+        access_key_id: vendor.access_key_id,
+        secret_access_key: Secret::from(vendor.secret_access_key),
+    };
+    aws.arm(Fault::once("sts:AssumeRole", silence()));
+    let found = only(&aws, AwsSettings { static_keys: Some(keys), ..as_role("Guarded", None) }).await;
+    assert!(
+        found.what.contains("Either the role does not exist") && found.what.contains("as iam:Sim"),
+        "{found:?}"
+    );
+    assert_eq!(found.statement.unwrap().add["Resource"], format!("arn:aws:iam::{OWN}:role/Guarded"));
 }

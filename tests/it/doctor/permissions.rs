@@ -173,6 +173,65 @@ async fn an_answer_that_says_nothing_of_a_permission_is_not_taken_for_one() {
     assert!(found.what.starts_with("organizations:ListRoots"), "{found:?}");
 }
 
+#[tokio::test]
+async fn a_request_that_aws_refuses_is_an_error_where_a_sync_fails_on_it() {
+    let aws = Server::start(fixture(&everything(), &everything())).await.unwrap();
+    let code = "AWSOrganizationsNotInUseException".into();
+    let effect = Effect::Error { code, message: "not a member".into(), status: 400 };
+    aws.arm(Fault::new("organizations:ListAccounts", effect));
+    let report = visit(&aws, switched_on()).await;
+    let fatal = report.findings.iter().find(|one| one.severity == Severity::Error).unwrap();
+    assert!(fatal.what.contains("organizations:ListAccounts") && fatal.statement.is_none(), "{fatal:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_not_taken_for_a_permission() {
+    let aws = Server::start(fixture(&everything(), &everything())).await.unwrap();
+    aws.arm(Fault::once("identitystore:ListGroups", Effect::Drop("Groups".into())));
+    let report = visit(&aws, switched_on()).await;
+    let [found] = of_permissions(&report)[..] else { panic!("{report:#?}") };
+    assert_eq!(found.severity, Severity::Unchecked);
+    assert!(found.what.starts_with("identitystore:ListGroups: malformed"), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_a_simulation_may_be_wrong_about_is_not_stated_as_a_fact() {
+    let aws = Server::start(fixture(&everything(), &everything())).await.unwrap();
+    assert!(aws.deny("BatonConnector", &["iam:CreateUser"]));
+    let report = visit(&aws, switched_on()).await;
+    let [found] = of_permissions(&report)[..] else { panic!("{report:#?}") };
+    assert_eq!((found.severity, found.statement.as_ref()), (Severity::Unchecked, None));
+    assert!(
+        found.what.contains("may not iam:CreateUser, as iam:SimulatePrincipalPolicy has it"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_account_that_the_organization_tells_nothing_is_asked_whether_it_is_the_right_one() {
+    let mut fixture = fixture(&everything(), &everything());
+    fixture.principals.roles.push(IamRole {
+        name: "Elsewhere".into(),
+        account: Some("Shared".into()),
+        trust: vec![Trust { principals: vec!["connector".into()], ..Trust::default() }],
+        ..IamRole::default()
+    });
+    let aws = Server::start(fixture).await.unwrap();
+    let role = aws.role_arn("Elsewhere").unwrap().parse().unwrap();
+    let wanted = AwsSettings {
+        role: Some(role),
+        external_id: None,
+        identity_center: false,
+        cross_account_iam: false,
+        last_login_events: false,
+        ..switched_on()
+    };
+    let report = visit(&aws, wanted).await;
+    let found = report.findings.iter().find(|one| one.severity == Severity::Error).unwrap();
+    assert!(lacking(found).contains(&"organizations:ListAccounts"), "{found:?}");
+    assert!(found.next.as_deref().unwrap().contains("is this the right account?"), "{found:?}");
+}
+
 /// The table of `docs/semantics.md`, which another test holds to what a sync does.
 #[test]
 fn an_error_is_what_ends_a_sync_and_nothing_else() {

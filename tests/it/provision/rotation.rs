@@ -7,7 +7,7 @@ use batond::baton::resource;
 use batond::baton::v2::credential_options::{EncryptedPassword, NoPassword, Options};
 use batond::baton::v2::{CredentialOptions, ResourceId, RotateCredentialRequest, RotateCredentialResponse};
 use batond::config::AwsSettings;
-use batond::connector::{Connector, ProvisionError, access_key};
+use batond::connector::{Connector, Provision, ProvisionError, Rehearsal, access_key};
 use batond::tasks::EngineError;
 use testbed::aws::{Effect, Fault, Fixture, Server};
 use tokio_util::sync::CancellationToken;
@@ -246,6 +246,26 @@ async fn where_the_old_key_may_not_be_deactivated_the_new_one_is_taken_back() {
 }
 
 #[tokio::test]
+async fn the_key_that_the_process_starts_with_is_not_rotated() {
+    let bench = bench().await;
+    let order = credential::rotation(key(&bench.aws.credentials().access_key_id), &Identity::generate());
+    let error = rotate(&bench, "t", &order).await.unwrap_err();
+    assert!(error.to_string().contains("the connector itself starts with it"), "{error}");
+    assert_eq!((code(error), bench.aws.counters().total()), (9, 0));
+}
+
+#[tokio::test]
+async fn a_new_key_that_aws_does_not_know_everywhere_yet_is_looked_for_again() {
+    let (log, bench) = (Log::capture(), bench().await);
+    let before = bench.aws.access_keys(OWN, RICH);
+    bench.aws.arm(Fault::new(UPDATE, Effect::Deny));
+    bench.aws.arm(refuse(DELETE, "NoSuchEntity", 404));
+    rotate(&bench, "t", &of_first(&bench, OWN, RICH, &Identity::generate())).await.unwrap_err();
+    assert_eq!(bench.aws.access_keys(OWN, RICH), before);
+    assert_eq!(ends(&log.audit("t"))[2..], [(DELETE, "unchanged"), (DELETE, "changed")]);
+}
+
+#[tokio::test]
 async fn where_nobody_knows_whether_the_old_key_works_the_new_one_is_handed_out() {
     let identity = Identity::generate();
     for effect in [Effect::LostReply, Effect::Status(500)] {
@@ -294,6 +314,12 @@ async fn a_user_with_two_keys_gets_no_third_and_both_are_named() {
     assert_eq!(bench.aws.access_keys(OWN, ALICE), before);
     assert_eq!(bench.aws.active_keys(OWN, ALICE), [OF_ALICE]);
     assert_eq!(ends(&log.audit("t")), [(CREATE, "failed")]);
+
+    let rehearsal = Rehearsal::default();
+    let rehearsed =
+        Provision { rehearsal: Some(rehearsal.clone()), ..provision("r", &CancellationToken::new()) };
+    let error = bench.connector.rotate_credential(&order, &rehearsed).await.unwrap_err();
+    assert!(error.to_string().contains(OF_ALICE) && rehearsal.planned().is_empty(), "{error}");
 }
 
 #[tokio::test]

@@ -89,3 +89,16 @@ env:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
+
+{{/* What the environment names is there for both. */}}
+{{- define "batond.mounts" -}}
+- name: work
+  mountPath: /work
+- name: state
+  mountPath: /state
+{{- if or .Values.extraCA.configMap .Values.extraCA.secret }}
+- name: extra-ca
+  mountPath: /etc/batond/ca
+  readOnly: true
+{{- end }}
+{{- end }}
