@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::call::{Calls, Lane};
 use self::cloudtrail::CloudTrail;
-use self::credentials::Refreshing;
+use self::credentials::{Foundation, Refreshing};
 use self::http::Base;
 use self::iam::{Iam, Shelf};
 use self::identity_store::IdentityStore;
@@ -61,8 +61,7 @@ struct Inner {
     clients: Clients,
     members: Members,
     caller: Caller,
-    /// The id of the key that the process starts with.
-    base_key: String,
+    foundation: Foundation,
     instance: Option<Instance>,
     shelf: Shelf,
 }
@@ -87,7 +86,7 @@ impl Aws {
         let quotas = Quotas::new(&settings.quotas, settings.workers)?;
         let calls = Arc::new(Calls::new(quotas));
         let base = Base::load(settings).await?;
-        let (credentials, base_key) = credentials::establish(settings, &base, &calls).await?;
+        let (credentials, foundation) = credentials::establish(settings, &base, &calls).await?;
         let here = base.client_config(base.region(), &credentials);
         let center = base.client_config(&settings.identity_center_region, &credentials);
         let clients = Clients {
@@ -124,7 +123,7 @@ impl Aws {
             clients,
             members,
             caller,
-            base_key,
+            foundation,
             instance,
             shelf: Shelf::default(),
         })))
@@ -170,9 +169,14 @@ impl Aws {
         &self.0.caller
     }
 
+    /// Whoever the process works as or started as, as far as STS says; the identity behind the calls first.
+    pub fn callers(&self) -> Vec<&Caller> {
+        [Some(self.caller()), self.0.foundation.caller.as_ref()].into_iter().flatten().collect()
+    }
+
     /// The id of the access key that the process started with; that of a session when its source gives sessions.
     pub fn base_key(&self) -> &str {
-        &self.0.base_key
+        &self.0.foundation.key
     }
 
     /// The Identity Center instance; `None` when Identity Center is off in the settings.

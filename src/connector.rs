@@ -217,7 +217,7 @@ impl Connector {
         provision: &Provision,
     ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
         let target = resource_of(entitlement)?;
-        guard::check(&self.settings, self.aws.caller(), &self.directory(), target, principal)?;
+        guard::check(&self.settings, &self.aws.callers(), &self.directory(), target, principal)?;
         match target.type_id() {
             sso_group::ID => sso_group::add_member(self, entitlement, principal, provision).await,
             account::ID | permission_set_assignment::ID => {
@@ -346,7 +346,7 @@ impl Connector {
     ) -> Result<GrantManagerServiceRevokeResponse, ProvisionError> {
         let (entitlement, principal) = principal_of(grant)?;
         let target = resource_of(entitlement)?;
-        guard::check(&self.settings, self.aws.caller(), &self.directory(), target, principal)?;
+        guard::check(&self.settings, &self.aws.callers(), &self.directory(), target, principal)?;
         match target.type_id() {
             sso_group::ID => sso_group::remove_member(self, grant, provision).await,
             account::ID | permission_set_assignment::ID => assignment::unassign(self, grant, provision).await,

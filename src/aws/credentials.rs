@@ -24,15 +24,26 @@ use crate::config::{Assume, AwsSettings, RoleArn, Secret};
 /// Roles are assumed when that is asked for, and also when a role is set without a word about assuming it, unless
 /// the base credentials are that role already. The base credentials never stand in for a role that refuses.
 ///
-/// Gives the id of the base key beside them.
+/// Gives beside them the id of the base key and, where a role was assumed, whose key it is, if STS says so.
 pub(super) async fn establish(
     settings: &AwsSettings,
     base: &Base,
     calls: &Arc<Calls>,
-) -> Result<(Refreshing, String), AccessError> {
+) -> Result<(Refreshing, Foundation), AccessError> {
     let ambient = ambient(base).await?;
     let key = ambient.current().await.map_err(Arc::unwrap_or_clone)?.access_key_id().to_owned();
-    Ok((way_in(settings, base, calls, ambient).await?, key))
+    let assumes = settings.role.is_some() && settings.assume != Assume::Never;
+    let caller = if assumes { sts(base, calls, &ambient).caller_identity().await.ok() } else { None };
+    Ok((way_in(settings, base, calls, ambient).await?, Foundation { key, caller }))
+}
+
+/// What the process started with.
+#[derive(Debug)]
+pub(super) struct Foundation {
+    /// The id of the key.
+    pub(super) key: String,
+    /// Whose it is; `None` where no role was assumed, or where STS did not say.
+    pub(super) caller: Option<Caller>,
 }
 
 async fn way_in(

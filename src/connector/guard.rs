@@ -13,12 +13,12 @@ use crate::config::AwsSettings;
 /// Refuses to give `principal` what `target` is about, or to take it away, where one of them is protected.
 pub(super) fn check(
     settings: &AwsSettings,
-    caller: &Caller,
+    callers: &[&Caller],
     directory: &Directory,
     target: &Resource,
     principal: &Resource,
 ) -> Result<(), ProvisionError> {
-    identity(settings, caller, directory, principal.object_id())?;
+    identity(settings, callers, directory, principal.object_id())?;
     held(settings, directory, target.type_id(), target.object_id())
 }
 
@@ -44,12 +44,12 @@ pub(super) fn held(
 /// id; where the settings protect anything, [`Entity::verify`] makes sure of it before the change.
 pub(super) fn identity(
     settings: &AwsSettings,
-    caller: &Caller,
+    callers: &[&Caller],
     directory: &Directory,
     id: &str,
 ) -> Result<(), ProvisionError> {
     if let Some(entity) = Entity::named(id) {
-        if is_own(settings, caller, &entity) {
+        if is_own(settings, callers, &entity) {
             return refuse(id, "the connector itself works as it");
         }
         if entity.kind == EntityKind::Role {
@@ -73,28 +73,35 @@ fn refuse(what: &str, why: &str) -> Result<(), ProvisionError> {
 }
 
 /// Whether the connector works as this entity, or did on its way.
-fn is_own(settings: &AwsSettings, caller: &Caller, entity: &Entity<'_>) -> bool {
-    if entity.kind != EntityKind::Role {
-        return caller.arn.eq_ignore_ascii_case(entity.arn)
-            || Entity::named(&caller.arn).is_some_and(|own| {
-                own.kind == entity.kind
-                    && own.account == entity.account
-                    && own.name.eq_ignore_ascii_case(entity.name)
-            });
+fn is_own(settings: &AwsSettings, callers: &[&Caller], entity: &Entity<'_>) -> bool {
+    if callers.iter().any(|caller| is_caller(caller, entity)) {
+        return true;
     }
-    let named = |account: &str, name: &str| {
-        entity.account.as_str() == account && entity.name.eq_ignore_ascii_case(name)
-    };
-    let assumed = Arn::parse(&caller.arn)
-        .and_then(|arn| arn.resource.strip_prefix("assumed-role/")?.split_once('/'))
-        .is_some_and(|(name, _session)| named(caller.account.as_str(), name));
+    if entity.kind != EntityKind::Role {
+        return false;
+    }
     let hops = [&settings.role, &settings.binding_role];
-    let on_the_way = hops.into_iter().flatten().any(|role| named(role.account(), role.name()));
+    let on_the_way = hops.into_iter().flatten().any(|role| {
+        entity.account.as_str() == role.account() && entity.name.eq_ignore_ascii_case(role.name())
+    });
     let of_members = settings.member_role_name.rsplit('/').next();
-    let in_a_member = entity.account != caller.account
+    let in_a_member = callers.first().is_some_and(|caller| entity.account != caller.account)
         && super::reads_members(settings)
         && of_members.is_some_and(|name| entity.name.eq_ignore_ascii_case(name));
-    assumed || on_the_way || in_a_member
+    on_the_way || in_a_member
+}
+
+/// Whether a caller is this user, or a session of this role.
+fn is_caller(caller: &Caller, entity: &Entity<'_>) -> bool {
+    let named = |name: &str| entity.account == caller.account && entity.name.eq_ignore_ascii_case(name);
+    if entity.kind != EntityKind::Role {
+        let own = Entity::named(&caller.arn);
+        return caller.arn.eq_ignore_ascii_case(entity.arn)
+            || own.is_some_and(|own| own.kind == entity.kind && named(own.name));
+    }
+    Arn::parse(&caller.arn)
+        .and_then(|arn| arn.resource.strip_prefix("assumed-role/")?.split_once('/'))
+        .is_some_and(|(name, _session)| named(name))
 }
 
 /// Whether a pattern names this id, or what it is an id of: of a user or group of the directory, only the last part
@@ -158,7 +165,7 @@ mod tests {
         let target = resource::reference(target.0, target.1);
         let directory = Directory { region: "us-east-1".into(), store: "d-1".into() };
         let principal = resource::reference(kind, id);
-        let checked = check(settings, &caller(caller_arn), &directory, &target, &principal);
+        let checked = check(settings, &[&caller(caller_arn)], &directory, &target, &principal);
         checked.err().map(|error| error.to_string())
     }
 
@@ -181,6 +188,22 @@ mod tests {
         let pathless = "arn:aws:iam::111111111111:user/Robot";
         assert!(refusal(&settings(), user, (iam_policy::ID, POLICY), iam_user::ID, pathless).is_some());
         assert!(refusal(&settings(), user, (iam_policy::ID, POLICY), iam_user::ID, user).is_some());
+    }
+
+    #[test]
+    fn what_the_connector_started_as_is_its_own_too() {
+        let at_work = caller("arn:aws:sts::111111111111:assumed-role/Baton/session");
+        let own = |base: &str, id: &str| {
+            let base = Caller { account: "999999999999".parse().unwrap(), ..caller(base) };
+            let directory = Directory { region: "us-east-1".into(), store: "d-1".into() };
+            identity(&settings(), &[&at_work, &base], &directory, id).is_err()
+        };
+        let pod = "arn:aws:sts::999999999999:assumed-role/Pod/session";
+        assert!(own(pod, "arn:aws:iam::999999999999:role/ops/Pod"));
+        assert!(!own(pod, "arn:aws:iam::111111111111:role/Pod"), "of another account");
+        assert!(!own(pod, "arn:aws:iam::111111111111:role/Member"), "in the own account it is another");
+        let user = "arn:aws:iam::999999999999:user/vendor";
+        assert!(own(user, user) && !own(user, "arn:aws:iam::999999999999:user/other"));
     }
 
     #[test]

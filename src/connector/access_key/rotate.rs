@@ -46,7 +46,7 @@ pub(in crate::connector) async fn rotate(
     }
     let (iam, owner) = owner(connector, old, provision).await?;
     let user = Entity::parse(EntityKind::User, &owner.arn)?;
-    guard::identity(&connector.settings, connector.aws.caller(), &connector.directory(), user.arn)?;
+    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
     let turn = (user.arn.to_owned(), iam_user::ID, user.arn.to_owned());
     let _turn = connector.turns.wait(turn, provision).await?;
     let made = make::make(&iam, &user, &recipients, provision).await?;

@@ -47,7 +47,7 @@ pub(in crate::connector) async fn delete(
             parent.resource.chars().take(64).collect::<String>(),
         )));
     }
-    guard::identity(&connector.settings, connector.aws.caller(), &connector.directory(), user.arn)?;
+    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
     let iam = user.enter(connector, provision).await?;
     let key = (user.arn.to_owned(), ID, user.arn.to_owned());
     let _turn = connector.turns.wait(key, provision).await?;

@@ -38,7 +38,7 @@ pub(in crate::connector) async fn issue(
     let identity = request.identity_id.as_ref();
     let identity = identity.ok_or_else(|| ProvisionError::invalid("the identity is missing"))?;
     let user = Entity::parse(EntityKind::User, &identity.resource)?;
-    guard::identity(&connector.settings, connector.aws.caller(), &connector.directory(), user.arn)?;
+    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
     let iam = user.enter(connector, provision).await?;
     let _turn = connector.turns.wait((user.arn.to_owned(), ID, user.arn.to_owned()), provision).await?;
     let owner = found(&iam, &user).await?;

@@ -54,7 +54,7 @@ pub(in crate::connector) async fn rotate(
     let id =
         request.resource_id.as_ref().ok_or_else(|| ProvisionError::invalid("the resource id is missing"))?;
     let user = Entity::parse(EntityKind::User, &id.resource)?;
-    guard::identity(&connector.settings, connector.aws.caller(), &connector.directory(), user.arn)?;
+    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
     let iam = user.enter(connector, provision).await?;
     let _turn = connector.turns.wait((user.arn.to_owned(), ID, user.arn.to_owned()), provision).await?;
     found(&iam, &user).await?;

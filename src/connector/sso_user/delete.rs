@@ -19,7 +19,7 @@ pub(in crate::connector) async fn delete(
     provision: &Provision,
 ) -> Result<DeleteResourceResponse, ProvisionError> {
     let user = id::sso_user_of(&id.resource)?;
-    guard::identity(&connector.settings, connector.aws.caller(), &connector.directory(), &id.resource)?;
+    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), &id.resource)?;
     let store = connector.api(provision).identity_store();
     let mut audit = Audit::begin(
         provision,

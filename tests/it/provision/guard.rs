@@ -52,6 +52,9 @@ async fn the_connectors_own_roles_and_those_of_aws_are_not_changed() {
     ] {
         is_protected(&bench, &admin, &role).await;
     }
+    // Whose keys it started with.
+    let base = resource::reference(iam_user::ID, &format!("arn:aws:iam::{OWN}:user/connector"));
+    is_protected(&bench, &admin, &base).await;
 }
 
 #[tokio::test]
