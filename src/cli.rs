@@ -56,12 +56,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 /// Reads the settings, starts the log and the runtime, and hands over to the daemon or to the one operation.
 fn operate(flags: Flags) -> Exit {
-    let (settings, notes) = match Settings::load(flags) {
+    let (settings, notes) = match load(flags) {
         Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("{error}");
-            return if error.is_unbuilt() { Exit::UNBUILT } else { Exit::FAILURE };
-        }
+        Err(exit) => return exit,
     };
     let is_daemon = settings.control_plane.is_some()
         || (settings.sync.interval.is_some() && settings.operation == Operation::Sync);
@@ -93,6 +90,14 @@ fn operate(flags: Flags) -> Exit {
         Ok(exit) => exit,
         Err(error) => failure::tell(&error),
     }
+}
+
+/// Reads the settings; what is wrong with them is printed.
+fn load(flags: Flags) -> Result<(Settings, Vec<Note>), Exit> {
+    Settings::load(flags).map_err(|error| {
+        eprintln!("{error}");
+        if error.is_unbuilt() { Exit::UNBUILT } else { Exit::FAILURE }
+    })
 }
 
 async fn serve(settings: Settings) -> io::Result<Exit> {

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use super::{Exit, failure, stop};
-use crate::config::{Flags, Settings};
+use super::{Exit, failure, load, stop};
+use crate::config::Flags;
 use crate::control_plane::Network;
 use crate::doctor::{self, Severity};
 
@@ -17,12 +17,9 @@ pub(super) struct Visit {
 
 /// Examines and prints to standard output.
 pub(super) fn run(visit: Visit, flags: Flags) -> Exit {
-    let settings = match Settings::load(flags) {
+    let settings = match load(flags) {
         Ok((settings, _)) => settings,
-        Err(error) => {
-            eprintln!("{error}");
-            return if error.is_unbuilt() { Exit::UNBUILT } else { Exit::FAILURE };
-        }
+        Err(exit) => return exit,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::Exit;
-use crate::config::{Flags, Settings};
+use super::{Exit, load};
+use crate::config::Flags;
 use crate::connector::policy::{self, EXTERNAL_ID, PRINCIPAL, Role, RolePolicy};
 
 /// What to print.
@@ -30,12 +30,9 @@ pub(super) enum Format {
 
 /// Prints the policies of the role to standard output; the settings are read, AWS is not asked.
 pub(super) fn run(wish: Wish, flags: Flags) -> Exit {
-    let settings = match Settings::load(flags) {
+    let settings = match load(flags) {
         Ok((settings, _)) => settings,
-        Err(error) => {
-            eprintln!("{error}");
-            return if error.is_unbuilt() { Exit::UNBUILT } else { Exit::FAILURE };
-        }
+        Err(exit) => return exit,
     };
     let found = policy::of(wish.role, &settings.aws, settings.provisioning, wish.on_management);
     let text = match found {

@@ -58,7 +58,10 @@ async fn member(connector: &Connector, account: AccountId, provisioning: bool) -
             return vec![found.of(&account)];
         }
     };
-    let Ok(needs) = policy::needs(Role::Member, settings, provisioning) else { return Vec::new() };
+    let needs = match policy::needs(Role::Member, settings, provisioning) {
+        Ok(needs) => needs,
+        Err(error) => return vec![permissions::unknown_needs(&error).of(&account)],
+    };
     let role = format!("arn:{}:iam::{account}:role/{}", caller.partition, settings.member_role_name);
     let site = Site {
         iam,

@@ -52,7 +52,10 @@ pub const ESSENTIAL_BY_ENTITY: [&str; 10] = [
 /// The role that the work is done as.
 pub(super) async fn examine(connector: &Connector, provisioning: bool) -> Vec<Finding> {
     let (aws, settings) = (connector.aws(), connector.settings());
-    let Ok(mut needs) = policy::needs(Role::Main, settings, provisioning) else { return Vec::new() };
+    let mut needs = match policy::needs(Role::Main, settings, provisioning) {
+        Ok(needs) => needs,
+        Err(error) => return vec![unknown_needs(&error)],
+    };
     if !aws.is_management_account() {
         for need in &mut needs {
             need.actions.retain(|action| action != OF_MANAGEMENT);
@@ -78,6 +81,15 @@ pub(super) async fn examine(connector: &Connector, provisioning: bool) -> Vec<Fi
         api: Some(api),
     };
     of_role(&site, &principal, needs, settings).await
+}
+
+/// What is needed is not known, so nothing of it can be called fine.
+pub(super) fn unknown_needs(error: &serde_json::Error) -> Finding {
+    Finding::new(
+        Severity::Unchecked,
+        CHECK,
+        format!("what the role needs cannot be told by this build: {error}"),
+    )
 }
 
 /// Tries what one role needs, and tells what is missing, need by need.
@@ -146,14 +158,8 @@ impl Judged<'_> {
                     // Some operations need what another service permits.
                     lacking = error.missing_action().unwrap_or(lacking);
                     let by = withholding(error.message());
-                    (
-                        if by.is_none() && self.may_be_the_account(error) {
-                            Known::Account
-                        } else {
-                            Known::Tried
-                        },
-                        by,
-                    )
+                    let of_account = by.is_none() && self.may_be_the_account(error);
+                    (if of_account { Known::Account } else { Known::Tried }, by)
                 }
                 Some(_) => continue,
                 None => match self.simulated.as_ref().ok().and_then(|all| all.get(action)) {

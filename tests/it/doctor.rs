@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use batond::config::{
-    AccountKind, AwsSettings, ControlPlaneSettings, DaemonSettings, LogSettings, Operation, Settings,
-    SyncSettings,
+    AccountKind, AwsSettings, ControlPlaneSettings, DaemonSettings, LogSettings, Operation, RoleArn,
+    Settings, SyncSettings,
 };
 use batond::control_plane::Network;
 use batond::doctor::{self, Finding, Report, Severity};
@@ -81,6 +81,20 @@ async fn no_network() -> Network {
     made.await.clone()
 }
 
+/// A world where the connector may work as a role of another account.
+async fn with_role_in(account: &str) -> (Server, RoleArn) {
+    let mut fixture = fixture(&everything(), &everything());
+    fixture.principals.roles.push(IamRole {
+        name: "Elsewhere".into(),
+        account: Some(account.into()),
+        trust: vec![Trust { principals: vec!["connector".into()], ..Trust::default() }],
+        ..IamRole::default()
+    });
+    let aws = Server::start(fixture).await.unwrap();
+    let role = aws.role_arn("Elsewhere").unwrap().parse().unwrap();
+    (aws, role)
+}
+
 /// What is worse than a note.
 fn complaints(report: &Report) -> Vec<&Finding> {
     report.findings.iter().filter(|finding| finding.severity > Severity::Note).collect()
@@ -137,15 +151,7 @@ async fn a_control_plane_that_refuses_is_told_with_what_to_do() {
 
 #[tokio::test]
 async fn a_delegated_administrator_is_told_its_limits() {
-    let mut fixture = fixture(&everything(), &everything());
-    fixture.principals.roles.push(IamRole {
-        name: "Delegate".into(),
-        account: Some("Audit".into()),
-        trust: vec![Trust { principals: vec!["connector".into()], ..Trust::default() }],
-        ..IamRole::default()
-    });
-    let aws = Server::start(fixture).await.unwrap();
-    let role = aws.role_arn("Delegate").unwrap().parse().unwrap();
+    let (aws, role) = with_role_in("Audit").await;
     let wanted =
         AwsSettings { role: Some(role), external_id: None, cross_account_iam: false, ..switched_on() };
     let report = visit(&aws, wanted).await;

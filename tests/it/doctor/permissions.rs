@@ -35,6 +35,12 @@ fn of_permissions(report: &Report) -> Vec<&Finding> {
     complaints(report).into_iter().filter(|one| one.check != "members").collect()
 }
 
+/// The one thing that is wrong.
+fn only(report: &Report) -> &Finding {
+    let [found] = of_permissions(report)[..] else { panic!("{report:#?}") };
+    found
+}
+
 fn lacking(finding: &Finding) -> Vec<&str> {
     let statement = finding.statement.as_ref().unwrap_or_else(|| panic!("{finding:?}"));
     statement.add["Action"].as_array().unwrap().iter().map(|action| action.as_str().unwrap()).collect()
@@ -143,7 +149,7 @@ async fn another_statement_is_not_recommended_against_a_policy_of_the_organizati
     let effect = Effect::Error { code: "AccessDeniedException".into(), message: message.into(), status: 400 };
     aws.arm(Fault::once("identitystore:ListGroups", effect));
     let report = visit(&aws, switched_on()).await;
-    let [found] = of_permissions(&report)[..] else { panic!("{report:#?}") };
+    let found = only(&report);
     assert!(found.statement.is_none(), "{found:?}");
     assert!(found.next.as_deref().unwrap().contains("service control policy"), "{found:?}");
 }
@@ -168,7 +174,7 @@ async fn an_answer_that_says_nothing_of_a_permission_is_not_taken_for_one() {
         Effect::Error { code: "InvalidInputException".into(), message: "no".into(), status: 400 },
     ));
     let report = visit(&aws, switched_on()).await;
-    let [found] = of_permissions(&report)[..] else { panic!("{report:#?}") };
+    let found = only(&report);
     assert_eq!(found.severity, Severity::Unchecked);
     assert!(found.what.starts_with("organizations:ListRoots"), "{found:?}");
 }
@@ -189,7 +195,7 @@ async fn an_answer_that_cannot_be_read_is_not_taken_for_a_permission() {
     let aws = Server::start(fixture(&everything(), &everything())).await.unwrap();
     aws.arm(Fault::once("identitystore:ListGroups", Effect::Drop("Groups".into())));
     let report = visit(&aws, switched_on()).await;
-    let [found] = of_permissions(&report)[..] else { panic!("{report:#?}") };
+    let found = only(&report);
     assert_eq!(found.severity, Severity::Unchecked);
     assert!(found.what.starts_with("identitystore:ListGroups: malformed"), "{found:?}");
 }
@@ -199,7 +205,7 @@ async fn what_a_simulation_may_be_wrong_about_is_not_stated_as_a_fact() {
     let aws = Server::start(fixture(&everything(), &everything())).await.unwrap();
     assert!(aws.deny("BatonConnector", &["iam:CreateUser"]));
     let report = visit(&aws, switched_on()).await;
-    let [found] = of_permissions(&report)[..] else { panic!("{report:#?}") };
+    let found = only(&report);
     assert_eq!((found.severity, found.statement.as_ref()), (Severity::Unchecked, None));
     assert!(
         found.what.contains("may not iam:CreateUser, as iam:SimulatePrincipalPolicy has it"),
@@ -209,15 +215,7 @@ async fn what_a_simulation_may_be_wrong_about_is_not_stated_as_a_fact() {
 
 #[tokio::test]
 async fn an_account_that_the_organization_tells_nothing_is_asked_whether_it_is_the_right_one() {
-    let mut fixture = fixture(&everything(), &everything());
-    fixture.principals.roles.push(IamRole {
-        name: "Elsewhere".into(),
-        account: Some("Shared".into()),
-        trust: vec![Trust { principals: vec!["connector".into()], ..Trust::default() }],
-        ..IamRole::default()
-    });
-    let aws = Server::start(fixture).await.unwrap();
-    let role = aws.role_arn("Elsewhere").unwrap().parse().unwrap();
+    let (aws, role) = with_role_in("Shared").await;
     let wanted = AwsSettings {
         role: Some(role),
         external_id: None,
