@@ -62,7 +62,9 @@ fn operate(flags: Flags) -> Exit {
     };
     let is_daemon = settings.control_plane.is_some()
         || (settings.sync.interval.is_some() && settings.operation == Operation::Sync);
-    let display = if is_daemon { Display::hidden() } else { Display::on_terminal() };
+    // What has no progress to show answers on a line of its own.
+    let shows = !is_daemon && settings.operation == Operation::Sync;
+    let display = if shows { Display::on_terminal() } else { Display::hidden() };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::tell(&error),
