@@ -24,7 +24,7 @@ mod stats;
 pub mod sts;
 
 pub use account::{AccountId, AccountIdError};
-pub use error::{AccessError, CallError, Class, Hop, Step, VisibleInstance};
+pub use error::{AccessError, CallError, Class, Denial, Hop, PolicyKind, Step, VisibleInstance, Withheld};
 pub use operation::Service;
 pub use quota::Saturation;
 pub use sso_admin::Instance;

@@ -1,8 +1,10 @@
 //! What can go wrong with AWS, as data: what a caller may do next, and what an operator should.
 
 mod access;
+mod denial;
 
 pub use access::{AccessError, Hop, Step, VisibleInstance};
+pub use denial::{Denial, PolicyKind, Withheld};
 
 use std::fmt;
 use std::sync::Arc;
@@ -190,9 +192,22 @@ impl CallError {
         }
     }
 
-    /// The statement, as JSON, that would permit what was denied; `None` unless the class is [`Class::Denied`].
+    /// What stands behind a denial; `None` unless the class is [`Class::Denied`].
+    pub fn denial(&self) -> Option<Denial> {
+        matches!(self.class(), Class::Denied).then(|| Denial::read(self.message()))
+    }
+
+    /// The kind of policy whose statement denies the call; `None` unless AWS says that one does.
+    pub fn explicit_deny(&self) -> Option<PolicyKind> {
+        match self.denial()? {
+            Denial::Withheld(Withheld { by, explicit: true }) => Some(by),
+            _ => None,
+        }
+    }
+
+    /// The statement, as JSON, that would permit what was denied; `None` unless that helps ([`Denial::Missing`]).
     pub fn statement(&self) -> Option<String> {
-        matches!(self.class(), Class::Denied).then(|| {
+        (self.denial() == Some(Denial::Missing)).then(|| {
             let action = serde_json::Value::String(self.missing_action().unwrap_or_default());
             format!(r#"{{"Effect":"Allow","Action":{action},"Resource":"*"}}"#)
         })
@@ -214,7 +229,15 @@ impl fmt::Display for CallError {
                 if !message.is_empty() {
                     write!(f, " ({message})")?;
                 }
-                write!(f, "; allow it with {}", self.statement().unwrap_or_default())?;
+                match Denial::read(message) {
+                    Denial::Missing => write!(f, "; allow it with {}", self.statement().unwrap_or_default())?,
+                    Denial::Withheld(withheld) => write!(f, "; {withheld}")?,
+                    Denial::WrongAccount => write!(
+                        f,
+                        "; no statement helps in this account: the service answers the management account of the \
+                         organization and delegated administrators alone, so use a role of such an account"
+                    )?,
+                }
             }
             Class::KeyUnusable => write!(
                 f,
@@ -295,6 +318,27 @@ mod tests {
              allow it with {\"Effect\":\"Allow\",\"Action\":\"identitystore:ListUsers\",\"Resource\":\"*\"} \
              [AccessDeniedException, request r-1]"
         );
+    }
+
+    #[test]
+    fn an_explicit_deny_gets_no_statement_but_what_helps() {
+        let error = denied(
+            "User: arn:aws:sts::111111111111:assumed-role/r/s is not authorized to perform: identitystore:ListUsers with \
+             an explicit deny in a service control policy",
+        );
+        assert_eq!(error.explicit_deny(), Some(PolicyKind::ServiceControl));
+        assert_eq!(error.statement(), None);
+        let text = error.to_string();
+        assert!(text.contains("explicit deny in a service control policy withholds it"), "{text}");
+        assert!(text.contains("administers the organization") && !text.contains("Allow"), "{text}");
+        assert_eq!(denied("").explicit_deny(), None);
+    }
+
+    #[test]
+    fn an_account_that_the_service_does_not_answer_gets_no_statement() {
+        let error = denied("You don't have permissions to access this resource.");
+        let text = error.to_string();
+        assert!(text.contains("delegated administrators") && !text.contains("Allow"), "{text}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::finding::{Finding, Severity, Statement};
 use super::trust::{self, Verdict};
 use crate::aws::iam::{Decision, EntityKind, Iam};
-use crate::aws::{AccessError, Aws, Caller, Class, Hop, Service, Step};
+use crate::aws::{AccessError, Aws, Caller, Class, Denial, Hop, Service, Step};
 use crate::baton::id::Arn;
 use crate::config::{AwsSettings, RoleArn, Secret};
 use crate::connector::Connector;
@@ -38,20 +38,20 @@ async fn refused(settings: &AwsSettings, error: &AccessError) -> Vec<Finding> {
         };
         let found = Finding::new(Severity::Error, check, error.to_string()).why(NOTHING);
         return vec![match error {
-            AccessError::Call(call) => match call.missing_action() {
-                Some(action) => {
-                    let to = "the role that batond works as";
-                    found.adding(Statement::allowing(to, &[&action], "*"))
-                }
-                None => found,
-            },
+            AccessError::Call(call) if call.denial() == Some(Denial::Missing) => {
+                let (to, action) =
+                    ("the role that batond works as", call.missing_action().unwrap_or_default());
+                found.adding(Statement::allowing(to, &[&action], "*"))
+            }
             _ => found,
         }];
     };
     let reason = match error {
         AccessError::NoSuchRole { .. } => Reason::NoSuchRole,
-        AccessError::OurSideDenied { policy, .. } => Reason::OurSide(policy),
-        AccessError::TagSession { .. } | AccessError::ExternalIdMalformed { .. } => Reason::Told,
+        AccessError::OurSideDenied { withheld: None, .. } => Reason::OurSide(IDENTITY_BASED),
+        AccessError::OurSideDenied { .. }
+        | AccessError::TagSession { .. }
+        | AccessError::ExternalIdMalformed { .. } => Reason::Told,
         _ => Box::pin(look_into(settings, hop)).await,
     };
     vec![tell(hop, error, &reason)]

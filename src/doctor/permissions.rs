@@ -8,7 +8,7 @@ use super::finding::{Finding, Severity, Statement};
 use super::identity;
 use super::probe::{self, Answers, Site, Standing};
 use crate::aws::iam::{Decision, Simulated};
-use crate::aws::{CallError, Service};
+use crate::aws::{CallError, Denial, Service};
 use crate::config::AwsSettings;
 use crate::connector::Connector;
 use crate::connector::policy::{self, Need, Role};
@@ -150,33 +150,41 @@ impl Judged<'_> {
 
     /// What is missing of a need, apart by what withholds it and by how that is known.
     fn missing(&self, need: &Need) -> Vec<Finding> {
-        let mut withheld: BTreeMap<(Known, Option<&'static str>), Vec<String>> = BTreeMap::new();
+        let mut withheld: BTreeMap<(Known, Option<String>), Vec<String>> = BTreeMap::new();
         for action in &need.actions {
             let mut lacking = action.clone();
             let (known, by) = match self.answers.get(action).map(Standing::of) {
                 Some(Standing::Denied(error)) => {
                     // Some operations need what another service permits.
                     lacking = error.missing_action().unwrap_or(lacking);
-                    let by = withholding(error.message());
-                    let of_account = by.is_none() && self.may_be_the_account(error);
-                    (if of_account { Known::Account } else { Known::Tried }, by)
+                    match error.denial() {
+                        Some(Denial::Withheld(withheld)) => (Known::Tried, Some(withheld.to_string())),
+                        Some(Denial::WrongAccount) => (Known::Tried, Some(WRONG_ACCOUNT.to_owned())),
+                        _ if self.may_be_the_account(error) => (Known::Account, None),
+                        _ => (Known::Tried, None),
+                    }
                 }
                 Some(_) => continue,
                 None => match self.simulated.as_ref().ok().and_then(|all| all.get(action)) {
                     Some(one) => match one.decision {
                         Decision::Allowed => continue,
-                        Decision::NotAllowed if one.lacks_context => (Known::Doubtful, Some(CONDITION)),
+                        Decision::NotAllowed if one.lacks_context => {
+                            (Known::Doubtful, Some(CONDITION.to_owned()))
+                        }
                         Decision::NotAllowed => (Known::Simulated, None),
-                        Decision::Denied => (Known::Doubtful, Some(OWN)),
-                        Decision::Boundary => (Known::Doubtful, Some(BOUNDARY)),
-                        Decision::Organization => (Known::Doubtful, Some(ORGANIZATION)),
+                        Decision::Denied => (Known::Doubtful, Some(OWN.to_owned())),
+                        Decision::Boundary => (Known::Doubtful, Some(BOUNDARY.to_owned())),
+                        Decision::Organization => (Known::Doubtful, Some(ORGANIZATION.to_owned())),
                     },
                     None => continue,
                 },
             };
             withheld.entry((known, by)).or_default().push(lacking);
         }
-        withheld.into_iter().map(|((known, by), actions)| self.lack(need, known, by, &actions)).collect()
+        withheld
+            .into_iter()
+            .map(|((known, by), actions)| self.lack(need, known, by.as_deref(), &actions))
+            .collect()
     }
 
     /// AWS denies these services to an account that is neither the management account nor a delegated administrator
@@ -187,7 +195,7 @@ impl Judged<'_> {
         of_organization && !self.site.is_management && !error.message().contains("not authorized to perform")
     }
 
-    fn lack(&self, need: &Need, known: Known, by: Option<&'static str>, actions: &[String]) -> Finding {
+    fn lack(&self, need: &Need, known: Known, by: Option<&str>, actions: &[String]) -> Finding {
         let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
         let role = name_of(self.principal);
         if known == Known::Doubtful {
@@ -205,7 +213,7 @@ impl Judged<'_> {
         let found =
             Finding::new(severity, CHECK, format!("{role} may not {}", actions.join(", "))).why(need.without);
         if let Some(by) = by {
-            return found.next(format!("{by}: change that, another statement does not help"));
+            return found.next(by);
         }
         let found = found.adding(Statement::allowing(format!("the policies of {role}"), &actions, "*"));
         match known {
@@ -358,19 +366,8 @@ const OWN: &str = "a statement of its own denies it";
 const CONDITION: &str = "a condition withholds it";
 const BOUNDARY: &str = "its permissions boundary withholds it";
 const ORGANIZATION: &str = "a service control policy of the organization withholds it";
-
-/// The kind of policy, other than the role's own, that AWS names in a denial.
-fn withholding(message: &str) -> Option<&'static str> {
-    let kinds = [
-        ("service control policy", ORGANIZATION),
-        ("resource control policy", "a resource control policy of the organization withholds it"),
-        ("permissions boundary", BOUNDARY),
-        ("session policy", "the policy of its session withholds it"),
-        ("VPC endpoint policy", "the policy of the VPC endpoint withholds it"),
-        ("explicit deny in an identity-based policy", OWN),
-    ];
-    kinds.into_iter().find(|(words, _)| message.contains(words)).map(|(_, by)| by)
-}
+const WRONG_ACCOUNT: &str = "AWS answers the management account of the organization and delegated administrators alone, \
+                             whatever the policies: use a role of such an account";
 
 /// `role/path/name` or `user/name`: the same in each account.
 fn name_of(principal: &str) -> &str {
@@ -382,13 +379,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_denial_tells_what_another_statement_does_not_help_against() {
-        let denial = "User: x is not authorized to perform: iam:ListUsers on resource: * ";
-        let by = |words: &str| withholding(&format!("{denial}{words}"));
-        assert_eq!(by("because no identity-based policy allows the iam:ListUsers action"), None);
-        assert_eq!(by("with an explicit deny in a service control policy"), Some(ORGANIZATION));
-        assert_eq!(by("because no permissions boundary allows it"), Some(BOUNDARY));
-        assert!(by("with an explicit deny in an identity-based policy").is_some());
+    fn a_principal_is_named_the_same_in_each_account() {
         assert_eq!(name_of("arn:aws:iam::111111111111:role/team/Reader"), "role/team/Reader");
     }
 }

@@ -4,7 +4,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 
-use crate::aws::error::{AccessError, CallError, Class, Hop, Step, denied_action};
+use crate::aws::error::{
+    AccessError, CallError, Class, Denial, Hop, PolicyKind, Step, Withheld, denied_action,
+};
 use crate::aws::sts::Sts;
 use crate::config::{RoleArn, Secret};
 
@@ -70,10 +72,10 @@ fn diagnose(hop: Hop, region: &str, error: CallError) -> AccessError {
             other => other.clone(),
         },
         Class::Denied if denied_action(message) == Some("sts:TagSession") => AccessError::TagSession { hop },
-        Class::Denied => match deciding_policy(message) {
+        Class::Denied => match deciding_side(message) {
             Some(Decider::Trust) if hop.external_id_sent => AccessError::ExternalId { hop },
             Some(Decider::Trust) => AccessError::TrustRefuses { hop },
-            Some(Decider::OurSide(policy)) => AccessError::OurSideDenied { hop, policy },
+            Some(Decider::OurSide(withheld)) => AccessError::OurSideDenied { hop, withheld },
             None => AccessError::Refused { hop },
         },
         Class::NotFound => AccessError::NoSuchRole { hop },
@@ -89,23 +91,22 @@ fn diagnose(hop: Hop, region: &str, error: CallError) -> AccessError {
 enum Decider {
     /// The policy of the role that is to be assumed.
     Trust,
-    /// A policy on the side of the caller.
-    OurSide(&'static str),
+    /// A policy on the side of the caller: another than its own ones, if those do not merely not allow it.
+    OurSide(Option<Withheld>),
 }
 
-/// The kind of policy that AWS names as the one which denies or does not allow.
-fn deciding_policy(message: &str) -> Option<Decider> {
-    let kinds = [
-        ("role trust policy", Decider::Trust),
-        ("resource-based policy", Decider::Trust),
-        ("identity-based policy", Decider::OurSide("its identity-based policy")),
-        ("service control policy", Decider::OurSide("a service control policy of its organization")),
-        ("resource control policy", Decider::OurSide("a resource control policy of the role's organization")),
-        ("permissions boundary", Decider::OurSide("its permissions boundary")),
-        ("session policy", Decider::OurSide("the policy of its session")),
-        ("VPC endpoint policy", Decider::OurSide("the policy of the VPC endpoint of STS")),
-    ];
-    kinds.into_iter().find(|(words, _)| message.contains(words)).map(|(_, decider)| decider)
+/// The side that AWS names as the one which denies or does not allow.
+fn deciding_side(message: &str) -> Option<Decider> {
+    match Denial::read(message) {
+        Denial::Withheld(Withheld { by: PolicyKind::RoleTrust | PolicyKind::ResourceBased, .. }) => {
+            Some(Decider::Trust)
+        }
+        Denial::Withheld(withheld) => Some(Decider::OurSide(Some(withheld))),
+        Denial::Missing if message.contains("because no identity-based policy") => {
+            Some(Decider::OurSide(None))
+        }
+        Denial::Missing | Denial::WrongAccount => None,
+    }
 }
 
 #[cfg(test)]
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn a_denial_on_our_own_side_names_the_kind_of_policy() {
         for (words, policy) in [
-            ("because no identity-based policy allows the sts:AssumeRole action", "identity-based"),
+            ("because no identity-based policy allows the sts:AssumeRole action", "in the policies of arn:"),
             ("with an explicit deny in a service control policy", "service control"),
             ("because no permissions boundary allows the sts:AssumeRole action", "boundary"),
         ] {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{CallError, Class};
+use super::{CallError, Class, Withheld};
 
 /// Why there is no access to AWS, with what the operator can do about it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -135,14 +135,13 @@ pub enum AccessError {
     },
     /// The caller's own side does not allow the hop.
     #[error(
-        "{hop}: the caller's own side does not allow it ({policy}); allow {} sts:AssumeRole on the role there",
-        .hop.caller_or_unknown()
+        "{hop}: the caller's own side does not allow it: {}", told(*.withheld, .hop)
     )]
     OurSideDenied {
         /// The hop that failed.
         hop: Hop,
-        /// The kind of policy that AWS names.
-        policy: &'static str,
+        /// The policy that withholds it, if it is another than the caller's own ones that merely do not allow it.
+        withheld: Option<Withheld>,
     },
     /// AWS refuses the hop without saying which of the possible reasons it is.
     #[error(
@@ -359,6 +358,13 @@ pub struct VisibleInstance {
     pub arn: String,
     /// The account that owns it.
     pub owner_account_id: Option<String>,
+}
+
+fn told(withheld: Option<Withheld>, hop: &Hop) -> String {
+    match withheld {
+        Some(withheld) => withheld.to_string(),
+        None => format!("allow sts:AssumeRole on the role in the policies of {}", hop.caller_or_unknown()),
+    }
 }
 
 fn list(instances: &[VisibleInstance]) -> String {

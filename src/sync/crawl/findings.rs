@@ -110,8 +110,11 @@ impl Findings {
     pub(super) fn cheaper(&self, error: &CallError) {
         let action = error.missing_action().unwrap_or_else(|| error.operation().to_owned());
         if self.gathered().cheaper.insert(action.clone()) {
-            let statement = error.statement().unwrap_or_default();
-            info!(missing_permission = action, statement, "{action} would make the sync cheaper");
+            info!(
+                missing_permission = action,
+                statement = error.statement(),
+                "{action} would make the sync cheaper"
+            );
         }
     }
 
