@@ -13,3 +13,4 @@ pub mod expand;
 pub mod sync;
 pub mod tasks;
 pub mod telemetry;
+pub mod text;
