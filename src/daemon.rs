@@ -5,6 +5,7 @@
 //! running tasks may finish within the grace period; then they are cancelled and still report how they ended, so
 //! that the control plane can hand them out again. A second request ends the process at once.
 
+mod connections;
 mod control;
 mod health;
 mod heartbeats;

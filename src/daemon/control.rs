@@ -5,17 +5,19 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 use tracing::Level;
 
-use super::work_dir;
+use super::{connections, work_dir};
 use crate::telemetry::level;
+use crate::text::{self, printable};
 
 const SOCKET: &str = "control.sock";
 /// How long either side waits for the other.
@@ -79,18 +81,13 @@ pub(super) fn listen(work_dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Carries out orders, one after the other, until it is dropped.
+/// Carries out orders until it is dropped.
 pub(super) async fn serve(listener: UnixListener) {
-    loop {
-        match listener.accept().await {
-            // One who does not finish in time, or goes away, gets no answer.
-            Ok((stream, _)) => drop(timeout(PATIENCE, answer(stream)).await),
-            Err(error) => {
-                tracing::warn!(error = %error, "the control socket is closed");
-                return;
-            }
-        }
-    }
+    connections::serve(listener, |stream| async {
+        // One who does not finish in time, or goes away, gets no answer.
+        drop(timeout(PATIENCE, answer(stream)).await);
+    })
+    .await;
 }
 
 async fn answer(mut stream: UnixStream) -> io::Result<()> {
@@ -100,15 +97,24 @@ async fn answer(mut stream: UnixStream) -> io::Result<()> {
     stream.write_all(answer.as_bytes()).await
 }
 
-/// Gives an order to each daemon that has its work directory in `parent` (default: the system's directory for
-/// temporary files), and returns what they answer.
+/// Gives an order to each daemon of this user that has its work directory in `parent` (default: the system's
+/// directory for temporary files), and returns what they answer, printable and on one line each.
 ///
-/// Blocks, for five seconds per daemon at most.
+/// A directory of another user is passed over: whoever made it could answer anything. Blocks, for five seconds per
+/// daemon at most.
 pub fn ask(parent: Option<&Path>, order: LogOrder) -> io::Result<Vec<String>> {
     let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
-    let sockets = work_dir::within(&parent)?.into_iter().map(|dir| dir.join(SOCKET));
+    let own = work_dir::within(&parent)?.into_iter().filter(|dir| is_private(dir));
     // A socket that nobody listens on was left by a process that is gone.
-    Ok(sockets.filter_map(|socket| ask_one(&socket, order).ok()).collect())
+    let answers = own.filter_map(|dir| ask_one(&dir.join(SOCKET), order).ok());
+    Ok(answers.map(|answer| printable(&answer, text::NAME).into_owned()).collect())
+}
+
+/// Whether it is a directory, not a link to one, that belongs to this user and that nobody else can write to.
+fn is_private(dir: &Path) -> bool {
+    fs::symlink_metadata(dir).is_ok_and(|meta| {
+        meta.is_dir() && meta.uid() == geteuid().as_raw() && meta.permissions().mode() & 0o022 == 0
+    })
 }
 
 fn ask_one(socket: &PathBuf, order: LogOrder) -> io::Result<String> {
@@ -151,6 +157,56 @@ mod tests {
         let _listener = listen(dir.path()).unwrap();
         let mode = fs::metadata(dir.path().join(SOCKET)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    /// Answers whoever asks with `answer`, on a socket in a work directory in `parent`.
+    fn answering(parent: &Path, answer: &'static [u8]) -> PathBuf {
+        let dir = parent.join("batond-work-other");
+        fs::create_dir(&dir).unwrap();
+        fs::set_permissions(&dir, Permissions::from_mode(0o700)).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(dir.join(SOCKET)).unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let _ = stream.unwrap().write_all(answer);
+            }
+        });
+        dir
+    }
+
+    #[test]
+    fn an_answer_is_one_printable_line() {
+        let parent = tempfile::tempdir().unwrap();
+        answering(parent.path(), b"log level is info\n\x1b]0;title\x07");
+        let answers = ask(Some(parent.path()), LogOrder::Reset).unwrap();
+        assert_eq!(answers, [r"log level is info \u{1b}]0;title\u{7}"]);
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_to_or_that_is_a_link_is_not_asked() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = answering(parent.path(), b"anything");
+        fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
+        assert!(ask(Some(parent.path()), LogOrder::Reset).unwrap().is_empty());
+        fs::set_permissions(&dir, Permissions::from_mode(0o700)).unwrap();
+        let aside = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(&dir, aside.path().join("batond-work-link")).unwrap();
+        assert!(ask(Some(aside.path()), LogOrder::Reset).unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_who_says_nothing_does_not_keep_an_order_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let serving = tokio::spawn(serve(listen(dir.path()).unwrap()));
+        let silent = UnixStream::connect(dir.path().join(SOCKET)).await.unwrap();
+        let mut asking = UnixStream::connect(dir.path().join(SOCKET)).await.unwrap();
+        asking.write_all(b"nonsense").await.unwrap();
+        asking.shutdown().await.unwrap();
+        let mut answer = String::new();
+        asking.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "no such order");
+        let still_open = silent.try_read(&mut [0]).unwrap_err();
+        assert_eq!(still_open.kind(), io::ErrorKind::WouldBlock, "the order waited for nobody");
+        serving.abort();
     }
 
     #[test]

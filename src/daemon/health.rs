@@ -12,6 +12,8 @@ use axum::routing::any;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+use super::connections;
+
 /// How far the process is in its life. Clones show the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Health(Arc<AtomicU8>);
@@ -44,9 +46,7 @@ impl Health {
 
 /// Answers probes on `listener` until it is dropped.
 pub(super) async fn serve(listener: TcpListener, health: Health) {
-    if let Err(error) = axum::serve(listener, router(health)).await {
-        tracing::error!(error = %error, "health probes are not answered any more");
-    }
+    connections::serve_http(listener, router(health)).await;
 }
 
 fn router(health: Health) -> Router {

@@ -8,15 +8,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+use super::connections;
 use crate::aws::Aws;
 use crate::telemetry::metrics::{self, AwsOperation, AwsQuota, AwsUsage};
 
 /// Answers scrapes on `listener` until it is dropped.
 pub(super) async fn serve(listener: TcpListener) {
     let router = Router::new().route("/metrics", get(page));
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(error = %error, "metrics are not shown any more");
-    }
+    connections::serve_http(listener, router).await;
 }
 
 async fn page() -> Response {
