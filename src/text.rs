@@ -38,6 +38,16 @@ pub fn printable(text: &str, longest: usize) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The text with at most `longest` bytes, and after them how many were left out. Its characters stay what they are:
+/// for records that are read by a program, or written in a form that escapes them.
+pub fn cut(text: &str, longest: usize) -> Cow<'_, str> {
+    if text.len() <= longest {
+        return Cow::Borrowed(text);
+    }
+    let (kept, rest) = text.split_at(text.floor_char_boundary(longest));
+    Cow::Owned(format!("{kept}... ({} bytes more)", rest.len()))
+}
+
 /// Whether a character shows as itself: it is neither a control character, a line or paragraph separator, nor one
 /// of the invisible characters that set the direction of text or hide in it.
 ///
@@ -84,7 +94,9 @@ mod tests {
 
     #[test]
     fn names_of_all_scripts_stay_as_they_are() {
-        for name in ["O'Brien", "Зоя", "山田　太郎", "José", "Jose\u{301}", "علی\u{200c}رضا", "👩\u{200d}🚀", ""] {
+        for name in
+            ["O'Brien", "Зоя", "山田　太郎", "José", "Jose\u{301}", "علی\u{200c}رضا", "👩\u{200d}🚀", ""]
+        {
             assert!(matches!(printable(name, NAME), Cow::Borrowed(same) if same == name), "{name}");
         }
     }
@@ -95,6 +107,8 @@ mod tests {
         assert_eq!(printable("abcdef", 4), "abcd... (2 bytes more)");
         assert_eq!(printable("äöü", 3), "ä... (4 bytes more)");
         assert_eq!(printable("ab\u{1b}", 4), "ab... (1 bytes more)");
+        assert_eq!(cut("a\nö", 4), "a\nö");
+        assert_eq!(cut("a\nö", 3), "a\n... (2 bytes more)");
         let refusal = printable(&"x".repeat(5_000_000), MESSAGE).into_owned();
         assert!(refusal.len() < MESSAGE + 32 && refusal.ends_with("... (4997952 bytes more)"), "{refusal}");
     }

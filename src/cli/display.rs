@@ -5,9 +5,12 @@ use std::io::{self, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::sync::{Phase, Progress, Snapshot};
+use crate::telemetry;
 
 /// Shows how far a run is. Log lines go through its [`writer`](Self::writer), which keeps them above the display.
 #[derive(Clone, Debug)]
@@ -44,44 +47,67 @@ impl Display {
     }
 
     /// Follows `work` to its end. Cancel-safe as far as `work` is.
+    ///
+    /// It is drawn on a thread that may block: a terminal that is held (Ctrl-S) must not hold up the work.
     pub(super) async fn follow<W: Future>(&self, progress: &Progress, aws: &Aws, work: W) -> W::Output {
         const REDRAW: Duration = Duration::from_millis(100);
         const LOG: Duration = Duration::from_secs(30);
+        const LAST: Duration = Duration::from_secs(1);
         let begun = Instant::now();
         let period = if self.is_live { REDRAW } else { LOG };
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut work = std::pin::pin!(work);
+        let mut drawn = spawn_blocking(|| {});
         let output = loop {
             tokio::select! {
                 output = &mut work => break output,
-                _ = ticks.tick() => self.show(progress.snapshot(), aws, begun.elapsed()),
+                _ = ticks.tick() => {
+                    let message = self.show(progress.snapshot(), aws, begun.elapsed());
+                    if let (Some(message), true) = (message, drawn.is_finished()) {
+                        let bar = self.bar.clone();
+                        drawn = spawn_blocking(move || {
+                            bar.set_message(message);
+                            bar.tick();
+                        });
+                    }
+                }
             }
         };
-        self.bar.finish_and_clear();
+        let bar = self.bar.clone();
+        let _ = tokio::time::timeout(LAST, spawn_blocking(move || bar.finish_and_clear())).await;
         output
     }
 
-    fn show(&self, now: Snapshot, aws: &Aws, elapsed: Duration) {
+    /// Writes a text below the lines of the log. Given up once `cancel` is cancelled: a terminal may be held.
+    pub(super) async fn tell(&self, text: String, cancel: &CancellationToken) {
+        let written = spawn_blocking(move || {
+            telemetry::settle();
+            eprint!("{text}");
+        });
+        let _ = cancel.run_until_cancelled(written).await;
+    }
+
+    /// The message for the bar; without one, a line is logged.
+    fn show(&self, now: Snapshot, aws: &Aws, elapsed: Duration) -> Option<String> {
         let seconds = elapsed.as_secs_f64().max(0.001);
         let calls = aws.stats().total().calls;
         let slowed: Vec<String> =
             aws.saturation().iter().filter(|used| used.slowed).map(ToString::to_string).collect();
         if self.is_live {
-            self.bar.set_message(message(now, calls, seconds, &slowed));
-            self.bar.tick();
-        } else {
-            tracing::info!(
-                phase = phase(now.phase),
-                items_done = now.done,
-                items_known = now.known,
-                rows = now.rows,
-                calls,
-                slowed = (!slowed.is_empty()).then(|| slowed.join(", ")),
-                duration = seconds,
-                "sync is under way"
-            );
+            return Some(message(now, calls, seconds, &slowed));
         }
+        tracing::info!(
+            phase = phase(now.phase),
+            items_done = now.done,
+            items_known = now.known,
+            rows = now.rows,
+            calls,
+            slowed = (!slowed.is_empty()).then(|| slowed.join(", ")),
+            duration = seconds,
+            "sync is under way"
+        );
+        None
     }
 }
 

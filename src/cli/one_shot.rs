@@ -43,11 +43,12 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
                 ..SyncOptions::default()
             };
             let progress = Progress::default();
-            let work = sync::run(&connector, &options, &settings.file, work_dir.path(), &progress, cancel);
+            let work =
+                sync::run(&connector, &options, &settings.file, work_dir.path(), &progress, cancel.clone());
             return Ok(match display.follow(&progress, connector.aws(), work).await {
                 Ok(done) => {
                     if display.is_live() {
-                        eprint!("{}", report::table(&done));
+                        display.tell(report::table(&done), &cancel).await;
                     } else {
                         report::log(&done);
                     }

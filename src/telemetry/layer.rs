@@ -1,29 +1,34 @@
 //! The layer that turns events into lines.
 
-use std::io::Write;
-use std::sync::Mutex;
+use std::time::Instant;
 
 use serde_json::Value;
+use tracing::callsite::Identifier;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::fields::Fields;
+use super::is_audit;
 use super::line::Line;
+use super::metrics::{self, Dropped};
+use super::repeats::{Decision, Repeats};
 use crate::config::LogFormat;
 
 /// Writes each event as one line, with the fields of its spans.
 pub(super) struct LogLayer {
     format: LogFormat,
-    output: Mutex<Box<dyn Write + Send>>,
+    /// Takes a line, and whether it tells of a write to AWS.
+    output: Box<dyn Fn(String, bool) + Send + Sync>,
+    repeats: Repeats<Identifier>,
     /// The ids of trace and span that are active, where there are traces.
     ids: fn() -> Option<[(&'static str, String); 2]>,
 }
 
 impl LogLayer {
-    pub(super) fn new(format: LogFormat, output: Box<dyn Write + Send>) -> Self {
-        Self { format, output: Mutex::new(output), ids: || None }
+    pub(super) fn new(format: LogFormat, output: impl Fn(String, bool) + Send + Sync + 'static) -> Self {
+        Self { format, output: Box::new(output), repeats: Repeats::new(), ids: || None }
     }
 
     /// Adds to each line what `ids` gives.
@@ -49,15 +54,27 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let metadata = event.metadata();
+        let is_audit = is_audit(metadata.target());
+        let decision = if is_audit || *metadata.level() > Level::WARN {
+            Decision::Written
+        } else {
+            self.repeats.note(metadata.callsite(), Instant::now())
+        };
+        if decision == Decision::LeftOut {
+            return metrics::log_line_dropped(Dropped::Repeated);
+        }
         let mut fields = Fields::around(event, &context);
         for (name, id) in (self.ids)().into_iter().flatten() {
             fields.set(name, Value::from(id));
         }
-        let line = Line::new(event.metadata(), fields).write(self.format);
-        // A log that cannot be written must not end the work that it tells of.
-        if let Ok(mut output) = self.output.lock() {
-            let _ = output.write_all(line.as_bytes());
-            let _ = output.flush();
+        match decision {
+            Decision::Last => {
+                fields.set("repeated", Value::from("further lines like this are left out for a while"));
+            }
+            Decision::After(left_out) => fields.set("left_out", Value::from(left_out)),
+            Decision::Written | Decision::LeftOut => {}
         }
+        (self.output)(Line::new(metadata, fields).write(self.format), is_audit);
     }
 }

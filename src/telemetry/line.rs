@@ -1,5 +1,7 @@
 //! One line of the log.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -8,6 +10,12 @@ use tracing::{Level, Metadata};
 use super::fields::Fields;
 use super::{AUDIT, is_audit};
 use crate::config::LogFormat;
+use crate::text::{self, printable};
+
+/// Bytes of the message, and of each field, that are written.
+const LONGEST: usize = 8 * 1024;
+/// Bytes of a field of a line that tells of a write to AWS: the longest document that AWS takes is kept whole.
+const LONGEST_OF_AUDIT: usize = 256 * 1024;
 
 /// An event, ready to be written.
 pub(super) struct Line {
@@ -20,8 +28,17 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(metadata: &Metadata<'_>, mut fields: Fields) -> Self {
-        let message = fields.take_message();
-        if is_audit(metadata.target()) {
+        let is_audit = is_audit(metadata.target());
+        let longest = if is_audit { LONGEST_OF_AUDIT } else { LONGEST };
+        let message = text::cut(&fields.take_message(), longest).into_owned();
+        for (_, value) in &mut fields.0 {
+            if let Value::String(value) = value
+                && value.len() > longest
+            {
+                *value = text::cut(value, longest).into_owned();
+            }
+        }
+        if is_audit {
             fields.0.insert(0, ("logger", Value::from(AUDIT)));
         }
         Self { time: Timestamp::now(), level: *metadata.level(), caller: caller(metadata), message, fields }
@@ -51,7 +68,8 @@ impl Line {
     /// Time, level, caller, message and the fields as an object, separated by tabs.
     fn console(&self) -> String {
         let time = self.time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
-        let mut line = format!("{time}\t{}\t{}\t{}", self.level, self.caller, self.message);
+        let mut line =
+            format!("{time}\t{}\t{}\t{}", self.level, self.caller, printable(&self.message, LONGEST));
         if !self.fields.0.is_empty() {
             line.push('\t');
             line.push_str(&object(&self.fields.0));
@@ -71,7 +89,39 @@ fn object(entries: &[(&'static str, Value)]) -> String {
     }
 
     // Texts, numbers and switches: nothing of this can fail.
-    serde_json::to_string(&Ordered(entries)).unwrap_or_default()
+    escape(serde_json::to_string(&Ordered(entries)).unwrap_or_default())
+}
+
+/// The same JSON without a character that a terminal obeys or that does not show. They stand within texts alone,
+/// and there JSON has a way to write each of them, so nothing is lost.
+fn escape(json: String) -> String {
+    if json.chars().all(text::is_printable) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if text::is_printable(character) {
+            escaped.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a text cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    escaped
+}
+
+/// The line that stands in the place of lines that were dropped, since nobody read them in time.
+pub(super) fn gap(missing: u64, format: LogFormat) -> String {
+    let line = Line {
+        time: Timestamp::now(),
+        level: Level::WARN,
+        caller: "telemetry/queue.rs".to_owned(),
+        message: "lines of the log were dropped here: nobody read them in time".to_owned(),
+        fields: Fields(vec![("dropped", Value::from(missing))]),
+    };
+    line.write(format)
 }
 
 /// Where the event is in the source: the last two parts of the path, and the line.

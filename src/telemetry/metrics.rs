@@ -201,6 +201,29 @@ pub fn uploaded(upload: Upload) {
     });
 }
 
+/// Why a line of the log is missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dropped {
+    /// Nobody read the log in time, and the line told of a write to AWS.
+    Audit,
+    /// Nobody read the log in time.
+    Other,
+    /// The same place had told too many warnings.
+    Repeated,
+}
+
+/// Counts a line of the log that was not written.
+pub fn log_line_dropped(dropped: Dropped) {
+    tell(|metrics| {
+        let kind = match dropped {
+            Dropped::Audit => "audit",
+            Dropped::Other => "other",
+            Dropped::Repeated => "repeated",
+        };
+        metrics.log_dropped.add(&[kind], 1);
+    });
+}
+
 /// Names where the use of AWS can be looked up. It is called at each scrape and must not wait for anything.
 pub fn observe_aws(source: impl Fn() -> AwsUsage + Send + Sync + 'static) {
     tell(|metrics| metrics.sampled.set_aws(Box::new(source)));
@@ -236,6 +259,7 @@ struct Metrics {
     uploads: Counters,
     upload_bytes: Counters,
     upload_seconds: Histograms,
+    log_dropped: Counters,
     sampled: Sampled,
 }
 
@@ -267,6 +291,7 @@ impl Metrics {
             uploads: Counters::register(r, &known::UPLOADS),
             upload_bytes: Counters::register(r, &known::UPLOAD_BYTES),
             upload_seconds: Histograms::register(r, &known::UPLOAD_SECONDS, work),
+            log_dropped: Counters::register(r, &known::LOG_DROPPED),
             sampled: sampled.clone(),
             registry,
         };
@@ -277,7 +302,9 @@ impl Metrics {
 
     /// Makes the series whose labels are known from the start.
     fn begin(&self) {
-        for one in [&self.polls, &self.tokens, &self.unreported, &self.syncs, &self.uploads] {
+        for one in
+            [&self.polls, &self.tokens, &self.unreported, &self.syncs, &self.uploads, &self.log_dropped]
+        {
             one.begin_words();
         }
         for one in [&self.finish_retries, &self.held, &self.upload_bytes] {

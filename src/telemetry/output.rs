@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 /// A file of the log cannot be opened.
@@ -22,9 +23,9 @@ pub fn stderr() -> impl Write + Send + 'static {
 pub(super) fn open(
     paths: &[PathBuf],
     stderr: Box<dyn Write + Send>,
-) -> Result<Box<dyn Write + Send>, LogError> {
+) -> Result<Vec<Box<dyn Write + Send>>, LogError> {
     if paths.is_empty() {
-        return Ok(stderr);
+        return Ok(vec![stderr]);
     }
     let mut stderr = Some(stderr);
     let mut all: Vec<Box<dyn Write + Send>> = Vec::new();
@@ -35,28 +36,11 @@ pub(super) fn open(
             _ => Box::new(append(path).map_err(|source| LogError { path: path.clone(), source })?),
         });
     }
-    Ok(Box::new(Tee(all)))
+    Ok(all)
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
-}
-
-/// Writes to all of them; one that fails does not keep the others from their lines.
-struct Tee(Vec<Box<dyn Write + Send>>);
-
-impl Write for Tee {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for output in &mut self.0 {
-            let _ = output.write_all(bytes);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        for output in &mut self.0 {
-            let _ = output.flush();
-        }
-        Ok(())
-    }
+    // A pipe that nobody reads yet is opened for both ends: for writing alone, it would hold up the start.
+    let is_pipe = std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo());
+    OpenOptions::new().append(true).read(is_pipe).create(true).open(path)
 }

@@ -13,11 +13,11 @@ use crate::config::LogFormat;
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -33,7 +33,7 @@ fn lines(level: Level, format: LogFormat, work: impl FnOnce()) -> Vec<String> {
 
 #[derive(Debug, thiserror::Error)]
 #[error("sync failed")]
-struct Outer(#[source] std::io::Error);
+struct Outer(#[source] io::Error);
 
 #[test]
 fn a_json_line_has_the_known_keys_in_their_order_and_the_fields_of_its_spans() {
@@ -42,7 +42,7 @@ fn a_json_line_has_the_known_keys_in_their_order_and_the_fields_of_its_spans() {
             tracing::info_span!("task", task_id = "t1", task_type = "grant", outcome = tracing::field::Empty);
         let _entered = span.enter();
         span.record("outcome", "ok");
-        let error = Outer(std::io::Error::other("disk full"));
+        let error = Outer(io::Error::other("disk full"));
         tracing::warn!(
             error = &error as &dyn std::error::Error,
             count = 3,
@@ -94,6 +94,49 @@ fn a_console_line_has_tabs_between_its_columns() {
 fn a_message_with_newlines_stays_one_json_line() {
     let lines = lines(Level::INFO, LogFormat::Json, || tracing::info!(text = "a\nb", "first\nsecond"));
     assert_eq!(lines.len(), 1);
+}
+
+#[test]
+fn what_a_terminal_obeys_is_escaped_in_both_forms_and_json_keeps_the_value() {
+    let name = "a\u{1b}[2J\u{9b}b\u{202e}c\u{e0041}\n";
+    let emit = || tracing::info!(name, "seen {name}");
+    for format in [LogFormat::Json, LogFormat::Console] {
+        let lines = lines(Level::INFO, format, emit);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].chars().all(|c| c == '\t' || crate::text::is_printable(c)), "{lines:?}");
+        assert!(lines[0].contains(r"\u202ec"), "{lines:?}");
+    }
+    let lines = lines(Level::INFO, LogFormat::Json, emit);
+    let value: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((&value["name"], &value["msg"]), (&name.into(), &format!("seen {name}").into()));
+}
+
+#[test]
+fn a_long_text_is_cut_and_a_document_that_is_deleted_for_good_is_kept() {
+    let text = "x".repeat(131_072);
+    let lines = lines(Level::INFO, LogFormat::Json, || {
+        tracing::info!(text, "{text}");
+        tracing::info!(target: "audit::document", document = text, "kept");
+    });
+    assert!(lines[0].len() < 20_000 && lines[0].contains("... (122880 bytes more)"), "{}", lines[0].len());
+    let value: Value = serde_json::from_str(&lines[1]).unwrap();
+    assert_eq!(value["document"], text.as_str());
+}
+
+#[test]
+fn a_warning_that_one_place_repeats_is_cut_off_and_others_are_not() {
+    let lines = lines(Level::INFO, LogFormat::Json, || {
+        for id in 0..3000 {
+            tracing::warn!(id, "unknown");
+            tracing::info!(target: "audit", id, "granted");
+        }
+        tracing::warn!("another");
+    });
+    let of =
+        |message: &str| lines.iter().filter(|line| line.contains(&format!("\"msg\":\"{message}\""))).count();
+    assert_eq!((of("unknown"), of("granted"), of("another")), (1000, 3000, 1));
+    let last = lines.iter().rfind(|line| line.contains("unknown")).unwrap();
+    assert!(last.contains("further lines like this are left out"), "{last}");
 }
 
 #[test]
@@ -153,17 +196,32 @@ fn lines_are_appended_to_the_files_of_the_settings() {
     let (first, second) = (dir.path().join("first.log"), dir.path().join("second.log"));
     std::fs::write(&first, "before\n").unwrap();
     let captured = Captured::default();
-    let mut output =
+    let outputs =
         output::open(&[first.clone(), second.clone(), "stderr".into()], Box::new(captured.clone())).unwrap();
-    output.write_all(b"line\n").unwrap();
+    for mut output in outputs {
+        output.write_all(b"line\n").unwrap();
+    }
     assert_eq!(std::fs::read_to_string(first).unwrap(), "before\nline\n");
     assert_eq!(std::fs::read_to_string(second).unwrap(), "line\n");
     assert_eq!(captured.0.lock().unwrap().as_slice(), b"line\n");
 }
 
 #[test]
+fn a_pipe_that_nobody_reads_does_not_hold_up_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut outputs = output::open(std::slice::from_ref(&pipe), Box::new(io::sink())).unwrap();
+    outputs[0].write_all(b"line\n").unwrap();
+    let mut reader = io::BufReader::new(std::fs::File::open(pipe).unwrap());
+    let mut line = String::new();
+    io::BufRead::read_line(&mut reader, &mut line).unwrap();
+    assert_eq!(line, "line\n");
+}
+
+#[test]
 fn a_log_file_that_cannot_be_opened_is_named() {
-    let error = output::open(&["/no/such/directory/x.log".into()], Box::new(std::io::sink())).err().unwrap();
+    let error = output::open(&["/no/such/directory/x.log".into()], Box::new(io::sink())).err().unwrap();
     assert_eq!(error.to_string(), "BATON_LOG_PATH: cannot open /no/such/directory/x.log");
 }
 

@@ -157,6 +157,8 @@ metrics! {
     QUOTA_SLOWED = Gauge "batond_aws_quota_buckets_slowed" { SERVICE }
         "Buckets of the service that are slower than the table, since AWS throttled";
 
+    LOG_DROPPED = Counter "batond_log_lines_dropped_total" { words("kind", &["audit", "other", "repeated"]) }
+        "Lines of the log that were not written";
     BUILD = Gauge "batond_build_info" { names("version", "the version of batond") }
         "1, with the version as label";
     STARTED = Gauge "process_start_time_seconds" {}
