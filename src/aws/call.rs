@@ -1,9 +1,11 @@
 //! The one way out to AWS: quota, deadline, cancellation, classification, counting and retries of every call.
 
 mod answer;
+mod bound;
 mod classify;
 
 pub(super) use answer::Answer;
+pub(super) use bound::BoundedClient;
 pub(super) use classify::chain;
 
 use std::error::Error as StdError;
@@ -101,8 +103,8 @@ impl Lane {
     }
 
     /// An answer that arrived but does not hold what AWS's model promises.
-    pub(super) fn malformed(&self, operation: Operation, message: impl Into<String>) -> CallError {
-        CallError::malformed(operation, self.account.clone(), message.into())
+    pub(super) fn malformed(&self, operation: Operation, message: impl AsRef<str>) -> CallError {
+        CallError::malformed(operation, self.account.clone(), message.as_ref())
     }
 
     /// Sends a call, again where that may help and does no harm, and gives AWS's answer.

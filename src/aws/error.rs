@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::account::AccountId;
 use super::operation::{Operation, Service};
+use crate::text::{self, printable};
 
 /// A call to AWS that did not give its answer.
 ///
@@ -68,6 +69,11 @@ pub enum Class {
     Credentials(Arc<AccessError>),
     /// AWS's answer lacks what its own model requires, or has it in another shape.
     Malformed,
+    /// AWS's answer is larger than what is read of one, and was not read.
+    TooLarge {
+        /// The bytes that are read at most.
+        bound: usize,
+    },
     /// The caller's own cancellation ended the call.
     Cancelled,
 }
@@ -85,6 +91,7 @@ impl Class {
             Self::Transient => "transient",
             Self::Credentials(_) => "credentials",
             Self::Malformed => "malformed",
+            Self::TooLarge { .. } => "too large",
             Self::Cancelled => "cancelled",
         }
     }
@@ -100,6 +107,7 @@ impl Class {
             | Self::NotFound
             | Self::Invalid
             | Self::Malformed
+            | Self::TooLarge { .. }
             | Self::Cancelled => false,
         }
     }
@@ -116,11 +124,11 @@ impl CallError {
     }
 
     /// An answer that arrived but does not hold what AWS's model promises.
-    pub(super) fn malformed(operation: Operation, account: Option<AccountId>, message: String) -> Self {
+    pub(super) fn malformed(operation: Operation, account: Option<AccountId>, message: &str) -> Self {
         let failure = Failure {
             class: Class::Malformed,
             code: None,
-            message,
+            message: printable(message, text::MESSAGE).into_owned(),
             request_id: None,
             may_have_happened: true,
             expired: false,
@@ -258,6 +266,12 @@ impl fmt::Display for CallError {
             Class::Transient => write!(f, "temporary trouble ({message})")?,
             Class::Credentials(error) => write!(f, "no valid credentials: {error}")?,
             Class::Malformed => write!(f, "AWS's answer cannot be used ({message})")?,
+            Class::TooLarge { bound } => write!(
+                f,
+                "the answer is larger than {} MiB, the bound of this operation, and was not read; AWS sends no such \
+                 answer: look at what stands between (a proxy, AWS_ENDPOINT_URL), else report it as a fault of batond",
+                bound >> 20,
+            )?,
             Class::Cancelled => write!(f, "cancelled")?,
         }
         let mut separator = " [";

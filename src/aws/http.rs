@@ -18,6 +18,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
+use super::call::BoundedClient;
 use super::credentials::Refreshing;
 use super::error::AccessError;
 use crate::config::{AwsSettings, StaticKeys};
@@ -98,7 +99,7 @@ fn static_credentials(keys: &StaticKeys) -> aws_credential_types::Credentials {
 }
 
 /// One pool of connections for all clients: rustls on ring, the system's roots and the bundle beside them, proxies
-/// from the environment.
+/// from the environment, and a bound for each answer.
 fn http_client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, AccessError> {
     let mut trust = TrustStore::default();
     if let Some(path) = ca_bundle {
@@ -108,15 +109,17 @@ fn http_client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, AccessError
         let fault = error.to_string();
         AccessError::AmbientConfiguration { detail: format!("TLS: {fault}") }
     })?;
-    Ok(Builder::new().pool_idle_timeout(IDLE).build_with_connector_fn(move |settings, components| {
-        let mut connector =
-            Connector::builder().pool_idle_timeout(IDLE).proxy_config(ProxyConfig::from_env());
-        connector.set_connector_settings(settings.cloned());
-        if let Some(components) = components {
-            connector.set_sleep_impl(components.sleep_impl());
-        }
-        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
-    }))
+    let client =
+        Builder::new().pool_idle_timeout(IDLE).build_with_connector_fn(move |settings, components| {
+            let mut connector =
+                Connector::builder().pool_idle_timeout(IDLE).proxy_config(ProxyConfig::from_env());
+            connector.set_connector_settings(settings.cloned());
+            if let Some(components) = components {
+                connector.set_sleep_impl(components.sleep_impl());
+            }
+            connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
+        });
+    Ok(SharedHttpClient::new(BoundedClient(client)))
 }
 
 /// The bundle's bytes, once it is certain that they hold certificates: the SDK panics over others.

@@ -246,6 +246,7 @@ impl<'a> Standing<'a> {
             Class::NotFound | Class::Conflict { .. } => Self::Allowed,
             Class::Invalid => Self::Refused(error),
             Class::Malformed
+            | Class::TooLarge { .. }
             | Class::Throttled { .. }
             | Class::Transient
             | Class::Credentials(_)

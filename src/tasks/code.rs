@@ -14,7 +14,7 @@ pub(super) fn call_code(error: &CallError) -> Code {
         Class::Invalid => Code::InvalidArgument,
         Class::Throttled { .. } | Class::Transient => Code::Unavailable,
         Class::Credentials(error) => access_code(error),
-        Class::Malformed => Code::Internal,
+        Class::Malformed | Class::TooLarge { .. } => Code::Internal,
         Class::Cancelled => Code::Cancelled,
     }
 }

@@ -5,11 +5,22 @@ use std::fmt;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+};
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use super::bound::{Bound, bound_of};
+
+/// Values in one JSON answer at most: a hundred entries of a thousand values. The SDK makes a struct of each object,
+/// however short it is written, so the bound of the bytes is none of the memory.
+const MOST_VALUES: usize = 100_000;
+/// XML tags in one answer at most: a thousand entities with a hundred tags or policies of three elements each.
+const MOST_TAGS: usize = 600_000;
 
 /// Refuses successful answers that are cut off or lack a member.
 ///
@@ -50,8 +61,14 @@ impl Answer {
 
     fn check(self, body: &[u8]) -> Result<(), AnswerFault> {
         match self.shape {
-            Shape::Object => self.check_object(body),
-            Shape::Xml(operation) => self.check_element(operation, body),
+            Shape::Object => {
+                within_bound(values(body), MOST_VALUES)?;
+                self.check_object(body)
+            }
+            Shape::Xml(operation) => {
+                within_bound(body.split(|byte| *byte == b'<').skip(1).count(), MOST_TAGS)?;
+                self.check_element(operation, body)
+            }
         }
     }
 
@@ -87,15 +104,45 @@ impl Answer {
     }
 }
 
+/// The values of a JSON text, about: the commas and brackets that open something, outside of its texts.
+fn values(json: &[u8]) -> usize {
+    let (mut count, mut in_text, mut escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'{' | b'[' if !in_text => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+fn within_bound(count: usize, most: usize) -> Result<(), AnswerFault> {
+    if count > most { Err(AnswerFault::TooMany { most }) } else { Ok(()) }
+}
+
 impl Intercept for Answer {
     fn name(&self) -> &'static str {
         "Answer"
     }
 
-    // Not before: the body has only then been read from the connection.
-    fn read_after_deserialization(
+    fn modify_before_transmit(
         &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let operation = settings.load::<Metadata>().map(Metadata::name).unwrap_or_default();
+        context.request_mut().add_extension(Bound(bound_of(operation)));
+        Ok(())
+    }
+
+    // Before the SDK makes anything of it. The body is whole: the HTTP client gathers it.
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
@@ -119,6 +166,8 @@ pub(super) enum AnswerFault {
     NotAnAnswer(String),
     #[error("the answer has no member {0}")]
     Lacks(&'static str),
+    #[error("the answer has more than {most} parts, more than any page of AWS")]
+    TooMany { most: usize },
 }
 
 /// The names of an object's members.
@@ -191,6 +240,25 @@ mod tests {
             let fault = answer.check(other.as_bytes());
             assert!(matches!(fault, Err(AnswerFault::NotAnAnswer(_))), "{other}: {fault:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_of_countless_empty_parts_is_refused_before_they_are_made() {
+        for empty in ["{},", "[],", "\"\",", "0,"] {
+            let body = format!("{{\"Users\":[{}0]}}", empty.repeat(MOST_VALUES));
+            let fault = Answer::with("Users").check(body.as_bytes());
+            assert_eq!(fault, Err(AnswerFault::TooMany { most: MOST_VALUES }), "{empty}");
+        }
+        let body = format!("<ListUsersResponse>{}</ListUsersResponse>", "<member/>".repeat(MOST_TAGS));
+        let fault = Answer::xml("ListUsers").check(body.as_bytes());
+        assert_eq!(fault, Err(AnswerFault::TooMany { most: MOST_TAGS }));
+    }
+
+    #[test]
+    fn what_stands_in_a_text_is_no_part_of_the_answer() {
+        let document = r#"{\"a\":[{},{},\\]}"#.repeat(MOST_VALUES);
+        let body = format!("{{\"Users\":[\"{document}\"]}}");
+        assert_eq!(Answer::with("Users").check(body.as_bytes()), Ok(()));
     }
 
     #[test]

@@ -12,8 +12,10 @@ use aws_types::request_id::RequestId;
 use serde::Deserialize;
 
 use super::answer::AnswerFault;
+use super::bound::TooLarge;
 use crate::aws::credentials::ambient_error;
 use crate::aws::error::{AccessError, Class, Failure};
+use crate::text::{self, printable};
 
 /// AWS's codes for too many requests, over all services.
 const THROTTLED: [&str; 14] = [
@@ -90,6 +92,9 @@ where
             if let Some(failure) = credentials_in(error) {
                 return failure;
             }
+            if let Some(TooLarge { bound }) = find(error) {
+                return Failure { may_have_happened: true, ..local(Class::TooLarge { bound: *bound }, "") };
+            }
             if failure.is_user() {
                 return local(Class::Invalid, chain(error));
             }
@@ -112,10 +117,11 @@ pub(super) fn cancelled(under_way: bool) -> Failure {
 
 /// A write that no answer is known for without AWS.
 pub(super) fn rehearsed() -> Failure {
-    local(Class::Invalid, "not sent: this is a rehearsal, which changes nothing".to_owned())
+    local(Class::Invalid, "not sent: this is a rehearsal, which changes nothing")
 }
 
-fn local(class: Class, message: String) -> Failure {
+fn local(class: Class, message: impl AsRef<str>) -> Failure {
+    let message = printable(message.as_ref(), text::MESSAGE).into_owned();
     Failure { class, code: None, message, request_id: None, may_have_happened: false, expired: false }
 }
 
@@ -129,15 +135,15 @@ where
     E: ProvideErrorMetadata,
     SdkError<E, HttpResponse>: StdError,
 {
-    let request_id = error.request_id().map(str::to_owned);
+    let request_id = error.request_id().map(word);
     let status = raw.status().as_u16();
     if raw.status().is_success() {
         let message = "the answer has another shape than AWS's model".to_owned();
         return Failure { request_id, may_have_happened: true, ..local(Class::Malformed, message) };
     }
-    let code = error.code().map(|code| bare(code).to_owned());
+    let code = error.code().map(|code| word(bare(code)));
     let hints = Hints::of(raw);
-    let message = error.message().unwrap_or_default().to_owned();
+    let message = printable(error.message().unwrap_or_default(), text::MESSAGE).into_owned();
     let (class, expired) = class_of(code.as_deref(), status, &message, &hints);
     let message = match &class {
         Class::Credentials(_) => String::new(),
@@ -197,12 +203,10 @@ where
     SdkError<E, HttpResponse>: StdError + 'static,
     E: StdError + 'static,
 {
-    let request_id = error.request_id().map(str::to_owned);
+    let request_id = error.request_id().map(word);
     let (class, message) = match find::<AnswerFault>(error) {
-        Some(fault @ (AnswerFault::NotAnObject(_) | AnswerFault::NotAnAnswer(_) | AnswerFault::Lacks(_))) => {
-            (Class::Malformed, fault.to_string())
-        }
         Some(fault @ AnswerFault::CutOff) => (Class::Transient, fault.to_string()),
+        Some(fault) => (Class::Malformed, fault.to_string()),
         None => (Class::Transient, chain(error)),
     };
     Failure { request_id, may_have_happened: true, ..local(class, message) }
@@ -235,6 +239,11 @@ pub(in crate::aws) fn chain(error: &(dyn StdError + 'static)) -> String {
         }
     }
     text.join(": ")
+}
+
+/// A code or an id that AWS sent.
+fn word(text: &str) -> String {
+    printable(text, text::NAME).into_owned()
 }
 
 /// The code without the namespace that JSON services put in front of it and the URL that some put behind.
@@ -272,6 +281,6 @@ impl Hints {
             .filter(|seconds| *seconds > 0.0)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .map(|pause| pause.min(LONGEST_RETRY_AFTER));
-        Self { reason: body.reason, retry_after }
+        Self { reason: body.reason.as_deref().map(word), retry_after }
     }
 }

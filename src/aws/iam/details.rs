@@ -8,16 +8,18 @@ use super::{
     Tag, User, UserDetail, document, next, present,
 };
 use crate::aws::call::{Answer, Lane};
-use crate::aws::error::CallError;
+use crate::aws::error::{CallError, Class};
 use crate::aws::operation::{Operation, Service};
 use crate::aws::pages::pages;
 
 const GET_DETAILS: Operation = Operation::safe(Service::Iam, "GetAccountAuthorizationDetails");
+/// A page that is too large is asked for again with this part of its entities.
+const FEWER: i32 = 8;
 
 impl Iam {
     /// Users, groups, roles and the account's own policies with all that belongs to them, by pages
     /// (`iam:GetAccountAuthorizationDetails`). `page_size` is asked before each page, 1 to 1000: a page of many long
-    /// documents takes tens of megabytes.
+    /// documents takes tens of megabytes. A page that is too large is asked for again with fewer entities.
     pub fn authorization_details(
         &self,
         page_size: impl Fn() -> i32 + Send + 'static,
@@ -30,14 +32,21 @@ impl Iam {
                 .filter(EntityType::Group)
                 .filter(EntityType::Role)
                 .filter(EntityType::LocalManagedPolicy)
-                .max_items(page_size())
                 .set_marker(marker);
+            let mut entities = page_size();
             async move {
-                let page = lane
-                    .send(GET_DETAILS, || {
+                let page = loop {
+                    let request = request.clone().max_items(entities);
+                    let sent = lane.send(GET_DETAILS, || {
                         request.clone().customize().interceptor(Answer::xml(GET_DETAILS.name)).send()
-                    })
-                    .await?;
+                    });
+                    match sent.await {
+                        Err(error) if matches!(error.class(), Class::TooLarge { .. }) && entities > 1 => {
+                            entities = (entities / FEWER).max(1);
+                        }
+                        sent => break sent?,
+                    }
+                };
                 let next = next(&lane, GET_DETAILS, page.is_truncated, page.marker)?;
                 let users = page.user_detail_list.unwrap_or_default().into_iter();
                 let groups = page.group_detail_list.unwrap_or_default().into_iter();
