@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, failure};
 use crate::baton::protojson;
 use crate::connector::{Planned, Provision, Rehearsal};
+use crate::text::{self, printable};
 
 /// The change of a one-shot run, made or rehearsed.
 pub(super) fn provision(dry_run: bool, cancel: CancellationToken) -> Provision {
@@ -25,7 +26,8 @@ pub(super) fn change<M: prost::Name>(provision: &Provision, message: &M, text: &
 /// Answers with a message.
 pub(super) fn of<M: prost::Name>(message: &M, text: &str) -> Exit {
     if std::io::stdout().is_terminal() {
-        return print(text);
+        let lines: Vec<_> = text.lines().map(|line| printable(line, text::MESSAGE)).collect();
+        return print(&lines.join("\n"));
     }
     json(message)
 }
@@ -53,9 +55,12 @@ fn readable(planned: &[Planned]) -> String {
     };
     for one in planned {
         // Writing to a text cannot fail.
-        let _ = write!(text, "  {}  {} {}", one.operation, one.target_type, one.target_id);
+        let [target_type, target, principal_type, principal] =
+            [&one.target_type, &one.target_id, &one.principal_type, &one.principal_id]
+                .map(|word| printable(word, text::MESSAGE));
+        let _ = write!(text, "  {}  {target_type} {target}", one.operation);
         if one.principal_id != one.target_id {
-            let _ = write!(text, "  {} {}", one.principal_type, one.principal_id);
+            let _ = write!(text, "  {principal_type} {principal}");
         }
         let _ = match one.before {
             Some(before) if before == one.after => writeln!(text, "  ({before} already)"),
@@ -92,6 +97,9 @@ mod tests {
             after: "not held",
             ..join.clone()
         };
+        let strange = Planned { target_id: "a\n\u{1b}[2J".into(), ..join.clone() };
+        let text = readable(&[strange]);
+        assert!(text.contains(r"group a \u{1b}[2J  iam_user U"), "{text}");
         assert_eq!(readable(&[]), "nothing would be written\n");
         assert_eq!(
             readable(&[join, delete]),

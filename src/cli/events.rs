@@ -10,6 +10,7 @@ use crate::baton::time::{from_proto_timestamp, to_proto_timestamp};
 use crate::baton::{protojson, v2};
 use crate::config::EventsQuery;
 use crate::connector::Connector;
+use crate::text::{self, printable};
 
 /// Events that one request asks for.
 const PAGE: u32 = 100;
@@ -55,13 +56,14 @@ fn readable(event: &v2::Event) -> String {
     let at = event.occurred_at.as_ref().map(|at| from_proto_timestamp(at).to_string()).unwrap_or_default();
     let named = |resource: &Option<v2::Resource>| {
         let resource = resource.as_ref();
-        resource.map(|one| format!("{} {}", one.type_id(), one.object_id())).unwrap_or_default()
+        let words = resource.map(|one| format!("{} {}", one.type_id(), one.object_id())).unwrap_or_default();
+        printable(&words, text::MESSAGE).into_owned()
     };
     match &event.event {
         Some(v2::event::Event::UsageEvent(usage)) => {
             format!("{at}  {} used {}", named(&usage.actor_resource), named(&usage.target_resource))
         }
-        _ => format!("{at}  {}", event.id),
+        _ => format!("{at}  {}", printable(&event.id, text::NAME)),
     }
 }
 

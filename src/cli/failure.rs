@@ -5,10 +5,14 @@ use std::error::Error;
 use super::Exit;
 use crate::aws::AccessError;
 use crate::tasks::{EngineError, access_code};
+use crate::text::printable;
+
+/// Bytes of an error that are printed.
+const LONGEST: usize = 8 * 1024;
 
 /// Prints an error with its causes, for failures before there is a log.
 pub(super) fn tell(error: &dyn Error) -> Exit {
-    eprintln!("{}", chain(error));
+    eprintln!("{}", printable(&chain(error), LONGEST));
     Exit::FAILURE
 }
 

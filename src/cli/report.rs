@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::sync::Report;
+use crate::sync::{Incomplete, Report};
+use crate::text::{self, printable};
+
+/// Parts that are incomplete and are listed one by one in the table.
+const LISTED: usize = 1000;
 
 /// Logs the report.
 pub(super) fn log(report: &Report) {
@@ -113,9 +117,13 @@ pub(super) fn table(report: &Report) -> String {
     if report.incomplete.is_empty() {
         text.push_str("Nothing is missing.\n");
     } else {
-        let _ = writeln!(text, "Incomplete, {} parts could not be read:", report.incomplete.len());
-        for incomplete in &report.incomplete {
-            let _ = writeln!(text, "  {}: {}", incomplete.scope, incomplete.reason);
+        let parts = report.incomplete.len();
+        let _ = writeln!(text, "Incomplete, {parts} parts could not be read:");
+        for Incomplete { scope, reason } in report.incomplete.iter().take(LISTED) {
+            let _ = writeln!(text, "  {}", printable(&format!("{scope}: {reason}"), text::MESSAGE));
+        }
+        if parts > LISTED {
+            let _ = writeln!(text, "  and {} more", parts - LISTED);
         }
     }
     text
@@ -164,9 +172,9 @@ mod tests {
 
     use super::*;
     use crate::aws::{Counts, Saturation, Service, Stats};
+    use crate::sync::TypeCounts;
     use crate::sync::completeness::{Area, Coverage};
     use crate::sync::seal::Dropped;
-    use crate::sync::{Incomplete, TypeCounts};
 
     fn report() -> Report {
         let counts = |calls| Counts { calls, throttled: 1, errors: 0 };
@@ -242,11 +250,12 @@ mod tests {
     #[test]
     fn what_is_incomplete_is_told_with_its_reason() {
         let missing =
-            Incomplete { scope: "organizational units".to_owned(), reason: "access denied".to_owned() };
-        let table = table(&Report { incomplete: vec![missing], ..report() });
-        assert!(
-            table
-                .ends_with("Incomplete, 1 parts could not be read:\n  organizational units: access denied\n")
-        );
+            |scope: &str| Incomplete { scope: scope.to_owned(), reason: "access denied".to_owned() };
+        let shown = table(&Report { incomplete: vec![missing("organizational units")], ..report() });
+        let end = "Incomplete, 1 parts could not be read:\n  organizational units: access denied\n";
+        assert!(shown.ends_with(end), "{shown}");
+        let shown = table(&Report { incomplete: vec![missing("a\n\u{1b}[2J"); 100_000], ..report() });
+        assert!(shown.contains("\n  a \\u{1b}[2J: access denied\n"), "{shown}");
+        assert!(shown.ends_with(": access denied\n  and 99000 more\n") && shown.lines().count() < 1100);
     }
 }

@@ -11,6 +11,7 @@ use tracing::Span;
 
 use super::token::TokenError;
 use crate::baton::rpc;
+use crate::text::{self, printable};
 
 /// How the gRPC library begins the message of a status that it made from the HTTP status alone.
 const BARE_HTTP: &str = "grpc-status header missing, mapped from HTTP status code ";
@@ -197,13 +198,16 @@ impl RpcError {
                 Code::Unauthenticated => Code::Unauthenticated,
                 _ => Code::Unavailable,
             };
+            let http = printable(http, text::NAME);
             let message = format!("HTTP status {http} without a gRPC status: no answer of the control plane");
             return Self::on_the_way(rpc, code, message);
         }
         let details = rpc::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
         let message = match status.message() {
             "" => format!("the control plane answers {:?}", status.code()),
-            text => format!("the control plane answers {:?}: {text}", status.code()),
+            said => {
+                format!("the control plane answers {:?}: {}", status.code(), printable(said, text::MESSAGE))
+            }
         };
         Self { rpc, code: status.code(), message, details, origin: Origin::Service }
     }
@@ -299,6 +303,17 @@ mod tests {
         let fault = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         assert_eq!(way(&fault), "invalid peer certificate: UnknownIssuer (name the CA with SSL_CERT_FILE)");
         assert_eq!(way(&std::io::Error::other("reset")), "reset");
+    }
+
+    #[test]
+    fn words_of_a_service_are_cut_and_printable() {
+        let said = format!("no\n\u{1b}[2J{}", "x".repeat(100_000));
+        let message = RpcError::from_status(Rpc::Hello, &Status::new(Code::Unknown, said), "").to_string();
+        assert!(
+            message.starts_with(r"Hello: the control plane answers Unknown: no \u{1b}[2Jxxx"),
+            "{message}"
+        );
+        assert!(message.len() < 3000, "{}", message.len());
     }
 
     #[test]

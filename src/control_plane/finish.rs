@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prost::Message as _;
 use prost_types::Any;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -10,11 +11,17 @@ use super::backoff::Backoff;
 use super::client::Client;
 use super::error::RpcError;
 use crate::baton::api::{BatonServiceFinishTaskRequest, baton_service_finish_task_request as request};
-use crate::baton::rpc;
+use crate::baton::{Code, rpc};
 use crate::telemetry::metrics;
+use crate::text::{self, printable};
 
 /// Most annotations that one report may carry.
 const MOST_ANNOTATIONS: usize = 16;
+/// Bytes of the message of a failure.
+const LONGEST_MESSAGE: usize = 16 * 1024;
+/// Bytes of the answer of a task, of the annotations, and of the details, each. A receiver of gRPC takes 4 MiB in all
+/// unless it was told otherwise; it refuses what is larger, and never learns how the task ended.
+const LARGEST: usize = 1 << 20;
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// An identity that is refused is repaired by people.
 const IDENTITY_WAIT: Duration = Duration::from_mins(5);
@@ -30,12 +37,12 @@ pub enum Finish {
     Success {
         /// The answer of the operation.
         response: Option<Any>,
-        /// Remarks on the outcome; those beyond the sixteenth are not sent.
+        /// Remarks on the outcome; those beyond the sixteenth, or beyond a mebibyte, are not sent.
         annotations: Vec<Any>,
     },
     /// It was not done.
     Failure {
-        /// What happened, details included.
+        /// What happened, details included. It is sent with a printable message of 16 KiB at most.
         status: rpc::Status,
         /// Whether the task must not be handed out again.
         non_retryable: bool,
@@ -45,20 +52,56 @@ pub enum Finish {
 }
 
 impl Finish {
+    /// The report. It is never larger than what a receiver takes: it would be refused each time, and the outcome lost.
     pub(super) fn into_request(self, host_id: String, task_id: String) -> BatonServiceFinishTaskRequest {
-        let (status, final_state) = match self {
-            Self::Success { response, mut annotations } => {
-                annotations.truncate(MOST_ANNOTATIONS);
+        let (status, final_state) = match self.bounded() {
+            Self::Success { response, annotations } => {
                 (None, request::FinalState::Success(request::Success { annotations, response }))
             }
-            Self::Failure { status, non_retryable, mut annotations } => {
-                annotations.truncate(MOST_ANNOTATIONS);
+            Self::Failure { status, non_retryable, annotations } => {
                 let error = request::Error { non_retryable, annotations, response: None };
                 (Some(status), request::FinalState::Error(error))
             }
         };
         BatonServiceFinishTaskRequest { host_id, task_id, status, final_state: Some(final_state) }
     }
+
+    fn bounded(self) -> Self {
+        match self {
+            Self::Success { response: Some(response), .. } if response.encoded_len() > LARGEST => {
+                let (bytes, kind) = (response.encoded_len(), printable(&response.type_url, text::NAME));
+                let message = format!(
+                    "the task was carried out, but its answer ({kind}, {bytes} bytes) is larger than a report may be \
+                     ({LARGEST} bytes)"
+                );
+                let status = rpc::Status { code: Code::Internal.into(), message, details: Vec::new() };
+                Self::Failure { status, non_retryable: true, annotations: Vec::new() }
+            }
+            Self::Success { response, annotations } => {
+                Self::Success { response, annotations: fitting(annotations, MOST_ANNOTATIONS) }
+            }
+            Self::Failure { status, non_retryable, annotations } => Self::Failure {
+                status: rpc::Status {
+                    code: status.code,
+                    message: printable(&status.message, LONGEST_MESSAGE).into_owned(),
+                    details: fitting(status.details, usize::MAX),
+                },
+                non_retryable,
+                annotations: fitting(annotations, MOST_ANNOTATIONS),
+            },
+        }
+    }
+}
+
+/// The first of these, so many at most and no more bytes than a report has room for.
+fn fitting(items: Vec<Any>, most: usize) -> Vec<Any> {
+    let mut room = LARGEST;
+    let fits = |item: &Any| {
+        let left = room.checked_sub(item.encoded_len());
+        room = left.unwrap_or_default();
+        left.is_some()
+    };
+    items.into_iter().take(most).take_while(fits).collect()
 }
 
 /// Why the service does not know how a task ended.
@@ -150,5 +193,32 @@ mod tests {
         let Some(request::FinalState::Error(error)) = request.final_state else { panic!("no error") };
         assert!(error.non_retryable && error.response.is_none());
         assert_eq!(error.annotations.len(), MOST_ANNOTATIONS);
+    }
+
+    #[test]
+    fn a_report_is_never_larger_than_a_receiver_of_grpc_takes() {
+        let large = |bytes: usize| Any { type_url: "type/large".into(), value: vec![1; bytes] };
+        let status = rpc::Status {
+            code: 7,
+            message: format!("denied: \u{1b}[2J{}", "x".repeat(5_000_000)),
+            details: vec![large(600_000), large(600_000)],
+        };
+        let failed = Finish::Failure { status, non_retryable: true, annotations: vec![large(5_000_000)] };
+        let done = Finish::Success { response: Some(large(5_000_000)), annotations: vec![large(10)] };
+        let (failed, done) = (
+            failed.into_request("host".into(), "task".into()),
+            done.into_request("host".into(), "task".into()),
+        );
+        for request in [&failed, &done] {
+            assert!(request.encoded_len() < 4 << 20, "{}", request.encoded_len());
+        }
+        let status = failed.status.unwrap();
+        assert_eq!((status.code, status.details.len()), (7, 1));
+        assert!(status.message.starts_with(r"denied: \u{1b}[2Jxxx"), "{}", &status.message[..30]);
+        let status = done.status.unwrap();
+        assert!(
+            status.message.contains("was carried out") && status.message.contains("type/large"),
+            "{status:?}"
+        );
     }
 }

@@ -3,9 +3,12 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::finding::{Finding, Report, Severity};
+use crate::text::printable;
 
 /// Accounts that are named of those that a finding is true of.
 const NAMED: usize = 5;
+/// Bytes of one line; a statement to add can be long.
+const LONGEST: usize = 32 * 1024;
 /// The width of the severity and of the check.
 const COLUMNS: (usize, usize) = (9, 15);
 
@@ -13,7 +16,8 @@ const COLUMNS: (usize, usize) = (9, 15);
 impl Display for Finding {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (first, second) = COLUMNS;
-        write!(f, "{:first$} {:second$} {}", self.severity.as_str(), self.check, self.what)?;
+        let what = printable(&self.what, LONGEST);
+        write!(f, "{:first$} {:second$} {what}", self.severity.as_str(), self.check)?;
         let accounts = match self.accounts.as_slice() {
             [] => None,
             [one] => Some(format!("in account {one}")),
@@ -28,6 +32,7 @@ impl Display for Finding {
         let why = self.why.as_ref().map(|why| format!("why: {why}"));
         let next = self.next.as_ref().map(|next| format!("do: {next}"));
         for line in [accounts, why, next, statement].into_iter().flatten() {
+            let line = printable(&line, LONGEST);
             write!(f, "\n{:indent$}{line}", "", indent = first + second + 2)?;
         }
         Ok(())

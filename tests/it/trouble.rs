@@ -2,6 +2,7 @@
 
 mod answers;
 mod aws;
+mod bounds;
 mod host;
 mod identity;
 mod kill;
