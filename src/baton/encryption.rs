@@ -1,15 +1,18 @@
 //! Secrets on their way to the control plane: encrypted for every recipient that a request names, never in the clear.
 //!
-//! A configuration is read, and its key checked, by [`Recipients::parse`], before anything is made; what is made then
-//! can be encrypted. Two providers: `baton/age/v1` takes an age recipient, `baton/jwk/v1` a public key as a JWK.
+//! A configuration is read, and its key tried by a real encryption, by [`Recipients::parse`], before anything is made;
+//! what is made then can be encrypted. Two providers: `baton/age/v1` takes an age recipient, `baton/jwk/v1` a public key as a JWK.
 
 mod jwe;
 mod jwk;
+mod low_order;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bech32::FromBase32 as _;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -21,6 +24,8 @@ const AGE: &str = "baton/age/v1";
 const JWK: &str = "baton/jwk/v1";
 /// Another name of [`JWK`] in requests.
 const JWK_PRIVATE: &str = "baton/jwk/v1/private";
+/// What is encrypted to try a key.
+const TRIAL: &[u8] = b"trial";
 /// What the text of a post-quantum age recipient begins with. The last letter tells: of X25519 ones, one in 1,024 begins
 /// with the rest, and none has a second `1`.
 const POST_QUANTUM: &str = "age1pq1";
@@ -93,7 +98,7 @@ impl std::fmt::Debug for AgeRecipient {
 impl FromStr for AgeRecipient {
     type Err = String;
 
-    /// Reads exactly one native recipient, `age1…`; the error says what else it is.
+    /// Reads exactly one native recipient, `age1…`, and tries it; the error says what else it is.
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("the age recipient is missing".to_owned());
@@ -107,15 +112,30 @@ impl FromStr for AgeRecipient {
         let key = text.parse().map_err(|fault| {
             format!("the age recipient is not exactly one X25519 recipient (age1…): {fault}")
         })?;
-        Ok(Self(key))
+        let point = bech32::decode(text).and_then(|(_, data, _)| Vec::<u8>::from_base32(&data));
+        if !point.is_ok_and(|point| !low_order::is_of_x25519(&point)) {
+            return Err(
+                "the age recipient is a point of low order: everybody could read what is encrypted for it"
+                    .to_owned(),
+            );
+        }
+        let recipient = Self(key);
+        recipient.encrypt(TRIAL)?;
+        Ok(recipient)
     }
 }
 
 impl AgeRecipient {
     /// A binary age file of `plaintext`.
     pub fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, String> {
-        age::encrypt(&self.0, plaintext).map_err(|error| error.to_string())
+        contained(|| age::encrypt(&self.0, plaintext).map_err(|error| error.to_string()))
     }
+}
+
+/// The outcome of an encryption by a library, which may panic over a key that it took.
+fn contained<T>(encrypt: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let panicked = |_| Err("the library that encrypts cannot use this key".to_owned());
+    catch_unwind(AssertUnwindSafe(encrypt)).unwrap_or_else(panicked)
 }
 
 /// The id that the protocol gives a key: the SHA-256 of its text, in hex.
@@ -133,7 +153,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Recipients {
-    /// Reads all configurations of a request; one that cannot be served refuses them all.
+    /// Reads all configurations of a request, and tries each key; one that cannot be served refuses them all.
     ///
     /// Source: message `EncryptionConfig`.
     pub fn parse(configs: &[EncryptionConfig]) -> Result<Self, EncryptionError> {

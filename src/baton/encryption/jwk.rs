@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::jwe::{Curve, Point};
-use super::key_id;
+use super::{TRIAL, contained, key_id, low_order};
 
 /// Longest JWK that is read, in bytes: an RSA key of 4,096 bits has fewer than 1,000.
 const LONGEST: usize = 16 * 1024;
@@ -42,8 +42,14 @@ struct Members {
 }
 
 impl PublicKey {
-    /// Reads a JWK; gives the key and the hex SHA-256 of its thumbprint's text. Private members are ignored.
+    /// Reads a JWK and tries the key; gives it and the hex SHA-256 of its thumbprint's text. Private members are ignored.
     pub(super) fn parse(json: &[u8]) -> Result<(Self, String), String> {
+        let (key, id) = Self::read(json)?;
+        key.encrypt(TRIAL)?;
+        Ok((key, id))
+    }
+
+    fn read(json: &[u8]) -> Result<(Self, String), String> {
         if json.len() > LONGEST {
             return Err(format!("the JWK is longer than {LONGEST} bytes"));
         }
@@ -53,11 +59,22 @@ impl PublicKey {
         match (jwk.kty.as_str(), jwk.crv.as_str()) {
             ("OKP", "Ed25519") => {
                 let key = exactly(&jwk.x, "x", 32)?;
+                if low_order::is_of_ed25519(&key) {
+                    return Err(
+                        "the JWK is a point of low order: everybody could read what is encrypted for it"
+                            .to_owned(),
+                    );
+                }
                 let id = json!({"crv": jwk.crv, "kty": jwk.kty, "x": jwk.x});
                 Ok((Self::Ssh(ssh("ssh-ed25519", &[&key])?), key_id(&id.to_string())))
             }
             ("RSA", _) => {
                 let (exponent, modulus) = (number(&jwk.e, "e")?, number(&jwk.n, "n")?);
+                if is_even(&exponent) || exponent == [1] || is_even(&modulus) {
+                    return Err(
+                        "the JWK is no RSA key: its exponent is even or 1, or its modulus is even".to_owned()
+                    );
+                }
                 let id = json!({"e": jwk.e, "kty": jwk.kty, "n": jwk.n});
                 Ok((Self::Ssh(ssh("ssh-rsa", &[&exponent, &modulus])?), key_id(&id.to_string())))
             }
@@ -82,7 +99,9 @@ impl PublicKey {
     /// An age file, or the text of a JWE.
     pub(super) fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, String> {
         match self {
-            Self::Ssh(recipient) => age::encrypt(recipient, plaintext).map_err(|error| error.to_string()),
+            Self::Ssh(recipient) => {
+                contained(|| age::encrypt(recipient, plaintext).map_err(|error| error.to_string()))
+            }
             Self::Ec(point) => point.encrypt(plaintext).map(String::into_bytes),
         }
     }
@@ -117,6 +136,10 @@ fn number(text: &str, member: &str) -> Result<Vec<u8>, String> {
         Some(first) if *first >= 0x80 => Ok(std::iter::once(0).chain(digits).collect()),
         Some(_) => Ok(digits),
     }
+}
+
+fn is_even(number: &[u8]) -> bool {
+    number.last().is_none_or(|last| last % 2 == 0)
 }
 
 fn exactly(text: &str, member: &str, length: usize) -> Result<Vec<u8>, String> {

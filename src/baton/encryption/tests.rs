@@ -120,6 +120,10 @@ fn a_key_that_cannot_be_used_is_refused_before_anything_is_made() {
         (jwk(r#"{"kty":"OKP","crv":"X25519","x":"AAAA"}"#), "\"OKP\""),
         (jwk(r#"{"kty":"RSA","e":"AQAB","n":""}"#), "n of the JWK"),
         (jwk(&short), "2048"),
+        (jwk(&rsa("AQ")), "exponent is even or 1"),
+        (jwk(&rsa("AAAAAQ")), "exponent is even or 1"),
+        (jwk(&rsa("Ag")), "exponent is even or 1"),
+        (jwk(&rsa("AQAB").replace("_w\"", "_g\"")), "modulus is even"),
         (jwk(&" ".repeat(20_000)), "longer than"),
     ] {
         let text = fault(config);
@@ -128,6 +132,59 @@ fn a_key_that_cannot_be_used_is_refused_before_anything_is_made() {
             "{text} lacks {word}"
         );
     }
+}
+
+/// An RSA key of 2,048 bits, all set, with this exponent.
+fn rsa(exponent: &str) -> String {
+    let modulus = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode([0xff; 256]);
+    format!(r#"{{"kty":"RSA","e":"{exponent}","n":"{modulus}"}}"#)
+}
+
+/// Every point of X25519 with which nothing is agreed, as the curve's own tables of such points have them.
+const LOW_ORDER: [&str; 7] = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+];
+
+/// The same of Ed25519.
+const LOW_ORDER_ED25519: [&str; 6] = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+];
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn a_point_of_low_order_is_refused_before_anything_is_encrypted_for_it() {
+    use bech32::ToBase32 as _;
+    for point in LOW_ORDER {
+        let recipient = bech32::encode("age", unhex(point).to_base32(), bech32::Variant::Bech32).unwrap();
+        let text = fault(age_config(&recipient));
+        assert!(text.contains("low order"), "{point}: {text}");
+        assert!(recipient.parse::<AgeRecipient>().unwrap_err().contains("low order"), "{point}");
+    }
+    for point in LOW_ORDER_ED25519 {
+        let x = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(unhex(point));
+        let text = fault(jwk(&format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}"#)));
+        assert!(text.contains("low order"), "{point}: {text}");
+    }
+}
+
+#[test]
+fn a_library_that_panics_over_a_key_is_an_error() {
+    let refused = contained(|| -> Result<(), String> { panic!("as a library would") });
+    assert!(refused.unwrap_err().contains("cannot use this key"));
 }
 
 #[test]
