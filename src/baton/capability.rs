@@ -11,18 +11,23 @@ use super::v2::{
 };
 
 /// Builds what Hello and the `capabilities` command report: types in byte order of their id, the connector's list as
-/// the sorted union of theirs and of `more`. `passwords` says whether a new account may have one.
+/// the sorted union of theirs and of `more`. `passwords` says whether a new account may have one, `issued` whether a key
+/// that is issued shows up in a later sync.
 pub fn of_types(
     types: impl IntoIterator<Item = (ResourceType, Vec<Capability>)>,
     more: &[Capability],
     passwords: bool,
+    issued: CredentialResourceMode,
 ) -> ConnectorCapabilities {
     let mut types: Vec<_> = types.into_iter().collect();
     types.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
     let union: BTreeSet<i32> =
         types.iter().flat_map(|(_, own)| own).chain(more).map(|capability| i32::from(*capability)).collect();
     ConnectorCapabilities {
-        resource_type_capabilities: types.into_iter().map(|(kind, own)| of_type(kind, &own)).collect(),
+        resource_type_capabilities: types
+            .into_iter()
+            .map(|(kind, own)| of_type(kind, &own, issued))
+            .collect(),
         credential_details: Some(CredentialDetails {
             capability_account_provisioning: union
                 .contains(&i32::from(Capability::AccountProvisioning))
@@ -55,13 +60,13 @@ fn rotation() -> CredentialDetailsCredentialRotation {
     }
 }
 
-/// A further credential is an access key: an API key without scopes and without an end, which syncs show.
-fn issue() -> CredentialDetailsCredentialIssue {
+/// A further credential is an access key: an API key without scopes and without an end.
+fn issue(issued: CredentialResourceMode) -> CredentialDetailsCredentialIssue {
     let option = i32::from(CapabilityDetailCredentialOption::ApiKey);
     CredentialDetailsCredentialIssue {
         options: vec![CredentialIssueOptionDescriptor {
             option,
-            resource_mode: CredentialResourceMode::Discoverable.into(),
+            resource_mode: issued.into(),
             secret_resource_type_id: "access-key".to_owned(),
             ..CredentialIssueOptionDescriptor::default()
         }],
@@ -69,14 +74,18 @@ fn issue() -> CredentialDetailsCredentialIssue {
     }
 }
 
-fn of_type(resource_type: ResourceType, capabilities: &[Capability]) -> ResourceTypeCapability {
+fn of_type(
+    resource_type: ResourceType,
+    capabilities: &[Capability],
+    issued: CredentialResourceMode,
+) -> ResourceTypeCapability {
     let annotations = &resource_type.annotations;
     ResourceTypeCapability {
         capabilities: capabilities.iter().map(|capability| i32::from(*capability)).collect(),
         permissions: Some(any::find::<CapabilityPermissions>(annotations).unwrap_or_default()),
         opt_in_required: any::has::<OptInRequired>(annotations),
         skip_sync_anomaly_detection: any::has::<SkipSyncAnomalyDetection>(annotations),
-        credential_issue: capabilities.contains(&Capability::CredentialIssue).then(issue),
+        credential_issue: capabilities.contains(&Capability::CredentialIssue).then(|| issue(issued)),
         deprecated: any::has::<Deprecated>(annotations),
         resource_type: Some(resource_type),
     }

@@ -13,12 +13,12 @@ type report struct {
 	differences                              []string
 	messages, fields, enums, values, methods int
 
-	theirs     *protoregistry.Files
-	undeclared map[string]string
+	theirs              *protoregistry.Files
+	undeclared, retired map[string]string
 }
 
-func compare(files linker.Files, theirs *protoregistry.Files, undeclared map[string]string) *report {
-	r := &report{theirs: theirs, undeclared: undeclared}
+func compare(files linker.Files, theirs *protoregistry.Files, undeclared, retired map[string]string) *report {
+	r := &report{theirs: theirs, undeclared: undeclared, retired: retired}
 	for _, file := range files {
 		r.enumsOf(file.Enums())
 		r.messagesOf(file.Messages())
@@ -72,9 +72,15 @@ func (r *report) fieldsOf(ours, theirs protoreflect.MessageDescriptor) {
 	for i := range ours.Fields().Len() {
 		field := ours.Fields().Get(i)
 		same := theirs.Fields().ByNumber(field.Number())
+		_, kept := r.retired[string(field.FullName())]
 		if same == nil {
-			r.differ(field.FullName(), "number %d is not in the SDK", field.Number())
+			if !kept {
+				r.differ(field.FullName(), "number %d is not in the SDK", field.Number())
+			}
 			continue
+		}
+		if kept {
+			r.differ(field.FullName(), "in the SDK, although listed as retired")
 		}
 		r.fields++
 		if here, there := shape(field), shape(same); here != there {

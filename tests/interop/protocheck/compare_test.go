@@ -11,7 +11,7 @@ import (
 
 const header = `syntax = "proto3"; package c1.connector.v2;`
 
-func differences(t *testing.T, source string, undeclared map[string]string) []string {
+func differences(t *testing.T, source string, undeclared, retired map[string]string) []string {
 	t.Helper()
 	compiler := protocompile.Compiler{Resolver: &protocompile.SourceResolver{
 		Accessor: protocompile.SourceAccessorFromMap(map[string]string{"t.proto": header + source}),
@@ -20,7 +20,7 @@ func differences(t *testing.T, source string, undeclared map[string]string) []st
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compare(files, protoregistry.GlobalFiles, undeclared).differences
+	return compare(files, protoregistry.GlobalFiles, undeclared, retired).differences
 }
 
 func TestEachKindOfDifferenceIsFound(t *testing.T) {
@@ -75,7 +75,7 @@ func TestEachKindOfDifferenceIsFound(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := differences(t, test.source, nil); !slices.Contains(got, test.want) {
+			if got := differences(t, test.source, nil, nil); !slices.Contains(got, test.want) {
 				t.Errorf("want %q among %q", test.want, got)
 			}
 		})
@@ -83,18 +83,27 @@ func TestEachKindOfDifferenceIsFound(t *testing.T) {
 }
 
 func TestAnEqualMessageHasNoDifference(t *testing.T) {
-	if got := differences(t, `message AssetRef { string id = 1; }`, nil); len(got) != 0 {
+	if got := differences(t, `message AssetRef { string id = 1; }`, nil, nil); len(got) != 0 {
 		t.Errorf("unexpected %q", got)
 	}
 }
 
 func TestAFieldMayBeLeftOutOnlyWhileItIsAbsent(t *testing.T) {
 	left := map[string]string{"c1.connector.v2.AssetRef.id": "a reason"}
-	if got := differences(t, `message AssetRef {}`, left); len(got) != 0 {
+	if got := differences(t, `message AssetRef {}`, left, nil); len(got) != 0 {
 		t.Errorf("unexpected %q", got)
 	}
 	want := `c1.connector.v2.AssetRef.id: declared, although listed as left out`
-	if got := differences(t, `message AssetRef { string id = 1; }`, left); !slices.Contains(got, want) {
+	if got := differences(t, `message AssetRef { string id = 1; }`, left, nil); !slices.Contains(got, want) {
 		t.Errorf("want %q among %q", want, got)
+	}
+}
+
+func TestAFieldThatIsKeptIsNoDifferenceUnlessTheSDKHasIt(t *testing.T) {
+	kept := map[string]string{"c1.connector.v2.AssetRef.url": "why", "c1.connector.v2.AssetRef.id": "why"}
+	got := differences(t, `message AssetRef { string id = 1; string url = 2; }`, nil, kept)
+	want := []string{`c1.connector.v2.AssetRef.id: in the SDK, although listed as retired`}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

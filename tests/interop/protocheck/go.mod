@@ -4,7 +4,7 @@ go 1.25.2
 
 require (
 	github.com/bufbuild/protocompile v0.14.1
-	github.com/conductorone/baton-sdk v0.25.0
+	github.com/conductorone/baton-sdk v0.26.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260729162451-8efbd57d26e0
 	google.golang.org/protobuf v1.36.11
 )
