@@ -13,6 +13,7 @@ mod error;
 mod http;
 pub mod iam;
 pub mod identity_store;
+mod input;
 mod instance;
 mod members;
 mod operation;
@@ -25,6 +26,7 @@ pub mod sts;
 
 pub use account::{AccountId, AccountIdError};
 pub use error::{AccessError, CallError, Class, Denial, Hop, PolicyKind, Step, VisibleInstance, Withheld};
+pub use input::Input;
 pub use operation::Service;
 pub use quota::Saturation;
 pub use sso_admin::Instance;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::fault::Effect;
-use super::service::{ApiError, Call, Service};
+use super::service::{ApiError, Call, Service, pattern};
 use super::signature::Authorization;
 use super::state::{Inner, State};
 use super::ticket::{Ticket, abort};
@@ -130,6 +130,7 @@ fn carry_out(
     if !request.operation.anonymous && action != "sts:GetCallerIdentity" && !caller.may(action) {
         return Err(ApiError::denied(service, caller, action, &resource()).into());
     }
+    pattern::check(service, request.operation.name, &request.input)?;
     let mut call = Call {
         world: &mut inner.world,
         knobs: &inner.knobs,

@@ -17,6 +17,7 @@ mod iam;
 mod identity_store;
 mod organizations;
 mod page;
+pub(crate) mod pattern;
 pub(crate) mod sso_admin;
 pub(crate) mod sts;
 
