@@ -92,6 +92,11 @@ impl Lane {
         Self { rehearses: true, ..self }
     }
 
+    /// The same way of calling, which nobody cancels.
+    pub(super) fn uncancelled(self) -> Self {
+        Self { cancel: CancellationToken::new(), ..self }
+    }
+
     /// Whether nothing that writes is sent. A write then answers what it would if AWS did as asked.
     pub(super) fn rehearses(&self) -> bool {
         self.rehearses

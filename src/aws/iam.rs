@@ -104,6 +104,12 @@ impl Iam {
         Self { client, lane, account }
     }
 
+    /// The same calls, which the cancellation of their task does not end.
+    #[must_use]
+    pub fn uncancelled(&self) -> Self {
+        Self { lane: self.lane.clone().uncancelled(), ..self.clone() }
+    }
+
     /// The account whose IAM this is.
     pub fn account(&self) -> &AccountId {
         &self.account

@@ -62,6 +62,12 @@ impl SsoAdmin {
         Self { client, lane, instance }
     }
 
+    /// Whether a permission set with this ARN would be one of this instance.
+    pub fn has_arn_of(&self, permission_set: &str) -> bool {
+        let own = self.instance.rsplit('/').next();
+        own.is_some_and(|own| permission_set.split('/').nth(1) == Some(own))
+    }
+
     /// ARNs of all permission sets, by pages (`sso:ListPermissionSets`).
     pub fn permission_sets(&self) -> BoxStream<'static, Result<Vec<String>, CallError>> {
         let (client, instance) = (self.client.clone(), self.instance.clone());

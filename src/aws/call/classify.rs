@@ -67,9 +67,16 @@ const REJECTED: [&str; 8] = [
 /// IAM's codes for a change that an earlier one holds up.
 const UNDER_WAY: [&str; 2] = ["ConcurrentModification", "EntityTemporarilyUnmodifiable"];
 
-/// IAM's codes for a change that what is there forbids.
-const FORBIDDEN: [&str; 5] =
-    ["LimitExceeded", "UnmodifiableEntity", "DeleteConflict", "EntityAlreadyExists", "PolicyNotAttachable"];
+/// Codes for a change that what is there forbids, a quota among them.
+const FORBIDDEN: [&str; 7] = [
+    "LimitExceeded",
+    "ServiceQuotaExceededException",
+    "ServiceQuotaExceeded",
+    "UnmodifiableEntity",
+    "DeleteConflict",
+    "EntityAlreadyExists",
+    "PolicyNotAttachable",
+];
 
 const DENIED: [&str; 5] = [
     "AccessDenied",
@@ -141,7 +148,13 @@ where
         let message = "the answer has another shape than AWS's model".to_owned();
         return Failure { request_id, may_have_happened: true, ..local(Class::Malformed, message) };
     }
-    let code = error.code().map(|code| word(bare(code)));
+    let code = error.code().map(|code| word(bare(code))).filter(|code| !code.is_empty());
+    if code.is_none() && is_from_between(status) {
+        let message = format!(
+            "HTTP status {status} without an error code, which AWS always gives: a proxy or a gateway on the way answered"
+        );
+        return Failure { request_id, ..trouble(message, true) };
+    }
     let hints = Hints::of(raw);
     let message = printable(error.message().unwrap_or_default(), text::MESSAGE).into_owned();
     let (class, expired) = class_of(code.as_deref(), status, &message, &hints);
@@ -155,6 +168,12 @@ where
     };
     let may_have_happened = matches!(class, Class::Transient);
     Failure { class, code, message, request_id, may_have_happened, expired }
+}
+
+/// Whether an answer of this status without an error code is not AWS's own. AWS names a code with each refusal; what is
+/// too long or no request of HTTP at all is refused before it gets that far.
+fn is_from_between(status: u16) -> bool {
+    (300..500).contains(&status) && ![400, 413, 429].contains(&status)
 }
 
 fn class_of(code: Option<&str>, status: u16, message: &str, hints: &Hints) -> (Class, bool) {

@@ -201,3 +201,32 @@ async fn cancellation_ends_a_call_at_once() {
     let unsent = send(&lane, READ, vec![]).await.unwrap_err();
     assert!(matches!(unsent.class(), Class::Cancelled) && !unsent.may_have_happened());
 }
+
+#[test]
+fn a_refusal_without_a_code_is_of_somebody_on_the_way_and_passes() {
+    let bare = |status: u16| {
+        let raw = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from("<html></html>"));
+        failure(&SdkError::service_error(ListUsersError::generic(ErrorMetadata::builder().build()), raw))
+    };
+    for status in [302, 401, 403, 404, 407] {
+        let failure = bare(status);
+        assert!(matches!(failure.class, Class::Transient), "{status}: {failure:?}");
+        assert!(failure.message.contains("proxy") && failure.message.contains(&status.to_string()));
+    }
+    for status in [400, 413] {
+        assert!(matches!(bare(status).class, Class::Invalid), "{status}");
+    }
+    assert!(matches!(bare(429).class, Class::Throttled { .. }));
+    assert!(matches!(failure(&answered(403, "AccessDenied", "{}")).class, Class::Denied));
+    assert!(matches!(failure(&answered(404, "NoSuchEntity", "{}")).class, Class::NotFound));
+}
+
+#[test]
+fn a_quota_is_a_conflict_that_does_not_pass() {
+    for code in
+        ["LimitExceeded", "ServiceQuotaExceededException", "com.amazonaws.sso#ServiceQuotaExceededException"]
+    {
+        let class = failure(&answered(402, code, "{}")).class;
+        assert!(matches!(class, Class::Conflict { passing: false }), "{code}: {class:?}");
+    }
+}

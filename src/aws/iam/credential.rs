@@ -81,6 +81,13 @@ impl Iam {
         Ok(Written { value: NewAccessKey { key, secret: secret.into() }, request_id })
     }
 
+    /// Makes an access key of a user work again (`iam:UpdateAccessKey`). A key that the user has not is a
+    /// [`Class::NotFound`](crate::aws::Class::NotFound).
+    pub async fn activate_access_key(&self, user: &str, key: &str) -> Result<Written<()>, CallError> {
+        let request = self.client.update_access_key().user_name(user).access_key_id(key);
+        change!(self, UPDATE_ACCESS_KEY, request.status(StatusType::Active))
+    }
+
     /// Makes an access key of a user work no longer (`iam:UpdateAccessKey`); it can be made to work again. A key that the
     /// user has not is a [`Class::NotFound`](crate::aws::Class::NotFound).
     pub async fn deactivate_access_key(&self, user: &str, key: &str) -> Result<Written<()>, CallError> {
