@@ -15,6 +15,7 @@ mod form;
 mod health_check;
 mod log_level;
 mod one_shot;
+mod output;
 mod policy;
 mod provision;
 pub mod reference;
@@ -47,9 +48,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Arguments { command: Command::Policy(wish), flags }) => policy::run(wish, flags),
         Ok(Arguments { command: Command::Doctor(visit), flags }) => doctor::run(visit, flags),
         Err(error) => {
-            // The stream may be closed; there is nobody left to tell.
-            let _ = error.print();
-            if error.use_stderr() { Exit::FAILURE } else { Exit::SUCCESS }
+            if error.use_stderr() {
+                // Standard error may be closed; there is nobody left to tell.
+                let _ = error.print();
+                return Exit::FAILURE;
+            }
+            match error.print() {
+                Ok(()) => Exit::SUCCESS,
+                Err(error) => failure::tell(&error),
+            }
         }
     }
 }

@@ -29,6 +29,9 @@ pub(super) async fn invoke(
     arguments: &Arguments,
     cancel: CancellationToken,
 ) -> Exit {
+    if let Some(exit) = answer::refuse_to_discard() {
+        return exit;
+    }
     let provision = answer::provision(false, cancel);
     let known = connector.action_schemas();
     let invoked =
@@ -38,13 +41,16 @@ pub(super) async fn invoke(
             Err(ProvisionError::NoAction(name.chars().take(64).collect()))
         };
     match invoked {
-        Ok(results) => answer::json(&InvokeActionResponse {
-            id: ksuid::new(),
-            status: BatonActionStatus::Complete.into(),
-            annotations: Vec::new(),
-            response: Some(results),
-            name: name.to_owned(),
-        }),
+        Ok(results) => {
+            let response = InvokeActionResponse {
+                id: ksuid::new(),
+                status: BatonActionStatus::Complete.into(),
+                annotations: Vec::new(),
+                response: Some(results),
+                name: name.to_owned(),
+            };
+            answer::credential(connector, &provision, &response).await
+        }
         Err(error) => failure::of_operation("invoke action", error),
     }
 }

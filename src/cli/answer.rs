@@ -1,13 +1,13 @@
 //! What a one-shot run answers on standard output: a text for a terminal, JSON for a pipe.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, failure};
+use super::{Exit, failure, output};
 use crate::baton::protojson;
-use crate::connector::{Planned, Provision, Rehearsal};
+use crate::connector::{Connector, Planned, Provision, Rehearsal};
 use crate::text::{self, printable};
 
 /// The change of a one-shot run, made or rehearsed.
@@ -15,12 +15,40 @@ pub(super) fn provision(dry_run: bool, cancel: CancellationToken) -> Provision {
     Provision { rehearsal: dry_run.then(Rehearsal::default), ..Provision::new("one-shot", cancel) }
 }
 
-/// Answers a change: what was done, or what would be.
+/// Answers a change: what was done, or what would be. Whoever discards the answer of a change that was made reads it
+/// from the exit code and the log.
 pub(super) fn change<M: prost::Name>(provision: &Provision, message: &M, text: &str) -> Exit {
     match &provision.rehearsal {
         Some(rehearsal) => rehearsed(&rehearsal.planned()),
+        None if output::is_discarded() => Exit::SUCCESS,
         None => of(message, text),
     }
+}
+
+/// Answers with a credential, as JSON, whoever reads. Where that cannot be written, the credential is withdrawn.
+pub(super) async fn credential<M: prost::Name>(
+    connector: &Connector,
+    provision: &Provision,
+    message: &M,
+) -> Exit {
+    let exit = json(message);
+    if exit != Exit::SUCCESS
+        && let Some(left) = connector.withdraw(provision).await
+    {
+        tracing::error!(error = left, "the credential reached nobody");
+    }
+    exit
+}
+
+/// Refuses to make a credential whose answer would reach nobody.
+pub(super) fn refuse_to_discard() -> Option<Exit> {
+    output::is_discarded().then(|| {
+        tracing::error!(
+            error = "standard output is closed, or the null device: the credential would reach nobody",
+            "nothing was done"
+        );
+        Exit::PRECONDITION
+    })
 }
 
 /// Answers with a message.
@@ -71,7 +99,7 @@ fn readable(planned: &[Planned]) -> String {
 }
 
 fn print(text: &str) -> Exit {
-    if writeln!(std::io::stdout(), "{text}").is_ok() { Exit::SUCCESS } else { Exit::FAILURE }
+    output::write(&format!("{text}\n")).map_or_else(|lost| failure::lost(&lost), |()| Exit::SUCCESS)
 }
 
 #[cfg(test)]

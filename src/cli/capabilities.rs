@@ -1,20 +1,14 @@
 //! `capabilities`: prints what this connector can do, whatever the settings.
 
-use std::io::Write as _;
-
-use super::Exit;
+use super::{Exit, failure, output};
 use crate::baton::{any, protojson};
 use crate::connector;
 
 /// Prints `ConnectorCapabilities` as JSON to standard output, without a newline at its end.
 pub(super) fn print() -> Exit {
     match json() {
-        Ok(json) if std::io::stdout().write_all(json.as_bytes()).is_ok() => Exit::SUCCESS,
-        Ok(_) => Exit::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            Exit::FAILURE
-        }
+        Ok(json) => output::write(&json).map_or_else(|lost| failure::tell(&lost), |()| Exit::SUCCESS),
+        Err(error) => failure::tell(&error),
     }
 }
 

@@ -18,6 +18,11 @@ pub(super) async fn rotate(
     recipients: &[String],
     provision: &Provision,
 ) -> Exit {
+    if provision.rehearsal.is_none()
+        && let Some(exit) = answer::refuse_to_discard()
+    {
+        return exit;
+    }
     // AWS makes the secret of a key.
     let options = (resource_type != access_key::ID).then(|| CredentialOptions {
         options: Some(Options::RandomPassword(RandomPassword {
@@ -37,9 +42,12 @@ pub(super) async fn rotate(
             if provision.rehearsal.is_some() {
                 return answer::change(provision, &done, "");
             }
-            tracing::info!(resource = id, new_resource = new, "credential rotated");
             // What is encrypted is for a program to read, wherever it goes.
-            answer::json(&done)
+            let exit = answer::credential(connector, provision, &done).await;
+            if exit == Exit::SUCCESS {
+                tracing::info!(resource = id, new_resource = new, "credential rotated");
+            }
+            exit
         }
         Err(error) => failure::of_operation("rotate credentials", error),
     }

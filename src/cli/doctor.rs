@@ -1,8 +1,8 @@
 //! `doctor`: looks over the set-up and prints what it finds.
 
-use std::io::{self, Write as _};
+use std::io;
 
-use super::{Exit, failure, load, stop};
+use super::{Exit, failure, load, output, stop};
 use crate::config::Flags;
 use crate::control_plane::Network;
 use crate::doctor::{self, Severity};
@@ -48,8 +48,8 @@ pub(super) fn run(visit: Visit, flags: Flags) -> Exit {
     } else {
         report.to_string()
     };
-    if let Err(error) = writeln!(io::stdout(), "{text}") {
-        return failure::tell(&error);
+    if let Err(lost) = output::write(&format!("{text}\n")) {
+        return failure::tell(&lost);
     }
     if report.worst() >= visit.fail_on { Exit::PRECONDITION } else { Exit::SUCCESS }
 }

@@ -1,10 +1,10 @@
 //! One-shot listing of an event feed on standard output, an event a line: a text for a terminal, JSON for a pipe.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::IsTerminal as _;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Exit, failure};
+use super::{Exit, failure, output};
 use crate::baton::resource::ResourceExt as _;
 use crate::baton::time::{from_proto_timestamp, to_proto_timestamp};
 use crate::baton::{protojson, v2};
@@ -39,8 +39,8 @@ pub(super) async fn run(connector: &Connector, query: &EventsQuery, cancel: Canc
                     Err(error) => return failure::at_start(&error),
                 }
             };
-            if writeln!(std::io::stdout(), "{line}").is_err() {
-                return Exit::FAILURE;
+            if let Err(lost) = output::write(&format!("{line}\n")) {
+                return failure::lost(&lost);
             }
         }
         tracing::info!(events = page.events.len(), cursor = page.cursor, has_more = page.has_more, "events");

@@ -16,6 +16,12 @@ pub(super) fn tell(error: &dyn Error) -> Exit {
     Exit::FAILURE
 }
 
+/// Logs that the answer of a run that succeeded is lost.
+pub(super) fn lost(error: &dyn Error) -> Exit {
+    tracing::error!(error = chain(error), "what was asked for is done, and its answer reached nobody");
+    Exit::FAILURE
+}
+
 /// Logs what this host lacks.
 pub(super) fn at_start(error: &dyn Error) -> Exit {
     tracing::error!(error = chain(error), "cannot start");

@@ -1,8 +1,6 @@
 //! `config`: prints the settings as a form for the control plane.
 
-use std::io::Write as _;
-
-use super::Exit;
+use super::{Exit, failure, output};
 use crate::baton::config_v1 as form;
 use crate::baton::protojson;
 use crate::config::{DEPENDENCIES, Export, Field, Kind, Secrecy, Support, fields};
@@ -10,12 +8,8 @@ use crate::config::{DEPENDENCIES, Export, Field, Kind, Secrecy, Support, fields}
 /// Prints `Configuration` as JSON to standard output, without a newline at its end.
 pub(super) fn print() -> Exit {
     match json() {
-        Ok(json) if std::io::stdout().write_all(json.as_bytes()).is_ok() => Exit::SUCCESS,
-        Ok(_) => Exit::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            Exit::FAILURE
-        }
+        Ok(json) => output::write(&json).map_or_else(|lost| failure::tell(&lost), |()| Exit::SUCCESS),
+        Err(error) => failure::tell(&error),
     }
 }
 

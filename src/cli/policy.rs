@@ -1,10 +1,8 @@
 //! `policy`: prints what a role must be allowed under the settings.
 
-use std::io::Write as _;
-
 use serde_json::{Map, Value, json};
 
-use super::{Exit, load};
+use super::{Exit, failure, load, output};
 use crate::config::Flags;
 use crate::connector::policy::{self, EXTERNAL_ID, PRINCIPAL, Role, RolePolicy};
 
@@ -44,12 +42,10 @@ pub(super) fn run(wish: Wish, flags: Flags) -> Exit {
         Err(error) => Err(error),
     };
     match text {
-        Ok(text) if writeln!(std::io::stdout(), "{text}").is_ok() => Exit::SUCCESS,
-        Ok(_) => Exit::FAILURE,
-        Err(error) => {
-            eprintln!("{error}");
-            Exit::FAILURE
+        Ok(text) => {
+            output::write(&format!("{text}\n")).map_or_else(|lost| failure::tell(&lost), |()| Exit::SUCCESS)
         }
+        Err(error) => failure::tell(&error),
     }
 }
 
