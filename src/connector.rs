@@ -16,10 +16,11 @@ use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::{
     BatonActionSchema, Capability, ConnectorCapabilities, ConnectorMetadata, CreateAccountRequest,
-    CreateAccountResponse, DeleteResourceResponse, Entitlement, EventFeedMetadata, ExternalLink, Grant,
-    GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse, IssueCredentialRequest,
-    IssueCredentialResponse, ListEventsRequest, ListEventsResponse, RequestId, Resource, ResourceId,
-    ResourceType, RotateCredentialRequest, RotateCredentialResponse, SkipEntitlementsAndGrants,
+    CreateAccountResponse, CredentialResourceMode, DeleteResourceResponse, Entitlement, EventFeedMetadata,
+    ExternalLink, Grant, GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse,
+    IssueCredentialRequest, IssueCredentialResponse, ListEventsRequest, ListEventsResponse, RequestId,
+    Resource, ResourceId, ResourceType, RotateCredentialRequest, RotateCredentialResponse,
+    SkipEntitlementsAndGrants,
 };
 use crate::baton::{any, capability};
 use crate::config::{AccountKind, AwsSettings};
@@ -47,11 +48,13 @@ mod password;
 pub mod permission_set;
 pub mod permission_set_assignment;
 pub mod policy;
+mod recent;
 mod rehearsal;
 pub mod role;
 pub mod sso_group;
 pub mod sso_user;
 mod turns;
+mod undelivered;
 mod under_way;
 mod web_identity;
 
@@ -59,6 +62,7 @@ pub use error::ProvisionError;
 pub use holder::Holder;
 pub use last_login::FeedError;
 pub use rehearsal::{Planned, Rehearsal};
+pub use undelivered::Undelivered;
 
 /// How long the name of the account is waited for.
 const ALIAS_PATIENCE: Duration = Duration::from_secs(10);
@@ -109,6 +113,7 @@ pub struct Connector {
     alias: Option<String>,
     turns: turns::Turns,
     under_way: under_way::UnderWay,
+    recent: recent::Recent,
 }
 
 impl Connector {
@@ -122,6 +127,7 @@ impl Connector {
             alias,
             turns: turns::Turns::default(),
             under_way: under_way::UnderWay::default(),
+            recent: recent::Recent::default(),
         })
     }
 
@@ -159,13 +165,14 @@ impl Connector {
         let mut metadata = ConnectorMetadata {
             display_name: name,
             capabilities: Some(of_kinds(
-                registered(&self.settings),
+                announced(&self.settings),
                 if self.has_events() {
                     &[Capability::Actions, Capability::EventFeedV2]
                 } else {
                     &[Capability::Actions]
                 },
                 self.settings.account_kind,
+                access_key::mode(self.settings.secrets),
             )),
             ..ConnectorMetadata::default()
         };
@@ -218,6 +225,18 @@ impl Connector {
     ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
         let target = resource_of(entitlement)?;
         guard::check(&self.settings, &self.aws.callers(), &self.directory(), target, principal)?;
+        let ids = [principal.object_id(), target.object_id()];
+        let granting = || self.granting(target, entitlement, principal, provision);
+        self.recent.until_found(&ids, provision, granting).await
+    }
+
+    async fn granting(
+        &self,
+        target: &Resource,
+        entitlement: &Entitlement,
+        principal: &Resource,
+        provision: &Provision,
+    ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
         match target.type_id() {
             sso_group::ID => sso_group::add_member(self, entitlement, principal, provision).await,
             account::ID | permission_set_assignment::ID => {
@@ -262,7 +281,10 @@ impl Connector {
             }
         }
         match self.settings.account_kind {
-            AccountKind::IamUser => iam_user::create::create(self, request, info, provision).await,
+            AccountKind::IamUser => {
+                let created = iam_user::create::create(self, request, info, provision);
+                self.delivering(provision, created).await
+            }
             AccountKind::SsoUser => sso_user::create::create(self, request, info, provision).await,
         }
     }
@@ -277,6 +299,7 @@ impl Connector {
         match id.resource_type.as_str() {
             iam_user::ID => iam_user::delete::delete(self, id, parent, provision).await,
             sso_user::ID => sso_user::delete::delete(self, id, provision).await,
+            access_key::ID => access_key::delete::delete(self, id, parent, provision).await,
             other => {
                 let other: String = other.chars().take(64).collect();
                 Err(ProvisionError::Unsupported(format!("resources of type {other:?} cannot be deleted")))
@@ -291,9 +314,14 @@ impl Connector {
         provision: &Provision,
     ) -> Result<RotateCredentialResponse, ProvisionError> {
         match request.resource_id.as_ref().map(|id| id.resource_type.as_str()) {
-            Some(iam_user::ID) => iam_user::password::rotate(self, request, provision).await,
+            Some(iam_user::ID) => {
+                let rotating = || iam_user::password::rotate(self, request, provision);
+                let ids = [identity(request.resource_id.as_ref())];
+                let rotated = self.recent.until_found(&ids, provision, rotating);
+                self.delivering(provision, rotated).await
+            }
             Some(access_key::ID) if self.settings.secrets => {
-                access_key::rotate::rotate(self, request, provision).await
+                self.delivering(provision, access_key::rotate::rotate(self, request, provision)).await
             }
             Some(access_key::ID) => Err(ProvisionError::Unsupported(
                 "access keys are rotated where they are read: set BATON_SYNC_SECRETS".to_owned(),
@@ -312,7 +340,12 @@ impl Connector {
         provision: &Provision,
     ) -> Result<IssueCredentialResponse, ProvisionError> {
         match request.identity_id.as_ref().map(|id| id.resource_type.as_str()) {
-            Some(iam_user::ID) => iam_user::issue::issue(self, request, provision).await,
+            Some(iam_user::ID) => {
+                let issuing = || iam_user::issue::issue(self, request, provision);
+                let ids = [identity(request.identity_id.as_ref())];
+                let issued = self.recent.until_found(&ids, provision, issuing);
+                self.delivering(provision, issued).await
+            }
             other => {
                 let other: String = other.unwrap_or_default().chars().take(64).collect();
                 Err(ProvisionError::Unsupported(format!("no credential can be issued for {other:?}")))
@@ -333,7 +366,9 @@ impl Connector {
         provision: &Provision,
     ) -> Result<Struct, ProvisionError> {
         match name {
-            web_identity::ACTION => web_identity::invoke(self, arguments, provision).await,
+            web_identity::ACTION => {
+                self.delivering(provision, web_identity::invoke(self, arguments, provision)).await
+            }
             other => Err(ProvisionError::NoAction(other.chars().take(64).collect())),
         }
     }
@@ -365,16 +400,17 @@ pub fn all_resource_types() -> Vec<ResourceType> {
 
 /// The capabilities of this build, whatever the settings.
 pub fn all_capabilities() -> ConnectorCapabilities {
-    of_kinds(KINDS.iter(), &[Capability::Actions], AccountKind::IamUser)
+    of_kinds(KINDS.iter(), &[Capability::Actions], AccountKind::IamUser, access_key::mode(true))
 }
 
 fn of_kinds<'a>(
     kinds: impl Iterator<Item = &'a Kind>,
     more: &[Capability],
     accounts: AccountKind,
+    issued: CredentialResourceMode,
 ) -> ConnectorCapabilities {
     let kinds = kinds.map(|kind| ((kind.resource_type)(), kind.capabilities.to_vec()));
-    capability::of_types(kinds, more, accounts == AccountKind::IamUser)
+    capability::of_types(kinds, more, accounts == AccountKind::IamUser, issued)
 }
 
 /// The kinds that the settings switch on.
@@ -388,6 +424,12 @@ fn registered(settings: &AwsSettings) -> impl Iterator<Item = &'static Kind> {
         Needs::Members => members,
         Needs::Secrets => secrets,
     })
+}
+
+/// What a hello says there is: what a sync reads, and the type of the keys that are issued, which is to be deleted even
+/// where no sync reads it.
+fn announced(settings: &AwsSettings) -> impl Iterator<Item = &'static Kind> {
+    registered(settings).chain((!settings.secrets).then_some(&access_key::ISSUED))
 }
 
 /// Whether IAM of member accounts is read, and may be changed.
@@ -432,12 +474,21 @@ pub struct Provision {
     pub cancel: CancellationToken,
     /// Where the change is only rehearsed: nothing is written, and what would be is kept there.
     pub rehearsal: Option<Rehearsal>,
+    /// The credential that the task made, as long as it is not handed out.
+    pub undelivered: Undelivered,
 }
 
 impl Provision {
     /// A change that is made.
     pub fn new(task_id: impl Into<String>, cancel: CancellationToken) -> Self {
-        Self { task_id: task_id.into(), cancel, rehearsal: None }
+        Self { task_id: task_id.into(), cancel, rehearsal: None, undelivered: Undelivered::default() }
+    }
+
+    /// Notes a credential that is made, or is about to be, until it is handed out.
+    fn makes(&self, credential: undelivered::Credential) {
+        if self.rehearsal.is_none() {
+            self.undelivered.set(credential);
+        }
     }
 
     /// Waits; cancelled, it ends at once.
@@ -447,6 +498,11 @@ impl Provision {
             () = tokio::time::sleep(wait) => Ok(()),
         }
     }
+}
+
+/// The object id; empty where there is none.
+fn identity(id: Option<&ResourceId>) -> &str {
+    id.map_or("", |id| &id.resource)
 }
 
 fn marker<M: Name>(annotation: &M) -> Any {

@@ -68,6 +68,7 @@ pub(super) struct Audit<'a> {
     request_id: Option<String>,
     before: Option<State>,
     document: Option<String>,
+    made: Option<String>,
 }
 
 /// How far a write is.
@@ -95,6 +96,7 @@ impl<'a> Audit<'a> {
             request_id: None,
             before: None,
             document: None,
+            made: None,
         }
     }
 
@@ -119,6 +121,11 @@ impl<'a> Audit<'a> {
             "text of what is about to be deleted"
         );
         self.document = Some(document);
+    }
+
+    /// The id of what the write made.
+    pub(super) fn made(&mut self, id: &str) {
+        self.made = Some(id.to_owned());
     }
 
     /// The next request may write.
@@ -207,6 +214,7 @@ impl<'a> Audit<'a> {
             before = before.map(State::as_str),
             after = after.map(State::as_str),
             document = self.document.as_deref(),
+            made = self.made.as_deref(),
             outcome,
             aws_request_id = request_id.unwrap_or_default(),
             "write to AWS: {outcome}"
@@ -255,7 +263,7 @@ impl WriteError for ProvisionError {
             Self::Call(error) | Self::NotOurs(error) | Self::Token(error) | Self::KeysFull { error, .. } => {
                 error.request_id()
             }
-            Self::Account { error, .. } => error.aws_request_id(),
+            Self::Account { error, .. } | Self::Undelivered { error, .. } => error.aws_request_id(),
             Self::Invalid(_)
             | Self::Unsupported(_)
             | Self::Protected(_)
@@ -263,17 +271,18 @@ impl WriteError for ProvisionError {
             | Self::NoAction(_)
             | Self::Outside { .. }
             | Self::NoEntry { .. }
+            | Self::Broken
             | Self::Cancelled => None,
         }
     }
 
     fn may_have_happened(&self) -> bool {
         match self {
-            Self::Unconfirmed { .. } | Self::Cancelled => true,
+            Self::Unconfirmed { .. } | Self::Cancelled | Self::Broken => true,
             Self::Call(error) | Self::NotOurs(error) | Self::Token(error) | Self::KeysFull { error, .. } => {
                 error.may_have_happened()
             }
-            Self::Account { error, .. } => error.may_have_happened(),
+            Self::Account { error, .. } | Self::Undelivered { error, .. } => error.may_have_happened(),
             Self::Failed { .. }
             | Self::Invalid(_)
             | Self::Unsupported(_)

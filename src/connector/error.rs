@@ -75,6 +75,8 @@ pub enum ProvisionError {
         reason: String,
         /// The id of the request that AWS accepted.
         request_id: Option<String>,
+        /// The reason is trouble of AWS's own, and passes.
+        passing: bool,
     },
     /// AWS refused or failed a change, and something is wrong with the account.
     #[error("{what}: {error}")]
@@ -92,6 +94,17 @@ pub enum ProvisionError {
         /// The id of the request that AWS accepted.
         request_id: Option<String>,
     },
+    /// It failed after a credential was made, which reached nobody.
+    #[error("{error}; {what}")]
+    Undelivered {
+        /// Why it failed.
+        error: Box<ProvisionError>,
+        /// What became of the credential.
+        what: String,
+    },
+    /// A fault of this program ended the change.
+    #[error("a fault of the connector ended the change; its log says where")]
+    Broken,
     /// The task was cancelled; AWS may have carried the change out.
     #[error("cancelled before AWS confirmed the change")]
     Cancelled,

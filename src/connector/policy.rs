@@ -216,15 +216,15 @@ const PARTS: [Part; 17] = [
         text: document!("provision-iam-credentials"),
         statements: &["RotateAccessKeys"],
         in_members: true,
-        without: "tasks that rotate access keys fail",
-        needed: |wanted| wanted.provisioning && wanted.settings.secrets,
+        without: "tasks that rotate or delete access keys fail",
+        needed: |wanted| wanted.provisioning,
     },
     Part {
         text: document!("provision-iam-credentials"),
         statements: &["FindAccessKeys"],
         in_members: false,
-        without: "tasks that rotate access keys fail",
-        needed: |wanted| wanted.provisioning && wanted.settings.secrets,
+        without: "tasks that rotate or delete access keys fail",
+        needed: |wanted| wanted.provisioning,
     },
 ];
 

@@ -173,7 +173,8 @@ pub(super) async fn add_member(
             let grant = membership_grant(target.group, target.user, Some(&written.value));
             Ok(granted(vec![grant], vec![], written.request_id))
         }
-        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::Conflict { .. }) => {
+        // A quota is a conflict, too, and no membership.
+        Err(ProvisionError::Call(error)) if error.code() == Some("ConflictException") => {
             // AWS has more reasons for a conflict: only the membership itself proves that it exists.
             let grants = match find_membership(&store, &target).await {
                 Ok(Some(membership)) => vec![membership_grant(target.group, target.user, Some(&membership))],

@@ -6,13 +6,15 @@ use prost_types::Struct;
 use prost_types::value::Kind;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::audit::{Audit, State, Write};
 use super::conflict::Patience;
 use super::iam_change::CONFLICT;
-use super::iam_entity::is_name;
+use super::undelivered::Credential;
 use super::{Connector, Provision, ProvisionError, guard, role};
+use crate::aws::Input;
 use crate::aws::sts::{WebIdentity, WebSession};
 use crate::baton::config_v1::field::Field as FieldKind;
 use crate::baton::config_v1::{Field, IntField, StringField};
@@ -25,12 +27,6 @@ pub(super) const ACTION: &str = "assume_role_with_web_identity";
 
 /// STS's own limits of a session, in seconds.
 const SECONDS: std::ops::RangeInclusive<f64> = 900.0..=43_200.0;
-/// Longest policy of a session, in bytes.
-const LONGEST_POLICY: usize = 2048;
-/// Longest ARN of a role.
-const LONGEST_ARN: usize = 2048;
-/// Longest token that STS takes.
-const LONGEST_TOKEN: usize = 20_000;
 /// Enough for any session: what grows leaves copies behind.
 const ROOM: usize = 16 * 1024;
 
@@ -138,6 +134,10 @@ pub(super) async fn invoke(
         }
         Err(error) => return Err(audit.failed(error)),
     };
+    provision.makes(Credential::Session {
+        arn: given.value.arn.clone(),
+        expiration: given.value.expiration.to_string(),
+    });
     audit.changed(given.request_id.as_deref());
     seal(&order, &given.value)
 }
@@ -173,30 +173,22 @@ fn seal(order: &Order, session: &WebSession) -> Result<Struct, ProvisionError> {
 impl Order {
     fn parse(mut arguments: Struct) -> Result<Self, ProvisionError> {
         let role = required(&mut arguments, "role_arn")?;
-        if role.len() > LONGEST_ARN || role.chars().any(char::is_control) {
-            return Err(ProvisionError::invalid(
-                "role_arn is longer than 2048 bytes or holds control characters",
-            ));
-        }
+        fits("role_arn", &role, Input::RoleArn)?;
         let token = required(&mut arguments, "web_identity_token")?;
-        if token.len() > LONGEST_TOKEN {
-            return Err(ProvisionError::invalid("web_identity_token is longer than 20000 bytes"));
-        }
+        fits("web_identity_token", &token, Input::WebIdentityToken)?;
         let recipient = required(&mut arguments, "age_recipient")?;
         let key = recipient.parse().map_err(ProvisionError::Invalid)?;
         let session_name = required(&mut arguments, "session_name")?;
-        if !is_name(&session_name, 2..=64) {
-            return Err(ProvisionError::invalid("session_name is not 2 to 64 letters, digits and _+=,.@-"));
-        }
+        fits("session_name", &session_name, Input::SessionName)?;
         let seconds = match arguments.fields.get("duration_seconds").and_then(|value| value.kind.as_ref()) {
             Some(Kind::NumberValue(seconds)) if SECONDS.contains(&seconds.trunc()) => seconds.trunc(),
             _ => return Err(ProvisionError::invalid("duration_seconds is not a number of 900 to 43200")),
         };
         let policy = text(&mut arguments, "policy_json")?;
         if let Some(policy) = &policy {
-            let is_json = serde_json::from_str::<serde_json::Value>(policy).is_ok();
-            if policy.len() > LONGEST_POLICY || !is_json {
-                return Err(ProvisionError::invalid("policy_json is no JSON, or longer than 2048 bytes"));
+            fits("policy_json", policy, Input::SessionPolicy)?;
+            if serde_json::from_str::<IgnoredAny>(policy).is_err() {
+                return Err(ProvisionError::invalid("policy_json is no JSON"));
             }
         }
         Ok(Self {
@@ -211,6 +203,14 @@ impl Order {
             policy,
         })
     }
+}
+
+/// Refuses what AWS would; the value may be a secret, and is not repeated.
+fn fits(name: &str, value: &str, input: Input) -> Result<(), ProvisionError> {
+    if input.takes(value) {
+        return Ok(());
+    }
+    Err(ProvisionError::invalid(format!("{name} is not {}", input.told())))
 }
 
 /// Takes a text out of the arguments; a blank one is none.

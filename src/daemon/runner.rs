@@ -20,6 +20,10 @@ use crate::telemetry::metrics::{self, TaskEnd, Unreported, Upload};
 
 /// How long cancelled work may take to say how far it came, before it is dropped.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same for work that makes a credential, which is then handed out or withdrawn.
+const PATIENCE_FOR_CREDENTIALS: Duration = Duration::from_secs(30);
+/// The same where the process ends: what the drain leaves, with room for a report.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(3);
 
 /// Runs tasks.
 #[derive(Clone)]
@@ -62,7 +66,8 @@ impl Runner {
                 Err(failure) => {
                     tracing::warn!(error = failure.status.message, "task is not begun");
                     counted.ends(end_of(&Err(failure.clone())));
-                    return self.report(&task_id, failed(failure)).await;
+                    self.report(&task_id, failed(failure)).await;
+                    return;
                 }
             }
         } else {
@@ -73,7 +78,15 @@ impl Runner {
         if let Some(settled) = self.settle(&task_id, outcome, recording, &stop).await {
             log(&settled, began);
             counted.ends(end_of(&settled));
-            self.report(&task_id, settled.unwrap_or_else(failed)).await;
+            let may_hold_a_credential = kind.makes_credentials() && settled.is_ok();
+            let is_reported = self.report(&task_id, settled.unwrap_or_else(failed)).await;
+            if may_hold_a_credential && !is_reported {
+                // The control plane may have it all the same: what is in use must not be withdrawn.
+                tracing::error!(
+                    "a credential that this task made may have reached nobody: its audit line names it; where nobody \
+                     has it, delete it"
+                );
+            }
         }
         // Until here: the task stays leased while its file is uploaded and its outcome reported.
         drop(lease);
@@ -97,7 +110,14 @@ impl Runner {
         let work = AssertUnwindSafe(tasks::execute(task, &self.context, stop.token())).catch_unwind();
         let impatience = async {
             stop.token().cancelled().await;
-            sleep(PATIENCE).await;
+            let patience = if !kind.makes_credentials() {
+                PATIENCE
+            } else if self.supervisor.work().is_cancelled() {
+                PATIENCE_AT_THE_END
+            } else {
+                PATIENCE_FOR_CREDENTIALS
+            };
+            sleep(patience).await;
         };
         tokio::select! {
             biased;
@@ -105,7 +125,15 @@ impl Runner {
                 tracing::error!(error = supervisor::text(&*panic), "task panicked");
                 Outcome::Failed(tasks::panicked(kind))
             }),
-            () = impatience => Outcome::Failed(stop.failure()),
+            () = impatience => {
+                let mut failure = stop.failure();
+                if kind.makes_credentials() {
+                    failure.status.message.push_str(
+                        "; whether it made a credential is not known: its audit lines say what was asked of AWS",
+                    );
+                }
+                Outcome::Failed(failure)
+            }
         }
     }
 
@@ -193,18 +221,24 @@ impl Runner {
         }
     }
 
-    async fn report(&self, task_id: &str, finish: Finish) {
+    /// Reports an outcome; gives whether the control plane acknowledged it.
+    async fn report(&self, task_id: &str, finish: Finish) -> bool {
         match self.client.finish(task_id, &finish, self.supervisor.reports()).await {
-            Ok(()) => tracing::debug!("task outcome reported"),
+            Ok(()) => {
+                tracing::debug!("task outcome reported");
+                true
+            }
             Err(Unacknowledged::Refused(error)) => {
                 tracing::error!(error = %error, "the control plane does not take the outcome of the task");
                 metrics::outcome_unreported(Unreported::Refused);
+                false
             }
             Err(Unacknowledged::GivenUp(error)) => {
                 let error = error.map(|error| error.to_string()).unwrap_or_default();
                 tracing::error!(error, "the outcome of the task is lost: it could not be reported in time");
                 metrics::outcome_unreported(Unreported::GivenUp);
                 self.supervisor.note_unreported();
+                false
             }
         }
     }

@@ -313,6 +313,13 @@ impl From<ProvisionError> for EngineError {
             ProvisionError::Token(_) => Self::new(Code::Unauthenticated, message),
             ProvisionError::Taken(_) => Self::new(Code::AlreadyExists, message),
             ProvisionError::Call(error) => Self::of_call(&error),
+            ProvisionError::Undelivered { error, .. } => {
+                let mut failure = Self::from(*error);
+                failure.status.message = message;
+                failure
+            }
+            ProvisionError::Broken => Self::new(Code::Internal, message),
+            ProvisionError::Failed { passing: true, .. } => Self::new(Code::Unavailable, message),
             // It is decided; asking again is for somebody who has read the reason.
             ProvisionError::Protected(_)
             | ProvisionError::Account { .. }

@@ -17,6 +17,8 @@ enum Class {
     Sync,
     /// Changes AWS.
     Provisioning,
+    /// Changes AWS, and makes what a person or a program signs in with.
+    Credential,
     /// Short and harmless.
     Other,
 }
@@ -24,7 +26,7 @@ enum Class {
 impl Kind {
     /// The kind of `task`; a kind that this build does not know is `unknown`.
     pub fn of(task: &Task) -> Self {
-        use Class::{Other, Provisioning, Sync};
+        use Class::{Credential, Other, Provisioning, Sync};
         let (name, class) = match &task.task_type {
             None => ("unknown", Other),
             Some(kind) => match kind {
@@ -33,11 +35,11 @@ impl Kind {
                 TaskType::SyncFull(_) => ("sync_full", Sync),
                 TaskType::Grant(_) => ("grant", Provisioning),
                 TaskType::Revoke(_) => ("revoke", Provisioning),
-                TaskType::CreateAccount(_) => ("create_account", Provisioning),
+                TaskType::CreateAccount(_) => ("create_account", Credential),
                 TaskType::CreateResource(_) => ("create_resource", Provisioning),
                 TaskType::DeleteResource(_) => ("delete_resource", Provisioning),
-                TaskType::RotateCredentials(_) => ("rotate_credential", Provisioning),
-                TaskType::IssueCredential(_) => ("issue_credential", Provisioning),
+                TaskType::RotateCredentials(_) => ("rotate_credential", Credential),
+                TaskType::IssueCredential(_) => ("issue_credential", Credential),
                 TaskType::EventFeed(_) => ("event_feed", Other),
                 TaskType::ListEventFeeds(_) => ("list_event_feeds", Other),
                 TaskType::ListEvents(_) => ("list_events", Other),
@@ -74,6 +76,11 @@ impl Kind {
 
     /// Whether such a task may change AWS.
     pub fn is_provisioning(self) -> bool {
-        self.class == Class::Provisioning
+        matches!(self.class, Class::Provisioning | Class::Credential)
+    }
+
+    /// Whether such a task may make a credential that is told nobody but its recipients.
+    pub fn makes_credentials(self) -> bool {
+        self.class == Class::Credential
     }
 }

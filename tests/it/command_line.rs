@@ -367,3 +367,57 @@ async fn a_rotated_password_reaches_its_recipient_alone() {
     assert_eq!((password.as_str(), true), (set.as_str(), reset));
     assert!(!text(&output.stderr).contains(&password) && !text(&output.stdout).contains(&password));
 }
+
+/// A device that takes nothing, as a full disk does.
+fn full() -> Stdio {
+    Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap())
+}
+
+#[tokio::test]
+async fn a_credential_whose_answer_cannot_be_written_is_withdrawn_and_named() {
+    let organization = Organization::example().await;
+    let (account, user) = ("111111111111", "o,brien+x=1");
+    let before = organization.server.access_keys(account, user);
+    let (old, _) = &before[0];
+    let recipient = format!("--credential-recipients={}", age::x25519::Identity::generate().to_public());
+    let order = ["--rotate-credentials", old, "--rotate-credentials-type", "access-key", &recipient];
+    for (output, code, told) in [(full(), 2, "the key was deleted"), (Stdio::null(), 9, "would reach nobody")]
+    {
+        let mut command = organization.batond(&order);
+        command.env("BATON_SYNC_SECRETS", "true").stdout(output).stderr(Stdio::piped());
+        let ended = tokio::task::spawn_blocking(move || command.spawn().unwrap().wait_with_output().unwrap());
+        let ended = ended.await.unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{}", text(&ended.stderr));
+        assert!(text(&ended.stderr).contains(told), "{}", text(&ended.stderr));
+        assert_eq!(organization.server.access_keys(account, user), before);
+        assert_eq!(organization.server.active_keys(account, user), [old.clone()]);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_written_is_an_error_that_says_so() {
+    let organization = Organization::example().await;
+    let create = ["--create-account-login=jdoe", "--create-account-email=jdoe@example.com"];
+    for arguments in [
+        &["config"][..],
+        &["capabilities"],
+        &["policy"],
+        &["doctor"],
+        &["--help"],
+        &["--version"],
+        &["--list-action-schemas"],
+        &create,
+    ] {
+        let mut command = organization.batond(arguments);
+        command.stdout(full()).stderr(Stdio::piped());
+        let ended = tokio::task::spawn_blocking(move || command.spawn().unwrap().wait_with_output().unwrap());
+        let ended = ended.await.unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {}", text(&ended.stderr));
+        assert!(text(&ended.stderr).contains("No space left"), "{arguments:?}: {}", text(&ended.stderr));
+    }
+    // Whoever discards the answer of a change reads the exit code.
+    let mut command = organization.batond(&create);
+    command.stdout(Stdio::null());
+    let ended = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+}

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
-use tracing::warn;
 
 use super::ID;
 use crate::aws::iam::{AccessKey, Belonging, Iam, NewAccessKey};
@@ -14,6 +13,7 @@ use crate::baton::v2::EncryptedData;
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
 use crate::connector::iam_entity::Entity;
+use crate::connector::undelivered::Credential;
 use crate::connector::{Provision, ProvisionError, iam_user};
 
 /// Keys that a user may have.
@@ -36,9 +36,9 @@ pub(in crate::connector) struct Made {
 
 /// Makes an access key of a user, whose secret goes to the recipients alone.
 ///
-/// Source: `iam:ListAccessKeys`, `CreateAccessKey`, `DeleteAccessKey`. A key whose secret was lost with the reply is
-/// deleted where it is certain which one it is, and so is one that cannot be encrypted. Else, or cancelled, or the process killed, there may be a key whose
-/// secret nobody has; a user has two at most, and one who has them is a [`ProvisionError::KeysFull`].
+/// Source: `iam:ListAccessKeys`, `CreateAccessKey`. The cancellation of the task does not end the request that makes
+/// the key. From then on the key is in `provision`, whence it is withdrawn where its answer reaches nobody; a process
+/// that is killed leaves it. A user has two at most, and one who has them is a [`ProvisionError::KeysFull`].
 pub(in crate::connector) async fn make(
     iam: &Iam,
     user: &Entity<'_>,
@@ -55,29 +55,35 @@ pub(in crate::connector) async fn make(
         )));
     }
     let mut audit = Audit::begin(provision, write("iam:CreateAccessKey", user, user.name, State::Held));
-    let sent = Timestamp::now();
-    match CONFLICT.send(&mut audit, provision, || iam.create_access_key(user.name)).await {
+    provision.makes(Credential::KeyAskedFor {
+        user: user.arn.to_owned(),
+        before: before.clone(),
+        sent: Timestamp::now(),
+    });
+    let steady = iam.uncancelled();
+    let error = match CONFLICT.send(&mut audit, provision, || steady.create_access_key(user.name)).await {
         Ok(made) => {
+            provision.makes(Credential::Key {
+                user: user.arn.to_owned(),
+                id: made.value.key.id.clone(),
+                replaced: None,
+            });
+            audit.made(&made.value.key.id);
             audit.changed(made.request_id.as_deref());
-            let encrypted = match sealed(&made.value, recipients) {
-                Ok(encrypted) => encrypted,
-                Err(error) => {
-                    withdraw(iam, user, &made.value.key.id, provision).await;
-                    return Err(error.into());
-                }
-            };
-            Ok(Made { key: made.value.key, encrypted, before, request_id: made.request_id })
+            let encrypted = sealed(&made.value, recipients)?;
+            return Ok(Made { key: made.value.key, encrypted, before, request_id: made.request_id });
         }
-        Err(ProvisionError::Call(error)) if error.may_have_happened() => {
-            let error = audit.failed(error);
-            without_orphan(iam, user, &before, sent, provision).await?;
-            Err(error.into())
-        }
-        Err(ProvisionError::Call(error)) if error.code() == Some("LimitExceeded") => {
-            let error = audit.failed(error);
+        Err(error) => error,
+    };
+    if audit.is_open(&error) {
+        return Err(audit.failed(error));
+    }
+    provision.undelivered.clear();
+    match audit.failed(error) {
+        ProvisionError::Call(error) if error.code() == Some("LimitExceeded") => {
             Err(ProvisionError::KeysFull { user: user.arn.to_owned(), keys: listed(&before), error })
         }
-        Err(error) => Err(audit.failed(error)),
+        error => Err(error),
     }
 }
 
@@ -94,48 +100,44 @@ fn sealed(key: &NewAccessKey, recipients: &Recipients) -> Result<Vec<EncryptedDa
     Ok(encrypted_data)
 }
 
-/// Deletes a key that was made for nobody; where that fails, a warning names it.
-pub(super) async fn withdraw(iam: &Iam, user: &Entity<'_>, id: &str, provision: &Provision) {
-    let mut ended = Ok(false);
-    for attempt in 1..=ATTEMPTS {
-        ended = discard(iam, user, id, provision).await;
-        if !matches!(ended, Ok(false))
-            || attempt == ATTEMPTS
-            || provision.pause(BETWEEN_ATTEMPTS).await.is_err()
-        {
-            break;
+/// Deletes a key whose secret reached nobody. AWS may not know it everywhere yet: it is tried several times.
+pub(in crate::connector) async fn withdraw(
+    iam: &Iam,
+    user: &Entity<'_>,
+    id: &str,
+    provision: &Provision,
+) -> Result<(), ProvisionError> {
+    for attempt in 1.. {
+        match discard(iam, user, id, provision).await {
+            Ok(()) => break,
+            Err(ProvisionError::Call(error))
+                if matches!(error.class(), Class::NotFound) && attempt < ATTEMPTS =>
+            {
+                provision.pause(BETWEEN_ATTEMPTS).await?;
+            }
+            Err(error) => return Err(error),
         }
     }
-    let left = match ended {
-        Ok(true) => return,
-        Ok(false) => "AWS does not know it yet, or not any more".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    warn!(
-        user = user.arn,
-        key = id,
-        error = left,
-        "the secret of this access key reached nobody, and the key could not be deleted"
-    );
+    Ok(())
 }
 
-/// Deletes a key whose secret reached nobody (`iam:DeleteAccessKey`); false when AWS does not know it.
+/// Deletes a key whose secret reached nobody (`iam:DeleteAccessKey`).
 async fn discard(
     iam: &Iam,
     user: &Entity<'_>,
     id: &str,
     provision: &Provision,
-) -> Result<bool, ProvisionError> {
+) -> Result<(), ProvisionError> {
     let mut audit = Audit::begin(provision, write("iam:DeleteAccessKey", user, id, State::NotHeld));
     let delete = || iam.remove_belonging(user.name, Belonging::AccessKey, id);
     match CONFLICT.send(&mut audit, provision, delete).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
-            Ok(true)
+            Ok(())
         }
         Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
             audit.already(&error);
-            Ok(false)
+            Err(error.into())
         }
         Err(error) => Err(audit.failed(error)),
     }
@@ -166,35 +168,4 @@ fn listed(keys: &[AccessKey]) -> String {
         return "none is listed yet".to_owned();
     }
     keys.iter().map(text).collect::<Vec<_>>().join("; ")
-}
-
-/// Deletes what a creation without an answer, sent at `sent`, left behind: its secret reached nobody.
-///
-/// AWS's list lags: what it did not show before may be older, and in use. The key goes when it is the only one that can
-/// be meant, by the time of its creation; where several can be, none does.
-async fn without_orphan(
-    iam: &Iam,
-    user: &Entity<'_>,
-    before: &[AccessKey],
-    sent: Timestamp,
-    provision: &Provision,
-) -> Result<(), ProvisionError> {
-    let mut suspects = keys(iam, user.name).await?;
-    // AWS tells whole seconds.
-    suspects.retain(|key| {
-        let known = before.iter().any(|one| one.id == key.id);
-        !known && key.created.is_some_and(|created| created.as_second() >= sent.as_second())
-    });
-    match suspects.as_slice() {
-        [] => Ok(()),
-        [one] => discard(iam, user, &one.id, provision).await.map(drop),
-        [one, other, ..] => {
-            warn!(
-                user = user.arn,
-                keys = format!("{}, {}", one.id, other.id),
-                "the secret of one of these access keys reached nobody; none is deleted, as it is not certain which"
-            );
-            Ok(())
-        }
-    }
 }

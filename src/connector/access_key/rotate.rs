@@ -6,16 +6,17 @@
 use tracing::warn;
 
 use super::make::{self, Made};
-use super::{ID, iam_user};
+use super::{ID, iam_user, key_of, owner};
 use crate::aws::Class;
-use crate::aws::iam::{EntityKind, Iam, User};
+use crate::aws::iam::{EntityKind, Iam};
 use crate::baton::encryption::Recipients;
 use crate::baton::resource;
 use crate::baton::v2::credential_options::Options;
 use crate::baton::v2::{CredentialOptions, RotateCredentialRequest, RotateCredentialResponse};
 use crate::connector::audit::{Audit, State};
 use crate::connector::iam_change::CONFLICT;
-use crate::connector::iam_entity::{Entity, enter, is_name};
+use crate::connector::iam_entity::Entity;
+use crate::connector::undelivered::Credential;
 use crate::connector::{Connector, Provision, ProvisionError, guard, with_request_id};
 
 /// Makes a further access key of the user whose key this is, and deactivates this one. The answer names the new key.
@@ -23,8 +24,8 @@ use crate::connector::{Connector, Provision, ProvisionError, guard, with_request
 /// Source: `sts:GetAccessKeyInfo`, `iam:GetAccessKeyLastUsed`, `GetUser`, `ListAccessKeys`, `CreateAccessKey`,
 /// `UpdateAccessKey`, `DeleteAccessKey`. Where AWS refuses to deactivate the old key, the new one is deleted again and
 /// the rotation fails; where it is not known whether AWS did, the new one is handed out, as it may be the only one that
-/// works. Cancelled, or its answer lost, there may be a key whose secret nobody has; the user has two keys then, and a
-/// repetition is a [`ProvisionError::KeysFull`].
+/// works. A process that is killed may leave a key whose secret nobody has; the user has two keys then, and a repetition
+/// is a [`ProvisionError::KeysFull`].
 pub(in crate::connector) async fn rotate(
     connector: &Connector,
     request: &RotateCredentialRequest,
@@ -32,13 +33,7 @@ pub(in crate::connector) async fn rotate(
 ) -> Result<RotateCredentialResponse, ProvisionError> {
     check(request.credential_options.as_ref())?;
     let recipients = Recipients::parse(&request.encryption_configs)?;
-    let old = request.resource_id.as_ref().map(|id| id.resource.as_str());
-    let old = old.filter(|id| is_key(id)).ok_or_else(|| {
-        // What stands in its place may be a secret: it is not repeated.
-        ProvisionError::invalid(
-            "invalid access-key id: expected that of a user's key, AKIA and at least 12 letters and digits",
-        )
-    })?;
+    let old = key_of(request.resource_id.as_ref().map_or("", |id| &id.resource))?;
     if old == connector.aws.base_key() {
         return Err(ProvisionError::Protected(format!(
             "{old} is not rotated: the connector itself starts with it"
@@ -72,30 +67,6 @@ fn check(options: Option<&CredentialOptions>) -> Result<(), ProvisionError> {
     }
 }
 
-/// Whether AWS gives an id of this kind to keys of users. Those of sessions begin with ASIA.
-fn is_key(id: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-    (16..=128).contains(&id.len()) && id.starts_with("AKIA") && id.bytes().all(legal)
-}
-
-/// The user whose key this is, and IAM of the user's account.
-async fn owner(
-    connector: &Connector,
-    key: &str,
-    provision: &Provision,
-) -> Result<(Iam, User), ProvisionError> {
-    let sts = connector.api(provision).sts();
-    let account = sts.account_of_key(key).await?;
-    let iam = enter(connector, &account, provision).await?;
-    let name = iam.access_key_owner(key).await?;
-    // The root user of an account may have keys, too.
-    let name = name.filter(|name| is_name(name, 1..=128)).ok_or_else(|| {
-        ProvisionError::invalid(format!("{key} is not the key of an IAM user of account {account}"))
-    })?;
-    let user = iam.user(&name).await?;
-    Ok((iam, user))
-}
-
 /// A rotation whose new key is made.
 struct Rotation<'a> {
     iam: &'a Iam,
@@ -119,13 +90,17 @@ impl Rotation<'_> {
         let send = || iam.deactivate_access_key(user.name, old);
         match CONFLICT.send(&mut audit, provision, send).await {
             Ok(written) if before == Some(false) => audit.unchanged(written.request_id.as_deref()),
-            Ok(written) => audit.changed(written.request_id.as_deref()),
+            Ok(written) => {
+                audit.changed(written.request_id.as_deref());
+                self.replaced();
+            }
             Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
                 audit.already(&error);
             }
             // A cancelled task cannot delete the new key any more either.
             Err(error) if audit.is_open(&error) || matches!(error, ProvisionError::Cancelled) => {
                 let error = audit.failed(error);
+                self.replaced();
                 warn!(
                     user = user.arn,
                     old_key = old,
@@ -134,12 +109,34 @@ impl Rotation<'_> {
                     "the old access key may still be active; the new one is handed out all the same"
                 );
             }
-            Err(error) => {
-                let error = audit.failed(error);
-                make::withdraw(iam, user, &made.key.id, provision).await;
-                return Err(error);
-            }
+            Err(error) => return Err(audit.failed(error)),
         }
         Ok(())
+    }
+
+    /// Notes that the old key has to work again where the new one is withdrawn.
+    fn replaced(&self) {
+        self.provision.makes(Credential::Key {
+            user: self.user.arn.to_owned(),
+            id: self.made.key.id.clone(),
+            replaced: Some(self.old.to_owned()),
+        });
+    }
+}
+
+/// Puts a key back into use, as the one that replaced it is withdrawn (`iam:UpdateAccessKey`).
+pub(in crate::connector) async fn restore(
+    iam: &Iam,
+    user: &Entity<'_>,
+    old: &str,
+    provision: &Provision,
+) -> Result<(), ProvisionError> {
+    let mut audit = Audit::begin(provision, make::write("iam:UpdateAccessKey", user, old, State::Active));
+    match CONFLICT.send(&mut audit, provision, || iam.activate_access_key(user.name, old)).await {
+        Ok(written) => {
+            audit.changed(written.request_id.as_deref());
+            Ok(())
+        }
+        Err(error) => Err(audit.failed(error)),
     }
 }

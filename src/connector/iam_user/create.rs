@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use tracing::warn;
 
 use super::password::{self, Password};
 use super::{EMAIL_TAG, ID, resource};
 use crate::aws::iam::{EntityKind, Iam, Tag, User};
-use crate::aws::{CallError, Class};
+use crate::aws::{CallError, Class, Input};
 use crate::baton::encryption::Recipients;
 use crate::baton::v2::create_account_response::{
     ActionRequiredResult, AlreadyExistsResult, Result as Created, SuccessResult,
@@ -15,7 +16,7 @@ use crate::baton::v2::create_account_response::{
 use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse, EncryptedData};
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
-use crate::connector::iam_entity::{Entity, is_name};
+use crate::connector::iam_entity::Entity;
 use crate::connector::new_account::{self, Entry};
 use crate::connector::password::Recipe;
 use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
@@ -30,9 +31,9 @@ pub(in crate::connector) const FORM: [Entry; 2] = [
     Entry { key: "email", label: "Email", required: true, placeholder: "jdoe@example.com" },
 ];
 
-/// Makes a user, whose address is a tag where it is not the name. A user of that name and address that exists is the
-/// protocol's `AlreadyExists`; one of another address, or whose address cannot be read, is an error: it may be
-/// somebody else.
+/// Makes a user, whose address is a tag where it is not the name and AWS takes it as one. A user of that name and
+/// address that exists is the protocol's `AlreadyExists`; one of another address, or whose address cannot be read, is
+/// an error: it may be somebody else.
 ///
 /// A user that exists keeps what it signs in with. One that is made gets a password where the request asks for a
 /// random one; if AWS refuses that, the answer is the protocol's `ActionRequired`.
@@ -47,15 +48,13 @@ pub(in crate::connector) async fn create(
     let password = wanted(request)?;
     let email = new_account::address(info, "email")?;
     let name = new_account::text(info, "username")?.unwrap_or(email);
-    if !is_name(name, 1..=64) {
-        return Err(ProvisionError::invalid(
-            "the name of an IAM user has 1 to 64 letters of the Latin alphabet, digits and +=,.@_-: fill in \"username\"",
-        ));
+    if !Input::NewUserName.takes(name) {
+        return Err(ProvisionError::invalid(format!(
+            "the name of an IAM user has {}: fill in \"username\"",
+            Input::NewUserName.told()
+        )));
     }
-    let tags: Vec<Tag> = (name != email)
-        .then(|| Tag { key: EMAIL_TAG.to_owned(), value: email.to_owned() })
-        .into_iter()
-        .collect();
+    let tags = tags(name, email);
     let caller = connector.aws.caller();
     let arn = format!("arn:{}:iam::{}:user/{name}", caller.partition, caller.account);
     let iam = connector.api(provision).iam();
@@ -77,6 +76,7 @@ pub(in crate::connector) async fn create(
     match CONFLICT.send(&mut audit, provision, || iam.create_user(name, &tags)).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
+            connector.recent.note(&written.value.arn);
             let made = Some(resource(&written.value, &tags, None, None));
             let encrypted = match &password {
                 None => Ok(Vec::new()),
@@ -93,8 +93,11 @@ pub(in crate::connector) async fn create(
                 }
                 // The user is there, and a repetition would find it and say so: what is missing must be told now.
                 Err(error) => {
+                    let left = connector.withdraw(provision).await.map(|left| format!(" ({left})"));
+                    let left = left.unwrap_or_default();
                     let message = format!(
-                        "the user {name} was made, but not its password: {error}; rotate its credentials to give it one"
+                        "the user {name} was made, but not its password: {error}{left}; rotate its credentials to give \
+                         it one"
                     );
                     let result =
                         ActionRequiredResult { resource: made, message, is_create_account_result: true };
@@ -115,7 +118,7 @@ pub(in crate::connector) async fn create(
                     Ok(response(Created::AlreadyExists(result), error.request_id().map(str::to_owned)))
                 }
                 Ok(None) => Err(audit.failed(ProvisionError::Taken(format!(
-                    "{error}; the user {name} that exists has another address, or its tags may not be read \
+                    "{error}; the user {name} that exists has another address or none, or its tags may not be read \
                      (iam:ListUserTags): it may be somebody else's, and was left as it is"
                 )))),
                 Err(other) => Err(audit.failed(other)),
@@ -123,6 +126,22 @@ pub(in crate::connector) async fn create(
         }
         Err(error) => Err(audit.failed(error)),
     }
+}
+
+/// The tag that holds the address where it is not the name. An address that AWS does not take as a tag is left out.
+fn tags(name: &str, email: &str) -> Vec<Tag> {
+    if name == email {
+        return Vec::new();
+    }
+    if !Input::TagValue.takes(email) {
+        warn!(
+            user = name,
+            allowed = Input::TagValue.told(),
+            "the address of the user holds what IAM does not take as a tag: the user is made without its address"
+        );
+        return Vec::new();
+    }
+    vec![Tag { key: EMAIL_TAG.to_owned(), value: email.to_owned() }]
 }
 
 /// A password that is made, and could be encrypted, before the user is.

@@ -4,22 +4,30 @@ use super::{ID, found};
 use crate::aws::iam::EntityKind;
 use crate::baton::encryption::Recipients;
 use crate::baton::v2::credential_issue_options::Options;
-use crate::baton::v2::{CredentialResourceMode, IssueCredentialRequest, IssueCredentialResponse};
+use crate::baton::v2::{IssueCredentialRequest, IssueCredentialResponse};
 use crate::connector::access_key::make;
 use crate::connector::iam_entity::Entity;
 use crate::connector::{Connector, Provision, ProvisionError, access_key, guard, with_request_id};
 
 /// Makes an access key, whose secret goes to the recipients of the request alone.
 ///
-/// Source: `iam:CreateAccessKey`, `GetUser`, `ListAccessKeys`, `DeleteAccessKey`. A key whose secret was lost with the
-/// reply is deleted where it is certain which one it is. Else, or cancelled, or the process killed, there may be a key
-/// whose secret nobody has; a user has two at most.
+/// Source: `iam:CreateAccessKey`, `GetUser`, `ListAccessKeys`. A process that is killed may leave a key whose secret
+/// nobody has; a user has two at most.
 pub(in crate::connector) async fn issue(
     connector: &Connector,
     request: &IssueCredentialRequest,
     provision: &Provision,
 ) -> Result<IssueCredentialResponse, ProvisionError> {
-    match request.credential_options.as_ref().and_then(|options| options.options.as_ref()) {
+    let options = request.credential_options.as_ref();
+    let wanted = options.map_or("", |options| options.secret_resource_type_id.as_str());
+    if wanted != access_key::ID {
+        return Err(ProvisionError::invalid(format!(
+            "the credential options ask for a secret of type {:?}: an iam_user is issued one of type {:?}",
+            wanted.chars().take(64).collect::<String>(),
+            access_key::ID
+        )));
+    }
+    match options.and_then(|options| options.options.as_ref()) {
         Some(Options::ApiKey(api_key)) if api_key.scopes.is_empty() => {}
         Some(Options::ApiKey(_)) => {
             return Err(ProvisionError::invalid("an access key has no scopes: it may what its user may"));
@@ -47,7 +55,7 @@ pub(in crate::connector) async fn issue(
         secret: Some(access_key::resource(&made.key, &owner, None)),
         encrypted_data: made.encrypted,
         annotations: with_request_id(vec![], made.request_id),
-        resource_mode: CredentialResourceMode::Discoverable.into(),
+        resource_mode: access_key::mode(connector.settings.secrets).into(),
         request_id: request.request_id.clone(),
     })
 }

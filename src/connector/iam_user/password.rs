@@ -12,6 +12,7 @@ use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
 use crate::connector::iam_entity::Entity;
 use crate::connector::password::Recipe;
+use crate::connector::undelivered::Credential;
 use crate::connector::{Connector, Provision, ProvisionError, guard, with_request_id};
 
 /// A password that is to be set.
@@ -34,8 +35,8 @@ impl Password {
 
 /// Replaces the password of a user by a random one; who has none gets one.
 ///
-/// Source: `iam:UpdateLoginProfile`, `CreateLoginProfile`. Cancelled, or its answer lost, the password may be one that
-/// nobody knows: a repetition sets another.
+/// Source: `iam:UpdateLoginProfile`, `CreateLoginProfile`. Where the outcome is not known, a first password is deleted
+/// again (`DeleteLoginProfile`), and one that replaced another is named: a repetition sets another.
 pub(in crate::connector) async fn rotate(
     connector: &Connector,
     request: &RotateCredentialRequest,
@@ -80,7 +81,8 @@ pub(super) async fn create(
     password: &Password,
     provision: &Provision,
 ) -> Result<Option<String>, ProvisionError> {
-    let mut audit = Audit::begin(provision, write("iam:CreateLoginProfile", user));
+    let mut audit = Audit::begin(provision, write("iam:CreateLoginProfile", user, State::Held));
+    provision.makes(Credential::Password { user: user.arn.to_owned(), is_first: true });
     let send = || iam.create_login_profile(user.name, &password.text, password.reset);
     match CONFLICT.send(&mut audit, provision, send).await {
         Ok(written) => {
@@ -91,7 +93,7 @@ pub(super) async fn create(
             audit.already(&error);
             replace(iam, user, password, provision).await
         }
-        Err(error) => Err(audit.failed(error)),
+        Err(error) => Err(failed(audit, error, provision)),
     }
 }
 
@@ -101,24 +103,53 @@ async fn replace(
     password: &Password,
     provision: &Provision,
 ) -> Result<Option<String>, ProvisionError> {
-    let mut audit = Audit::begin(provision, write("iam:UpdateLoginProfile", user));
+    let mut audit = Audit::begin(provision, write("iam:UpdateLoginProfile", user, State::Held));
+    provision.makes(Credential::Password { user: user.arn.to_owned(), is_first: false });
     let send = || iam.update_login_profile(user.name, &password.text, password.reset);
     match CONFLICT.send(&mut audit, provision, send).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             Ok(written.request_id)
         }
+        Err(error) => Err(failed(audit, error, provision)),
+    }
+}
+
+/// The error of a password that was not set, or not surely.
+fn failed(audit: Audit<'_>, error: ProvisionError, provision: &Provision) -> ProvisionError {
+    if !audit.is_open(&error) {
+        provision.undelivered.clear();
+    }
+    audit.failed(error)
+}
+
+/// Deletes a first password that reached nobody (`iam:DeleteLoginProfile`); one that is not there is as good.
+pub(in crate::connector) async fn withdraw(
+    iam: &Iam,
+    user: &Entity<'_>,
+    provision: &Provision,
+) -> Result<(), ProvisionError> {
+    let mut audit = Audit::begin(provision, write("iam:DeleteLoginProfile", user, State::NotHeld));
+    match CONFLICT.send(&mut audit, provision, || iam.delete_login_profile(user.name)).await {
+        Ok(written) => {
+            audit.changed(written.request_id.as_deref());
+            Ok(())
+        }
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
+            audit.already(&error);
+            Ok(())
+        }
         Err(error) => Err(audit.failed(error)),
     }
 }
 
-fn write<'a>(operation: &'static str, user: &'a Entity<'_>) -> Write<'a> {
+fn write<'a>(operation: &'static str, user: &'a Entity<'_>, wanted: State) -> Write<'a> {
     Write {
         operation,
         target_type: "login_profile",
         target: user.name,
         principal_type: ID,
         principal: user.arn,
-        wanted: State::Held,
+        wanted,
     }
 }

@@ -1,15 +1,21 @@
 //! The beginning of a user of Identity Center, without a password: AWS sets one with the user, not through this
 //! interface.
 
+use std::time::Duration;
+
 use super::{ID, resource};
 use crate::aws::identity_store::{IdentityStore, NewUser, User, UserStatus};
-use crate::aws::{CallError, Class};
+use crate::aws::{CallError, Class, Input};
 use crate::baton::v2::create_account_response::{AlreadyExistsResult, Result as Created, SuccessResult};
 use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse};
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
 use crate::connector::new_account::{self, Entry};
 use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
+
+/// How often a user that was made a moment ago is looked for.
+const ATTEMPTS: u32 = 6;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
 
 /// The form of a new user.
 pub(in crate::connector) const FORM: [Entry; 5] = [
@@ -44,10 +50,19 @@ pub(in crate::connector) async fn create(
         family_name,
         email: new_account::address(info, "email")?,
     };
-    if new.user_name.chars().count() > 128 {
-        return Err(ProvisionError::invalid(
-            "\"username\" in the account's profile is longer than 128 characters",
-        ));
+    for (key, value, input) in [
+        ("username", new.user_name, Input::DirectoryUserName),
+        ("given_name", given_name, Input::DirectoryText),
+        ("family_name", family_name, Input::DirectoryText),
+        ("display_name", display_name.as_str(), Input::DirectoryText),
+        ("email", new.email, Input::DirectoryText),
+    ] {
+        if !input.takes(value) {
+            return Err(ProvisionError::invalid(format!(
+                "{key:?} in the account's profile is not {}",
+                input.told()
+            )));
+        }
     }
     let directory = connector.directory();
     let store = connector.api(provision).identity_store();
@@ -65,6 +80,7 @@ pub(in crate::connector) async fn create(
     match CONFLICT.send(&mut audit, provision, || store.create_user(&new)).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
+            connector.recent.note(&directory.user(&written.value));
             let user = User {
                 id: written.value,
                 user_name: Some(new.user_name.to_owned()),
@@ -80,8 +96,9 @@ pub(in crate::connector) async fn create(
             };
             Ok(response(Created::Success(result), written.request_id))
         }
-        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::Conflict { .. }) => {
-            match same(&store, &new).await {
+        // A quota is a conflict, too, and nobody's name.
+        Err(ProvisionError::Call(error)) if error.code() == Some("ConflictException") => {
+            match same(&store, &new, error.may_have_happened(), provision).await {
                 Ok(Some(user)) => {
                     audit.already(&error);
                     let result = AlreadyExistsResult {
@@ -98,7 +115,7 @@ pub(in crate::connector) async fn create(
                     "{error}; no user of the directory has both this name and this address: one of them is \
                      somebody else's, or may not be read (identitystore:GetUserId, identitystore:DescribeUser)"
                 )))),
-                Err(other) => Err(audit.failed(other).into()),
+                Err(other) => Err(audit.failed(other)),
             }
         }
         Err(error) => Err(audit.failed(error)),
@@ -113,8 +130,35 @@ fn response(result: Created, request_id: Option<String>) -> CreateAccountRespons
     }
 }
 
-/// The user of this name, if it is provably the one that is asked for.
-async fn same(store: &IdentityStore, new: &NewUser<'_>) -> Result<Option<User>, CallError> {
+/// The user of this name, if it is provably the one that is asked for. AWS's reads lag behind its writes: one who does
+/// not show and may be `ours`, made by an attempt whose answer was lost, is looked for again.
+async fn same(
+    store: &IdentityStore,
+    new: &NewUser<'_>,
+    ours: bool,
+    provision: &Provision,
+) -> Result<Option<User>, ProvisionError> {
+    for attempt in 1.. {
+        match shown(store, new).await? {
+            Shown::Same(user) => return Ok(Some(user)),
+            Shown::Nobody if ours && attempt < ATTEMPTS => provision.pause(BETWEEN_ATTEMPTS).await?,
+            Shown::Nobody | Shown::Other => break,
+        }
+    }
+    Ok(None)
+}
+
+/// What the directory shows of the user whose name or address is taken.
+enum Shown {
+    /// Provably the one that is asked for.
+    Same(User),
+    /// Somebody else, or not to be read.
+    Other,
+    /// Nobody has the name.
+    Nobody,
+}
+
+async fn shown(store: &IdentityStore, new: &NewUser<'_>) -> Result<Shown, CallError> {
     let found = async {
         let id = store.user_id(new.user_name).await?;
         store.user(&id).await
@@ -124,9 +168,10 @@ async fn same(store: &IdentityStore, new: &NewUser<'_>) -> Result<Option<User>, 
             let named =
                 user.user_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(new.user_name));
             let reached = user.emails.iter().any(|email| email.eq_ignore_ascii_case(new.email));
-            Ok((named && reached).then_some(user))
+            Ok(if named && reached { Shown::Same(user) } else { Shown::Other })
         }
-        Err(error) if matches!(error.class(), Class::NotFound | Class::Denied) => Ok(None),
+        Err(error) if matches!(error.class(), Class::NotFound) => Ok(Shown::Nobody),
+        Err(error) if matches!(error.class(), Class::Denied) => Ok(Shown::Other),
         Err(error) => Err(error),
     }
 }

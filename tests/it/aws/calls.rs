@@ -342,3 +342,41 @@ async fn a_quota_below_the_documented_one_is_found_and_kept_to() {
     let counts = aws.stats().total();
     assert!(counts.throttled > 0 && counts.throttled < 40, "{counts:?}");
 }
+
+#[tokio::test]
+async fn a_member_of_another_type_makes_every_answer_about_the_organization_malformed() {
+    let server = testbed().await;
+    let api = connected(&server).await;
+    let organizations = api.organizations();
+    let root = all(organizations.roots()).await.unwrap().remove(0).id;
+    for (action, members) in [
+        ("ListRoots", &["Roots", "Id", "Name"][..]),
+        ("ListOrganizationalUnitsForParent", &["OrganizationalUnits", "Id"]),
+        ("ListAccounts", &["Accounts", "Id", "Name", "Status", "State", "Paths"]),
+        ("ListAccountsForParent", &["Accounts", "Id"]),
+        ("DescribeAccount", &["Account", "Id"]),
+        ("DescribeOrganization", &["Organization", "MasterAccountId"]),
+    ] {
+        for member in members {
+            server.disarm();
+            let action = format!("organizations:{action}");
+            server.arm(Fault::new(&action, Effect::WrongType((*member).to_owned())));
+            let error = match action.as_str() {
+                "organizations:ListRoots" => all(organizations.roots()).await.err(),
+                "organizations:ListOrganizationalUnitsForParent" => {
+                    all(organizations.organizational_units(&root)).await.err()
+                }
+                "organizations:ListAccounts" => all(organizations.accounts()).await.err(),
+                "organizations:ListAccountsForParent" => {
+                    all(organizations.accounts_for_parent(&root)).await.err()
+                }
+                "organizations:DescribeAccount" => {
+                    organizations.describe_account(&account("222222222222")).await.err()
+                }
+                _ => organizations.management_account().await.err(),
+            };
+            let error = error.unwrap_or_else(|| panic!("{action} {member}: it was read"));
+            assert!(matches!(error.class(), Class::Malformed), "{action} {member}: {error}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use batond::baton::v2::{
     Resource, ResourceDoesNotExist, ResourceId,
 };
 use batond::config::AccountKind;
-use batond::connector::{ProvisionError, iam_user, sso_user};
+use batond::connector::{Provision, ProvisionError, Rehearsal, iam_user, sso_user};
 use batond::tasks::EngineError;
 use testbed::aws::{Effect, Fault};
 use tokio_util::sync::CancellationToken;
@@ -414,4 +414,49 @@ async fn the_form_of_an_account_follows_the_settings() {
         assert_eq!(keys, fields);
         assert!(form.field_map["email"].required);
     }
+}
+
+#[tokio::test]
+async fn an_address_that_iam_takes_for_no_tag_makes_a_user_without_one() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    let order =
+        |address: &str| request(Profile::new().string("username", "cobrien").string("email", address));
+    let (resource, existed) = made(&create(&bench, "t1", &order("c.o'brien@example.com")).await.unwrap());
+    assert!(!existed && bench.aws.has_iam_user(OWN, "cobrien"));
+    assert_eq!(resource.object_id(), iam_id(OWN, "cobrien").resource);
+    assert!(log.text().contains("made without its address"), "{}", log.text());
+    // Whose it is cannot be read from AWS any more: it is not taken for the same.
+    let again = create(&bench, "t2", &order("c.o'brien@example.com")).await.unwrap_err();
+    assert!(matches!(again, ProvisionError::Taken(_)), "{again}");
+}
+
+#[tokio::test]
+async fn what_aws_would_refuse_is_refused_before_the_first_call_and_by_a_rehearsal() {
+    let (iam, store) = (Bench::start().await, directory().await);
+    let iam_orders = [
+        Profile::new().string("email", "c.o'brien@example.com"),
+        Profile::new().string("username", "o'brien").string("email", "o@example.com"),
+        Profile::new().string("username", "jürgen").string("email", "o@example.com"),
+    ];
+    let store_orders = [
+        jane().string("username", "jane doe"),
+        jane().string("username", "j".repeat(129)),
+        jane().string("given_name", "J\u{200b}ane"),
+        jane().string("family_name", "\u{feff}"),
+        jane().string("display_name", "Jane\u{200b}"),
+        jane().string("email", "jane\u{200b}@example.com"),
+    ];
+    let orders = iam_orders.map(|order| (&iam, order)).into_iter();
+    for (bench, order) in orders.chain(store_orders.map(|order| (&store, order))) {
+        let provision = |rehearsal| Provision { rehearsal, ..provision("t", &CancellationToken::new()) };
+        for rehearsal in [None, Some(Rehearsal::default())] {
+            let order = request(order.clone());
+            let error = bench.connector.create_account(&order, &provision(rehearsal)).await.unwrap_err();
+            assert_eq!(EngineError::from(error).status.code, 3, "{order:?}");
+        }
+        assert_eq!(bench.aws.counters().total(), 0);
+    }
+    // What the models allow, AWS takes.
+    let order = request(jane().string("username", "c.o'brien@例え.jp").string("family_name", "O'Brien 田中"));
+    made(&create(&store, "t", &order).await.unwrap());
 }

@@ -24,6 +24,8 @@ const OWN: &str = "111111111111";
 const SHOP: &str = "444444444444";
 /// Has a password and a key.
 const RICH: &str = "o,brien+x=1";
+/// An age recipient that is the point zero.
+const LOW_ORDER: &str = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z";
 /// Has nothing.
 const IDLE: &str = "idle";
 
@@ -77,8 +79,13 @@ pub(super) async fn issue(
     bench.connector.issue_credential(request, &provision(task, &CancellationToken::new())).await
 }
 
+/// Options of a credential whose secret is an access key.
+fn of_keys(options: Option<IssueOptions>) -> CredentialIssueOptions {
+    CredentialIssueOptions { secret_resource_type_id: access_key::ID.into(), options }
+}
+
 pub(super) fn issuing(id: ResourceId, identity: &Identity) -> IssueCredentialRequest {
-    let options = CredentialIssueOptions { options: Some(IssueOptions::ApiKey(ApiKey::default())) };
+    let options = of_keys(Some(IssueOptions::ApiKey(ApiKey::default())));
     IssueCredentialRequest {
         identity_id: Some(id),
         credential_options: Some(options),
@@ -173,6 +180,7 @@ async fn an_account_is_not_made_when_its_password_could_reach_nobody() {
         ..creation(&identity)
     };
     for (order, word) in [
+        (with(vec![of_recipient(LOW_ORDER)], 20), "low order"),
         (with(vec![], 20), "no encryption configuration"),
         (with(vec![config(&identity), of_recipient("age1pq1x")], 20), "configuration 1: post-quantum"),
         (with(vec![config(&identity)], 7), "8 to 64"),
@@ -258,17 +266,23 @@ async fn what_has_no_credential_is_refused_before_any_call() {
         change(&mut order);
         order
     };
-    let other = CredentialIssueOptions { options: Some(IssueOptions::ClientSecret(ClientSecret {})) };
+    let other = of_keys(Some(IssueOptions::ClientSecret(ClientSecret {})));
+    let typed = |kind: &str| CredentialIssueOptions {
+        secret_resource_type_id: kind.into(),
+        ..of_keys(Some(IssueOptions::ApiKey(ApiKey::default())))
+    };
     let scoped = IssueOptions::ApiKey(ApiKey { scopes: vec!["s3".into()] });
     for (order, code) in [
         (with(&|order| order.credential_options = Some(other.clone())), 12),
         (
             with(&|order| {
-                order.credential_options = Some(CredentialIssueOptions { options: Some(scoped.clone()) });
+                order.credential_options = Some(of_keys(Some(scoped.clone())));
             }),
             3,
         ),
-        (with(&|order| order.credential_options = Some(CredentialIssueOptions::default())), 3),
+        (with(&|order| order.credential_options = Some(of_keys(None))), 3),
+        (with(&|order| order.credential_options = Some(typed(""))), 3),
+        (with(&|order| order.credential_options = Some(typed("iam_user"))), 3),
         (with(&|order| order.expires_at = Some(Timestamp { seconds: 1, nanos: 0 })), 3),
         (with(&|order| order.encryption_configs.clear()), 3),
         (with(&|order| order.identity_id = Some(resource::id(sso_user::ID, "x"))), 12),
@@ -310,7 +324,9 @@ async fn a_key_whose_secret_was_lost_is_deleted() {
     let before = bench.aws.access_keys(OWN, RICH);
     bench.aws.arm(Fault::once("iam:CreateAccessKey", Effect::LostReply));
     let error = issue(&bench, "t", &issuing(user(OWN, RICH), &Identity::generate())).await.unwrap_err();
-    assert!(matches!(error, ProvisionError::Call(_)), "{error:?}");
+    assert!(matches!(error, ProvisionError::Undelivered { .. }), "{error:?}");
+    assert!(error.to_string().contains("and the key was deleted"), "{error}");
+    assert_eq!(batond::tasks::EngineError::from(error).status.code, 14);
     assert_eq!(bench.aws.access_keys(OWN, RICH), before);
     let lines = log.audit("t");
     let ends: Vec<_> =
@@ -367,4 +383,50 @@ async fn a_user_that_is_gone_or_has_another_path_gets_nothing() {
     let moved = issue(&bench, "t", &issuing(user(OWN, "elsewhere/idle"), &identity)).await.unwrap_err();
     assert!(moved.to_string().contains("user/idle"), "{moved}");
     assert!(bench.aws.password(OWN, IDLE).is_none() && bench.aws.access_keys(OWN, IDLE).is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_is_being_made_when_its_task_is_cancelled_is_handed_out() {
+    let bench = Bench::start().await;
+    let identity = Identity::generate();
+    bench.aws.arm(Fault::once("iam:CreateAccessKey", Effect::Delay(std::time::Duration::from_millis(300))));
+    let (order, cancel) = (issuing(user(OWN, IDLE), &identity), CancellationToken::new());
+    let task = provision("t", &cancel);
+    let stop = async {
+        while !bench.aws.armed().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        cancel.cancel();
+    };
+    let (answer, ()) = tokio::join!(bench.connector.issue_credential(&order, &task), stop);
+    let [(id, _)] = <[_; 1]>::try_from(bench.aws.access_keys(OWN, IDLE)).unwrap();
+    assert_eq!(opened(&identity, &answer.unwrap().encrypted_data[0]), id);
+}
+
+#[tokio::test]
+async fn what_nobody_could_be_given_is_withdrawn_and_named() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    let identity = Identity::generate();
+    let task = provision("t1", &CancellationToken::new());
+    bench.connector.issue_credential(&issuing(user(OWN, IDLE), &identity), &task).await.unwrap();
+    let [(id, _)] = <[_; 1]>::try_from(bench.aws.access_keys(OWN, IDLE)).unwrap();
+    task.cancel.cancel();
+    let left = bench.connector.withdraw(&task).await.unwrap();
+    assert!(left.contains(&id) && left.contains("was deleted"), "{left}");
+    assert!(bench.aws.access_keys(OWN, IDLE).is_empty());
+    assert!(bench.connector.withdraw(&task).await.is_none(), "it is withdrawn once");
+    let lines = log.audit("t1");
+    assert_eq!((lines[0]["made"].as_str(), lines[1]["target_id"].as_str()), (id.as_str(), id.as_str()));
+
+    // A first password is deleted; one that replaced another is named, as the other is lost.
+    for (name, is_first) in [(IDLE, true), (RICH, false)] {
+        let task = provision("t2", &CancellationToken::new());
+        bench.connector.rotate_credential(&rotation(user(OWN, name), &identity), &task).await.unwrap();
+        let left = bench.connector.withdraw(&task).await.unwrap();
+        assert!(
+            left.contains(name) && left.contains(if is_first { "deleted" } else { "rotate it" }),
+            "{left}"
+        );
+        assert_eq!(bench.aws.password(OWN, name).is_none(), is_first);
+    }
 }

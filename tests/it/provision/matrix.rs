@@ -10,7 +10,7 @@ use age::x25519::Identity;
 use batond::baton::profile::Profile;
 use batond::baton::resource;
 use batond::config::AccountKind;
-use batond::connector::{Holder, ProvisionError, group, role, sso_user};
+use batond::connector::{Holder, ProvisionError, access_key, group, role, sso_user};
 use futures::StreamExt as _;
 use testbed::aws::{Effect, Fault};
 
@@ -22,7 +22,7 @@ const RICH: &str = "o,brien+x=1";
 const POLICY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 
 /// Task, resource type, and the call that writes.
-const TASKS: [(Task, &str, &str, &str); 21] = [
+const TASKS: [(Task, &str, &str, &str); 23] = [
     (Task::Join, "grant", "sso_group", JOIN),
     (Task::Leave, "revoke", "sso_group", LEAVE),
     (Task::Assign, "grant", "account, permission_set_assignment", CREATE),
@@ -40,6 +40,8 @@ const TASKS: [(Task, &str, &str, &str); 21] = [
     (Task::Create(AccountKind::SsoUser), "create_account", "sso_user", "identitystore:CreateUser"),
     (Task::DeleteIam, "delete_resource", "iam_user", "iam:DeleteUser"),
     (Task::DeleteSso, "delete_resource", "sso_user", "identitystore:DeleteUser"),
+    (Task::DeleteKey, "delete_resource", "access-key", "iam:UpdateAccessKey"),
+    (Task::DeleteKey, "delete_resource", "access-key", "iam:DeleteAccessKey"),
     (Task::Rotate, "rotate_credentials", "iam_user", "iam:UpdateLoginProfile"),
     (Task::RotateKey, "rotate_credentials", "access-key", "iam:CreateAccessKey"),
     (Task::RotateKey, "rotate_credentials", "access-key", "iam:UpdateAccessKey"),
@@ -95,6 +97,7 @@ enum Task {
     Create(AccountKind),
     DeleteIam,
     DeleteSso,
+    DeleteKey,
     Rotate,
     RotateKey,
     Issue,
@@ -162,6 +165,11 @@ impl Task {
                 let id = resource::id(sso_user::ID, &bench.connector.directory().user(&id));
                 account::delete(bench, "t", &id).await.map(drop)
             }
+            Self::DeleteKey => {
+                let keys = bench.aws.access_keys(OWN, RICH);
+                let Some((id, _)) = keys.first() else { return Ok(()) };
+                account::delete(bench, "t", &resource::id(access_key::ID, id)).await.map(drop)
+            }
             Self::Rotate => {
                 let order = credential::rotation(account::iam_id(OWN, RICH), &identity);
                 credential::rotate(bench, "t", &order).await.map(drop)
@@ -215,6 +223,14 @@ fn state(bench: &Bench) -> State {
     }
 }
 
+fn is_retryable(error: &ProvisionError) -> bool {
+    match error {
+        ProvisionError::Call(error) => error.is_retryable(),
+        ProvisionError::Undelivered { error, .. } => is_retryable(error),
+        _ => false,
+    }
+}
+
 /// How the task ends when this fault meets its write once.
 async fn cell(task: Task, call: &str, fault: &str) -> &'static str {
     let name = format!("{task:?}, {fault}");
@@ -233,14 +249,15 @@ async fn cell(task: Task, call: &str, fault: &str) -> &'static str {
             assert_eq!(now, goal, "{name}: said to be done");
             "done"
         }
-        Err(ProvisionError::Call(error)) if error.is_retryable() => {
+        Err(error) if is_retryable(&error) => {
             task.run(&bench).await.unwrap();
             assert_eq!(state(&bench), goal, "{name}: repeated after {error}");
             "repeated"
         }
         Err(error) => {
             // A deletion that is refused at its end has taken away what goes before.
-            assert!(now == before || matches!(task, Task::DeleteIam), "{name}: {error}: {now:?}");
+            let goes_on = matches!(task, Task::DeleteIam | Task::DeleteKey);
+            assert!(now == before || goes_on, "{name}: {error}: {now:?}");
             "refused"
         }
     }

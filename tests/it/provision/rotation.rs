@@ -241,6 +241,7 @@ async fn where_the_old_key_may_not_be_deactivated_the_new_one_is_taken_back() {
     assert!(error.to_string().contains(UPDATE), "{error}");
     let [old, left] = <[_; 2]>::try_from(ids(&bench, OWN, RICH)).unwrap();
     assert_eq!(old, before[0].0);
+    assert!(error.to_string().contains(&left), "{left} is not named: {error}");
     assert!(log.text().contains("reached nobody") && log.text().contains(&left), "{left} is not named");
     assert_eq!(ends(&log.audit("t2")), [(CREATE, "changed"), (UPDATE, "failed"), (DELETE, "failed")]);
 }
@@ -329,7 +330,8 @@ async fn a_lost_reply_leaves_the_old_key_as_it_was_and_the_task_may_be_repeated(
     let (old, order) = (ids(&bench, OWN, RICH), of_first(&bench, OWN, RICH, &identity));
     bench.aws.arm(Fault::once(CREATE, Effect::LostReply));
     let error = rotate(&bench, "t1", &order).await.unwrap_err();
-    assert!(matches!(&error, ProvisionError::Call(error) if error.is_retryable()), "{error:?}");
+    assert!(error.to_string().contains("and the key was deleted"), "{error}");
+    assert_eq!(code(error), 14);
     assert_eq!((ids(&bench, OWN, RICH), bench.aws.active_keys(OWN, RICH)), (old.clone(), old.clone()));
     assert_eq!(ends(&log.audit("t1")), [(CREATE, "unconfirmed"), (DELETE, "changed")]);
     let answer = rotate(&bench, "t2", &order).await.unwrap();
@@ -431,4 +433,33 @@ async fn tasks_for_one_user_take_turns() {
     let done = [one.is_ok(), other.is_ok(), issued.is_ok()];
     assert_eq!(done.iter().filter(|done| **done).count(), 1, "{done:?}");
     assert_eq!(bench.aws.access_keys(OWN, RICH).len(), 2);
+}
+
+#[tokio::test]
+async fn a_rotation_whose_answer_reaches_nobody_leaves_the_old_key_in_use_and_no_other() {
+    for was_active in [true, false] {
+        let user = "ci-robot";
+        let (log, bench) = (
+            Log::capture(),
+            in_world(|fixture| {
+                let robot = fixture.iam[0].users.iter_mut().find(|one| one.name == user).unwrap();
+                robot.keys[0].inactive = !was_active;
+            })
+            .await,
+        );
+        let before = bench.aws.access_keys(OWN, user);
+        let order = of_first(&bench, OWN, user, &Identity::generate());
+        let task = provision("t", &CancellationToken::new());
+        bench.connector.rotate_credential(&order, &task).await.unwrap();
+        let left = bench.connector.withdraw(&task).await.unwrap();
+        assert_eq!(bench.aws.access_keys(OWN, user), before);
+        assert_eq!(bench.aws.active_keys(OWN, user).len(), usize::from(was_active));
+        assert_eq!(left.contains("works again"), was_active, "{left}");
+        let wanted: &[_] = if was_active {
+            &[(CREATE, "changed"), (UPDATE, "changed"), (UPDATE, "changed"), (DELETE, "changed")]
+        } else {
+            &[(CREATE, "changed"), (UPDATE, "unchanged"), (DELETE, "changed")]
+        };
+        assert_eq!(ends(&log.audit("t")), wanted);
+    }
 }
