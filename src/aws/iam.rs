@@ -8,6 +8,7 @@ mod document;
 mod entity;
 mod shelf;
 mod simulate;
+mod statement;
 mod user;
 
 pub use credential::NewAccessKey;
@@ -18,6 +19,7 @@ pub use entity::{
 };
 pub use shelf::Shelf;
 pub use simulate::{Decision, Simulated};
+pub use statement::{DocumentError, Effect, Named, Principals, Statement, statements};
 pub use user::Belonging;
 
 use aws_sdk_iam::Client;

@@ -10,6 +10,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::json;
+
 /// A private Ed25519 key, read from `secret-token:<host>:v1:<base64url of a JSON Web Key>`.
 ///
 /// Its `Debug` is redacted, and its memory is cleared when it is dropped.
@@ -57,9 +59,10 @@ impl FromStr for ClientSecret {
         if version != "v1" {
             return Err(ClientSecretError::Version);
         }
-        let json = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload).map_err(|_| ClientSecretError::Encoding)?);
+        let decoded =
+            Zeroizing::new(URL_SAFE_NO_PAD.decode(payload).map_err(|_| ClientSecretError::Encoding)?);
         // serde_json quotes what it met; its error must not travel.
-        let key: JsonWebKey = serde_json::from_slice(&json).map_err(|_| ClientSecretError::Key)?;
+        let key: JsonWebKey = json::read(&decoded).map_err(|_| ClientSecretError::Key)?;
         if key.kty != "OKP" || key.crv != "Ed25519" {
             return Err(ClientSecretError::Algorithm);
         }
@@ -136,6 +139,7 @@ mod tests {
         let ec = r#"{"kty":"EC","crv":"P-256","x":"canary","d":"canary"}"#;
         let short = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{X}","d":"AAAA"}}"#);
         let public_only = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{X}"}}"#);
+        let by_position = format!(r#"["OKP","Ed25519","{X}","{D}",null]"#);
         let other = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{X}","d":"{X}"}}"#);
         for (text, error) in [
             (String::new(), ClientSecretError::Shape),
@@ -147,6 +151,7 @@ mod tests {
             (secret(ec), ClientSecretError::Algorithm),
             (secret(&short), ClientSecretError::Key),
             (secret(&public_only), ClientSecretError::Key),
+            (secret(&by_position), ClientSecretError::Key),
             (secret(&other), ClientSecretError::Mismatch),
         ] {
             let found = text.parse::<ClientSecret>().unwrap_err();

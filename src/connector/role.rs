@@ -2,7 +2,7 @@
 
 mod trust;
 
-pub use self::trust::{Trust, TrustError};
+pub use self::trust::{Trust, TrustError, Unshown};
 
 use super::{Kind, Needs, group, iam_user, inline_policy, marker, sso_user};
 use crate::aws::iam::{Role, Tag};
@@ -68,11 +68,10 @@ fn identity(role: &Role) -> NonHumanIdentityTrait {
             nhi_detail: "aws.service_linked_role".to_owned(),
         };
     }
-    let trust = role.trust.as_deref().and_then(|document| Trust::parse(document).ok());
-    let account = Arn::parse(&role.arn).map(|arn| arn.account.to_owned()).unwrap_or_default();
+    let account = Arn::parse(&role.arn).map_or("", |arn| arn.account);
     NonHumanIdentityTrait {
         nhi_type: NhiType::AssumableRole.into(),
-        nhi_detail: trust.map_or_else(|| "aws.role".to_owned(), |trust| trust.detail(&account)),
+        nhi_detail: trust(role).unwrap_or_default().detail(account),
     }
 }
 
@@ -89,14 +88,17 @@ pub fn entitlement(role: &Resource) -> Entitlement {
     }
 }
 
-/// Who the trust policy lets assume the role: the users and roles that it names, each once and as it names them,
-/// wherever they are.
+/// What the role's trust policy says; without a document nobody may assume the role.
 ///
 /// # Errors
-/// [`TrustError`] when the document is not a policy; without a document there are no grants.
-pub fn trust_grants(resource: &Resource, role: &Role) -> Result<Vec<Grant>, TrustError> {
-    let Some(document) = &role.trust else { return Ok(Vec::new()) };
-    let trust = Trust::parse(document)?;
+/// [`TrustError`] when the document is not a policy.
+pub fn trust(role: &Role) -> Result<Trust, TrustError> {
+    role.trust.as_deref().map_or_else(|| Ok(Trust::default()), Trust::parse)
+}
+
+/// Who the trust policy lets assume the role: the users and roles that it names, each once and as it names them,
+/// wherever they are.
+pub fn trust_grants(resource: &Resource, trust: &Trust) -> Vec<Grant> {
     let grants = trust.assumers().map(|(kind, arn)| {
         let grant = super::plain_grant(resource, ASSIGNMENT, resource::reference(kind, arn));
         if kind != ID {
@@ -108,5 +110,5 @@ pub fn trust_grants(resource: &Resource, role: &Role) -> Result<Vec<Grant>, Trus
         };
         Grant { annotations: vec![marker(&through)], ..grant }
     });
-    Ok(grants.collect())
+    grants.collect()
 }

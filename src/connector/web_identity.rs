@@ -6,7 +6,6 @@ use prost_types::Struct;
 use prost_types::value::Kind;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
-use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::audit::{Audit, State, Write};
@@ -21,6 +20,7 @@ use crate::baton::config_v1::{Field, IntField, StringField};
 use crate::baton::encryption::{AgeRecipient, key_id};
 use crate::baton::profile::Profile;
 use crate::baton::v2::{ActionType, BatonActionSchema};
+use crate::json;
 
 /// The name of the action.
 pub(super) const ACTION: &str = "assume_role_with_web_identity";
@@ -187,8 +187,8 @@ impl Order {
         let policy = text(&mut arguments, "policy_json")?;
         if let Some(policy) = &policy {
             fits("policy_json", policy, Input::SessionPolicy)?;
-            if serde_json::from_str::<IgnoredAny>(policy).is_err() {
-                return Err(ProvisionError::invalid("policy_json is no JSON"));
+            if json::read::<serde_json::Map<_, _>>(policy.as_bytes()).is_err() {
+                return Err(ProvisionError::invalid("policy_json is no JSON object"));
             }
         }
         Ok(Self {

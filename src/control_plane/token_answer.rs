@@ -9,6 +9,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use zeroize::Zeroizing;
 
 use super::token::TokenError;
+use crate::json;
 
 /// No token is kept longer, whatever its endpoint says.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
@@ -37,7 +38,7 @@ impl TokenAnswer {
         }
 
         // The parser's own message quotes the answer, which may hold a token.
-        let answer: Answer = serde_json::from_slice(body)
+        let answer: Answer = json::read(body)
             .map_err(|_| TokenError::Malformed { fault: "it is not the JSON of a token answer" })?;
         let token = answer.access_token.filter(|token| !token.expose_secret().is_empty());
         let token = token.ok_or(TokenError::Malformed { fault: "access_token is missing or empty" })?;
@@ -84,6 +85,8 @@ mod tests {
             "",
             "canary",
             "[]",
+            r#"["canary","Bearer",60]"#,
+            r#"{"access_token":"canary","access_token":"canary"}"#,
             r#"{"access_token":7}"#,
             r#"{"access_token":""}"#,
             r#"{"token_type":"canary"}"#,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::aws::Caller;
+use crate::aws::iam::{Effect, Principals, Statement, statements};
 
 /// What a trust policy says of a caller with an external id; later ones come closer to admitting it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -21,40 +22,28 @@ pub(super) enum Verdict {
 
 /// Weighs the document for the caller, whose role has this ARN. The statement that comes closest decides.
 pub(super) fn weigh(document: &str, caller: &Caller, principal: &str, external_id: Option<&str>) -> Verdict {
-    let Ok(document) = serde_json::from_str::<Value>(document) else { return Verdict::Unreadable };
+    let Ok(statements) = statements(document) else { return Verdict::Unreadable };
     let root = format!("arn:{}:iam::{}:root", caller.partition, caller.account);
     let names = [principal, caller.arn.as_str(), root.as_str(), caller.account.as_str(), "*"];
-    let allowing = many(document.get("Statement"))
-        .filter(|statement| statement.get("Effect").and_then(Value::as_str) == Some("Allow"));
-    let verdicts = allowing.map(|statement| {
-        if ["NotAction", "NotPrincipal"].iter().any(|key| statement.get(key).is_some()) {
-            return Verdict::Unreadable;
-        }
-        let mut actions = many(statement.get("Action")).filter_map(Value::as_str);
-        if !actions.any(|action| assumes(&action.to_ascii_lowercase())) {
-            return Verdict::NotNamed;
-        }
-        let principals = statement.get("Principal");
-        let those = principals.and_then(|one| one.get("AWS")).or(principals);
-        if !many(those).filter_map(Value::as_str).any(|name| names.contains(&name)) {
-            return Verdict::NotNamed;
-        }
-        of_condition(statement, external_id)
+    let about = statements
+        .iter()
+        .filter(|statement| statement.effect != Effect::Deny && statement.covers("sts:AssumeRole"));
+    let verdicts = about.map(|statement| {
+        let are_named = match &statement.principals {
+            _ if statement.effect == Effect::Neither => return Verdict::Unreadable,
+            Principals::AllBut => return Verdict::Unreadable,
+            Principals::Unnamed => false,
+            Principals::Text(text) => text == "*",
+            Principals::Named(those) => those.aws.iter().any(|name| names.contains(&name.as_str())),
+        };
+        if are_named { of_condition(statement, external_id) } else { Verdict::NotNamed }
     });
     verdicts.max().unwrap_or(Verdict::NotNamed)
 }
 
-/// Whether a pattern of actions, in small letters, takes in `sts:AssumeRole`.
-fn assumes(pattern: &str) -> bool {
-    match pattern.split_once('*') {
-        Some((begin, "")) => "sts:assumerole".starts_with(begin),
-        _ => pattern == "sts:assumerole",
-    }
-}
-
 /// What the conditions of a statement say of the external id.
-fn of_condition(statement: &Value, external_id: Option<&str>) -> Verdict {
-    let conditions = statement.get("Condition").and_then(Value::as_object);
+fn of_condition(statement: &Statement, external_id: Option<&str>) -> Verdict {
+    let conditions = statement.condition.as_ref().and_then(Value::as_object);
     let mut demanded = conditions.into_iter().flatten().flat_map(|(operator, keys)| {
         let keys = keys.as_object().into_iter().flatten();
         let named = keys.filter(|(key, _)| key.eq_ignore_ascii_case("sts:ExternalId"));
@@ -92,18 +81,21 @@ mod tests {
 
     const ROLE: &str = "arn:aws:iam::111111111111:role/pod";
 
-    fn weighed(principal: &Value, condition: &Value, external_id: Option<&str>) -> Verdict {
-        let caller = Caller {
+    fn caller() -> Caller {
+        Caller {
             account: "111111111111".parse().unwrap(),
             arn: "arn:aws:sts::111111111111:assumed-role/pod/s".into(),
             partition: "aws".into(),
-        };
+        }
+    }
+
+    fn weighed(principal: &Value, condition: &Value, external_id: Option<&str>) -> Verdict {
         let document = json!({"Statement": [
             {"Effect": "Deny", "Action": "*", "Principal": "*"},
             {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": principal,
              "Condition": condition},
         ]});
-        weigh(&document.to_string(), &caller, ROLE, external_id)
+        weigh(&document.to_string(), &caller(), ROLE, external_id)
     }
 
     #[test]
@@ -119,13 +111,11 @@ mod tests {
             assert_eq!(weighed(&principal, &json!({}), None), Verdict::Admits, "{principal}");
         }
         for principal in
-            [json!({"AWS": "arn:aws:iam::111111111111:role/other"}), json!({"Service": "*.com"}), json!(3)]
+            [json!({"AWS": "arn:aws:iam::111111111111:role/other"}), json!({"Service": "*.com"}), json!("x")]
         {
             assert_eq!(weighed(&principal, &json!({}), None), Verdict::NotNamed, "{principal}");
         }
-        let caller =
-            Caller { account: "111111111111".parse().unwrap(), arn: String::new(), partition: String::new() };
-        assert_eq!(weigh("{", &caller, ROLE, None), Verdict::Unreadable);
+        assert_eq!(weigh("{", &caller(), ROLE, None), Verdict::Unreadable);
     }
 
     #[test]
@@ -144,11 +134,16 @@ mod tests {
         assert_eq!(weighed(&json!({"AWS": ROLE}), &pattern, Some("one-1")), Verdict::Unreadable);
         let absent = json!({"Null": {"sts:ExternalId": "false"}});
         assert_eq!(weighed(&json!({"AWS": ROLE}), &absent, Some("one")), Verdict::Unreadable);
-        for action in ["sts:assumerole", "STS:*", "sts:Assume*", "*"] {
-            assert!(assumes(&action.to_ascii_lowercase()), "{action}");
+        for statement in [
+            json!({"Effect": "Allow", "Action": "sts:*", "NotPrincipal": {"AWS": "x"}}),
+            json!({"Effect": "allow", "Action": "sts:*", "Principal": "*"}),
+            json!(["Allow", "sts:AssumeRole", "*"]),
+        ] {
+            let document = json!({"Statement": [statement]}).to_string();
+            assert_eq!(weigh(&document, &caller(), ROLE, None), Verdict::Unreadable, "{document}");
         }
-        for action in ["sts:tagsession", "sts:assumerolewith*", "iam:*"] {
-            assert!(!assumes(action), "{action}");
-        }
+        let others =
+            json!({"Statement": {"Effect": "Allow", "NotAction": "iam:*", "Principal": {"AWS": ROLE}}});
+        assert_eq!(weigh(&others.to_string(), &caller(), ROLE, None), Verdict::Admits);
     }
 }

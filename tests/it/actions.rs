@@ -137,6 +137,7 @@ async fn arguments_that_are_wrong_are_refused_before_any_call() {
         ("session_name", "a b", "session_name"),
         ("duration_seconds", "900", "duration_seconds"),
         ("policy_json", "{", "policy_json"),
+        ("policy_json", "[]", "policy_json"),
     ] {
         let failure = bench.invoke(bench.arguments().string(key, value)).await.unwrap_err();
         assert_eq!((failure.code(), failure.non_retryable), (Code::InvalidArgument, true), "{key}");

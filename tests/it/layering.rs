@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room and the rooms it may use, beside the one below all.
-const ROOMS: [(&str, &[&str]); 14] = [
-    ("aws", &["config"]),
-    ("baton", &[]),
+const ROOMS: [(&str, &[&str]); 15] = [
+    ("aws", &["config", "json"]),
+    ("baton", &["json"]),
     ("c1z", &["baton"]),
     (
         "cli",
@@ -25,17 +25,18 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "telemetry",
         ],
     ),
-    ("config", &[]),
-    ("connector", &["aws", "baton", "config"]),
-    ("control_plane", &["baton", "config", "telemetry"]),
+    ("config", &["json"]),
+    ("connector", &["aws", "baton", "config", "json"]),
+    ("control_plane", &["baton", "config", "json", "telemetry"]),
     (
         "daemon",
         &["aws", "baton", "c1z", "config", "connector", "control_plane", "sync", "tasks", "telemetry"],
     ),
     ("doctor", &["aws", "baton", "config", "connector", "control_plane"]),
     ("expand", &["baton"]),
+    ("json", &[]),
     ("sync", &["aws", "baton", "c1z", "config", "connector", "expand"]),
-    ("tasks", &["aws", "baton", "c1z", "config", "connector", "sync", "telemetry"]),
+    ("tasks", &["aws", "baton", "c1z", "config", "connector", "json", "sync", "telemetry"]),
     ("telemetry", &["config"]),
     (GROUND, &[]),
 ];
@@ -150,6 +151,31 @@ fn outside_libraries_stay_in_their_room() {
             if source.code.contains(path) && !rooms.contains(&source.room.as_str()) {
                 wrong.push(format!("{} names {path}: {reason}", source.path.display()));
             }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Files that read JSON by themselves, with the reason.
+const JSON_READERS: [(&str, &str); 3] = [
+    ("json.rs", "it is the reader"),
+    ("aws/iam/statement.rs", "a policy document, which takes objects alone by itself"),
+    ("connector/policy.rs", "documents of our own, which are part of the program"),
+];
+
+#[test]
+fn json_from_outside_is_read_as_objects_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let name = source.path.strip_prefix(&root).unwrap().to_str().unwrap();
+        let is_test = name.contains("/tests/") || name.ends_with("tests.rs");
+        if is_test || JSON_READERS.iter().any(|(file, _)| name == *file) {
+            continue;
+        }
+        let product = source.code.split("#[cfg(test)]").next().unwrap();
+        if product.contains("serde_json::from_") {
+            wrong.push(format!("{name}: use crate::json, which takes no array for a struct"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -15,6 +15,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::bound::{Bound, bound_of};
+use crate::json;
 
 /// Values in one JSON answer at most: a hundred entries of a thousand values. The SDK makes a struct of each object,
 /// however short it is written, so the bound of the bytes is none of the memory.
@@ -94,7 +95,7 @@ impl Answer {
     }
 
     fn check_object(self, body: &[u8]) -> Result<(), AnswerFault> {
-        let Members(members) = serde_json::from_slice(body).map_err(|error| {
+        let Members(members) = json::read(body).map_err(|error| {
             if error.is_eof() { AnswerFault::CutOff } else { AnswerFault::NotAnObject(error.to_string()) }
         })?;
         match self.required {

@@ -15,6 +15,7 @@ use super::answer::AnswerFault;
 use super::bound::TooLarge;
 use crate::aws::credentials::ambient_error;
 use crate::aws::error::{AccessError, Class, Failure};
+use crate::json;
 use crate::text::{self, printable};
 
 /// AWS's codes for too many requests, over all services.
@@ -290,7 +291,7 @@ impl Hints {
             #[serde(rename = "RetryAfterSeconds")]
             retry_after_seconds: Option<f64>,
         }
-        let body: Body = serde_json::from_slice(raw.body().bytes().unwrap_or_default()).unwrap_or_default();
+        let body: Body = json::read(raw.body().bytes().unwrap_or_default()).unwrap_or_default();
         let header = |name: &str| raw.headers().get(name).and_then(|value| value.trim().parse::<f64>().ok());
         let seconds = body
             .retry_after_seconds

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::aws::operation::{Operation, Service};
+use crate::json::Object;
 
 /// The rates that are kept for one calling account. AWS publishes those of Identity Center, Organizations, STS and
 /// `CloudTrail`: user guide of IAM Identity Center ("Quotas"),
@@ -79,10 +80,10 @@ impl Rates {
     ///
     /// `rate` is calls per second above 0, `burst` (1 or more; the rate when absent) calls at once after a pause.
     pub(super) fn from_yaml(text: &str) -> Result<Self, RatesError> {
-        let file: BTreeMap<String, ServiceRates> =
+        let file: BTreeMap<String, Object<ServiceRates>> =
             serde_saphyr::from_str(text).map_err(|error| RatesError::Yaml(error.to_string()))?;
         let mut rates = Self::documented();
-        for (name, given) in file {
+        for (name, Object(given)) in file {
             let service = Service::ALL
                 .into_iter()
                 .find(|service| service.as_str() == name)
@@ -92,7 +93,7 @@ impl Rates {
             } else if given.burst.is_some() {
                 return Err(RatesError::BurstAlone(name));
             }
-            for (operation, rate) in given.operations {
+            for (operation, Object(rate)) in given.operations {
                 let key = format!("{name}.operations.{operation}");
                 let shared = DOCUMENTED
                     .iter()
@@ -150,7 +151,7 @@ struct ServiceRates {
     rate: Option<f64>,
     burst: Option<f64>,
     #[serde(default)]
-    operations: BTreeMap<String, GivenRate>,
+    operations: BTreeMap<String, Object<GivenRate>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::jwe::{Curve, Point};
 use super::{TRIAL, contained, key_id, low_order};
+use crate::json;
 
 /// Longest JWK that is read, in bytes: an RSA key of 4,096 bits has fewer than 1,000.
 const LONGEST: usize = 16 * 1024;
@@ -49,11 +50,11 @@ impl PublicKey {
         Ok((key, id))
     }
 
-    fn read(json: &[u8]) -> Result<(Self, String), String> {
-        if json.len() > LONGEST {
+    fn read(written: &[u8]) -> Result<(Self, String), String> {
+        if written.len() > LONGEST {
             return Err(format!("the JWK is longer than {LONGEST} bytes"));
         }
-        let jwk: Members = serde_json::from_slice(json).map_err(|error| {
+        let jwk: Members = json::read(written).map_err(|error| {
             format!("the public key is no JWK (line {}, column {})", error.line(), error.column())
         })?;
         match (jwk.kty.as_str(), jwk.crv.as_str()) {

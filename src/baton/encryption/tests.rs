@@ -112,6 +112,7 @@ fn a_key_that_cannot_be_used_is_refused_before_anything_is_made() {
         (age_config("ssh-ed25519 AAAA"), "X25519"),
         (age_config(" age1x"), "X25519"),
         (jwk("{"), "no JWK"),
+        (jwk(r#"["OKP","Ed25519","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","","","",null]"#), "no JWK"),
         (jwk(r#"{"kty":"oct","k":"AA"}"#), "\"oct\""),
         (jwk(r#"{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}"#), "P-521"),
         (jwk(&EC.replace("weNJ", "weNK")), "no point of the curve P-256"),

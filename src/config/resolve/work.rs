@@ -10,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use crate::config::field::{control_plane, one_shot, operating, sync as fields};
 use crate::config::read::{Reader, parse_switch};
 use crate::config::{AccountKind, Arguments, BreakerSettings, EventsQuery, Field, Operation, SyncSettings};
+use crate::json;
 
 pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
     let types = reader.list(&fields::SYNC_RESOURCE_TYPES);
@@ -151,7 +152,7 @@ pub(super) fn dry_run(reader: &mut Reader, serves: bool, operation: &Operation) 
 /// The arguments of an action; none where none are given. What is wrong with them is not quoted.
 fn arguments(reader: &mut Reader) -> Arguments {
     let Some(text) = reader.secret(&one_shot::INVOKE_ACTION_ARGS) else { return Arguments::default() };
-    if let Ok(object) = serde_json::from_str(text.expose_secret()) {
+    if let Ok(object) = json::read(text.expose_secret().as_bytes()) {
         return Arguments(object);
     }
     reader.refuse(&one_shot::INVOKE_ACTION_ARGS, "must be a JSON object");
@@ -172,7 +173,7 @@ fn new_account(reader: &mut Reader) -> Option<BTreeMap<String, String>> {
     }
     let mut profile = BTreeMap::new();
     if let Some(text) = written {
-        match serde_json::from_str(&text) {
+        match json::read(text.as_bytes()) {
             Ok(read) => profile = read,
             Err(_) => {
                 reader.refuse(

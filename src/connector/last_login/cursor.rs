@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{KEPT, NAMES, OVERLAP};
+use crate::json;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -64,8 +65,8 @@ impl Cursor {
         if text.len() > LONGEST {
             return Err(CursorError("it is longer than 4096 bytes"));
         }
-        let json = BASE64.decode(text).map_err(|_| CursorError("it is not base64"))?;
-        let members: Members = serde_json::from_slice(&json).map_err(|_| CursorError("it is not JSON"))?;
+        let decoded = BASE64.decode(text).map_err(|_| CursorError("it is not base64"))?;
+        let members: Members = json::read(&decoded).map_err(|_| CursorError("it is no JSON object"))?;
         let time = |text: &str| match text {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| CursorError("a time in it is not RFC 3339")),
@@ -160,6 +161,7 @@ mod tests {
             "?",
             &of("{"),
             &of("[]"),
+            &of(r#"["","","2026-01-01T00:00:00Z",""]"#),
             &of("{}"),
             &of(r#"{"start_at":"yesterday"}"#),
             &of(r#"{"start_at":1}"#),

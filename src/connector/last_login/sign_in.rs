@@ -10,6 +10,7 @@ use crate::baton::resource;
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::v2::{Event, UsageEvent, event};
 use crate::connector::{account, sso_user};
+use crate::json::{self, Object};
 
 /// The service that writes the records.
 const SOURCE: &str = "sso.amazonaws.com";
@@ -32,7 +33,7 @@ pub struct SignIn {
 struct Record {
     event_source: String,
     event_time: String,
-    user_identity: UserIdentity,
+    user_identity: Object<UserIdentity>,
     #[serde(default)]
     service_event_details: Value,
 }
@@ -42,7 +43,7 @@ struct Record {
 struct UserIdentity {
     #[serde(default)]
     account_id: String,
-    on_behalf_of: OnBehalfOf,
+    on_behalf_of: Object<OnBehalfOf>,
 }
 
 #[derive(Deserialize)]
@@ -55,14 +56,15 @@ struct OnBehalfOf {
 impl SignIn {
     /// Reads a record; `None` for one that names no user of a directory or no account by its id.
     pub fn read(record: &str) -> Option<Self> {
-        let record: Record = serde_json::from_str(record).ok()?;
-        let who = record.user_identity.on_behalf_of;
+        let record: Record = json::read(record.as_bytes()).ok()?;
+        let Object(identity) = record.user_identity;
+        let Object(who) = identity.on_behalf_of;
         let store = Arn::parse(&who.identity_store_arn)?.resource.rsplit('/').next()?.to_owned();
         // Details take many shapes; only this member of them says something here.
         let signed_in_to = record.service_event_details.get("account_id").and_then(Value::as_str);
         let account = match signed_in_to {
             Some(id) if !id.is_empty() => id.to_owned(),
-            _ => record.user_identity.account_id,
+            _ => identity.account_id,
         };
         let whole = record.event_source == SOURCE
             && account.parse::<AccountId>().is_ok()
@@ -154,5 +156,16 @@ mod tests {
         for text in ["", "null", "[]", "{}"] {
             assert_eq!(SignIn::read(text), None, "{text}");
         }
+        let by_position =
+            json!(["111111111111", ["u-1", "arn:aws:identitystore::111111111111:identitystore/d-1"]]);
+        for (pointer, position) in
+            [("/userIdentity", &by_position), ("/userIdentity/onBehalfOf", &by_position[1])]
+        {
+            let mut broken = record();
+            *broken.pointer_mut(pointer).unwrap() = position.clone();
+            assert_eq!(SignIn::read(&broken.to_string()), None, "members of {pointer} have names");
+        }
+        let whole = json!(["sso.amazonaws.com", "2026-01-02T03:04:05Z", by_position, null]);
+        assert_eq!(SignIn::read(&whole.to_string()), None);
     }
 }

@@ -1,114 +1,92 @@
 //! Trust policies: who may assume a role.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use serde::Deserialize;
-use serde_json::Value;
+use crate::aws::iam::{DocumentError, Effect, Principals, Statement, statements};
 
 use super::{Arn, iam_user};
 
 /// The action that a person or a role assumes a role with.
 const ASSUME: &str = "sts:AssumeRole";
 
+/// All actions that assume a role.
+const WAYS: [&str; 3] = [ASSUME, "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
+
 /// What a trust policy says of who may assume the role.
 ///
 /// Only statements that allow count; denials are not subtracted and conditions are not weighed, as reviews have it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Trust {
-    /// Principals of statements that allow exactly `sts:AssumeRole`, as written.
+    /// Principals of statements that allow `sts:AssumeRole`, as written.
     assumers: Vec<String>,
     /// Principals of statements that allow any way to assume.
     aws: Vec<String>,
     services: Vec<String>,
     federated: Vec<String>,
+    unshown: BTreeSet<Unshown>,
+}
+
+/// Why somebody may be able to assume a role whom no grant names.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Unshown {
+    /// A statement allows everybody but those it names.
+    AllBut,
+    /// A statement names nobody, in a way that IAM's grammar does not have.
+    UnknownPrincipal,
+    /// A statement neither allows nor denies.
+    UnknownEffect,
 }
 
 /// The document is not a trust policy.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the trust policy is not a policy document: {0}")]
-pub struct TrustError(#[from] serde_json::Error);
-
-#[derive(Deserialize)]
-struct Document {
-    #[serde(rename = "Statement")]
-    statement: OneOrMany<Statement>,
-}
-
-#[derive(Deserialize)]
-struct Statement {
-    #[serde(rename = "Effect", default)]
-    effect: String,
-    #[serde(rename = "Action", default)]
-    action: Option<OneOrMany<String>>,
-    #[serde(rename = "Principal", default)]
-    principal: Option<Principal>,
-}
-
-/// Named principals, or a text, of which `*` is the only one that means something.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Principal {
-    Named(Named),
-    Text(#[expect(dead_code, reason = "a text names nobody in particular")] String),
-}
-
-#[derive(Deserialize)]
-struct Named {
-    #[serde(rename = "AWS", default)]
-    aws: Option<OneOrMany<String>>,
-    #[serde(rename = "Service", default)]
-    service: Option<OneOrMany<String>>,
-    #[serde(rename = "Federated", default)]
-    federated: Option<OneOrMany<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
-impl<T> OneOrMany<T> {
-    fn into_vec(self) -> Vec<T> {
-        match self {
-            Self::One(one) => vec![one],
-            Self::Many(many) => many,
-        }
-    }
-}
-
-fn names(given: Option<OneOrMany<String>>) -> Vec<String> {
-    let mut names = given.map(OneOrMany::into_vec).unwrap_or_default();
-    names.retain(|name| !name.is_empty());
-    names
-}
+pub struct TrustError(#[from] DocumentError);
 
 impl Trust {
-    /// Reads a document. `Statement` is one or several; so are actions and principals.
+    /// Reads a document.
     ///
     /// # Errors
-    /// [`TrustError`] for anything else.
+    /// [`TrustError`] for anything but a policy document.
     pub fn parse(document: &str) -> Result<Self, TrustError> {
-        // By way of a value, whose reader bounds how deep a document may be nested.
-        let document: Value = serde_json::from_str(document)?;
-        let document = Document::deserialize(document)?;
         let mut trust = Self::default();
-        for statement in document.statement.into_vec() {
-            let actions = names(statement.action);
-            if statement.effect != "Allow" || !actions.iter().any(|action| action.starts_with(ASSUME)) {
-                continue;
+        for statement in statements(document)? {
+            if WAYS.iter().any(|way| statement.covers(way)) {
+                trust.add(statement);
             }
-            let Some(Principal::Named(named)) = statement.principal else { continue };
-            let aws = names(named.aws);
-            if actions.iter().any(|action| action == ASSUME) {
-                trust.assumers.extend(aws.iter().cloned());
-            }
-            trust.aws.extend(aws);
-            trust.services.extend(names(named.service));
-            trust.federated.extend(names(named.federated));
         }
         Ok(trust)
+    }
+
+    /// Adds a statement about assuming the role.
+    fn add(&mut self, statement: Statement) {
+        let person_may = statement.covers(ASSUME);
+        match (statement.effect, statement.principals) {
+            (Effect::Deny, _) => {}
+            (Effect::Neither, _) => {
+                self.unshown.insert(Unshown::UnknownEffect);
+            }
+            (Effect::Allow, Principals::AllBut) => {
+                self.unshown.insert(Unshown::AllBut);
+            }
+            (Effect::Allow, Principals::Text(everybody)) if everybody == "*" => {}
+            (Effect::Allow, Principals::Text(_) | Principals::Unnamed) => {
+                self.unshown.insert(Unshown::UnknownPrincipal);
+            }
+            (Effect::Allow, Principals::Named(named)) => {
+                if person_may {
+                    self.assumers.extend(named.aws.iter().cloned());
+                }
+                self.aws.extend(named.aws);
+                self.services.extend(named.services);
+                self.federated.extend(named.federated);
+            }
+        }
+    }
+
+    /// Why there may be others who can assume the role.
+    pub fn unshown(&self) -> impl Iterator<Item = Unshown> {
+        self.unshown.iter().copied()
     }
 
     /// The users and roles that are named, each once, as resource type and ARN. Accounts, wildcards, sessions and
@@ -128,12 +106,10 @@ impl Trust {
         })
     }
 
-    /// What kind of role this makes, in the words of the `NonHumanIdentityTrait`.
+    /// What kind of role this makes, in the words of the `NonHumanIdentityTrait`. `account` is the role's own.
     pub(super) fn detail(&self, account: &str) -> String {
-        let service = self
-            .services
-            .iter()
-            .map(|service| service.split('.').next().unwrap_or_default().to_lowercase().replace('-', "_"));
+        let names = self.services.iter().map(|service| service.split('.').next().unwrap_or_default());
+        let service = names.filter(|name| !name.is_empty()).map(|name| name.to_lowercase().replace('-', "_"));
         if let Some(service) = service.min() {
             return format!("aws.role.{service}");
         }
@@ -149,7 +125,21 @@ impl Trust {
             });
             return format!("aws.role.{}", provider.unwrap_or("federated"));
         }
-        let is_foreign = |name: &String| Arn::parse(name).is_some_and(|arn| arn.account != account);
+        let is_foreign = |name: &String| {
+            Arn::parse(name).is_some_and(|arn| !arn.account.is_empty() && arn.account != account)
+        };
         if self.aws.iter().any(is_foreign) { "aws.role.cross_account" } else { "aws.role" }.to_owned()
+    }
+}
+
+impl fmt::Display for Unshown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AllBut => "a statement allows everybody but those it names in NotPrincipal",
+            Self::UnknownPrincipal => {
+                "a statement allows somebody whom it does not name as IAM's grammar has it"
+            }
+            Self::UnknownEffect => "the effect of a statement is neither Allow nor Deny",
+        })
     }
 }

@@ -183,6 +183,11 @@ fn a_role_is_classified_by_whom_it_trusts() {
         (r#"{"AWS":"arn:aws:iam::123456789012:root"}"#, "aws.role"),
         (r#"{"AWS":["999999999999","*","AIDAX"]}"#, "aws.role"),
         (r#""*""#, "aws.role"),
+        // names of nothing
+        (r#"{"Service":[".amazonaws.com",""]}"#, "aws.role"),
+        (r#"{"Service":["",".x","lambda.amazonaws.com"]}"#, "aws.role.lambda"),
+        (r#"{"Federated":""}"#, "aws.role.federated"),
+        (r#"{"AWS":["","arn:aws:iam:::role/x"]}"#, "aws.role"),
     ] {
         assert_eq!(
             of(Some(&trusting(principal)), "/"),
@@ -196,11 +201,19 @@ fn a_role_is_classified_by_whom_it_trusts() {
     let web = r#"{"Statement":{"Effect":"Allow","Action":["sts:AssumeRoleWithWebIdentity"],
                   "Principal":{"Federated":"arn:aws:iam::1:oidc-provider/b"}}}"#;
     assert_eq!(of(Some(web), "/").1, "aws.role.oidc");
+    for action in ["sts:*", "*", "STS:assumerolewithsaml", "sts:AssumeRoleWith*"] {
+        let any_way = trusting(r#"{"Service":"ec2.amazonaws.com"}"#).replace("sts:AssumeRole", action);
+        assert_eq!(of(Some(&any_way), "/").1, "aws.role.ec2", "{action}");
+    }
+}
+
+fn trust_grants(trust: Option<&str>) -> Vec<Grant> {
+    let role = deploy(trust);
+    role::trust_grants(&role::resource(&role, &[], None), &role::trust(&role).unwrap())
 }
 
 fn assumers(trust: &str) -> Vec<(String, String)> {
-    let role = deploy(Some(trust));
-    let grants = role::trust_grants(&role::resource(&role, &[], None), &role).unwrap();
+    let grants = trust_grants(Some(trust));
     let principal = |grant: Grant| {
         let principal = grant.principal.unwrap();
         (principal.type_id().to_owned(), principal.object_id().to_owned())
@@ -231,14 +244,10 @@ fn who_may_assume_a_role_follows_the_rules_that_reviews_have_always_seen() {
         format!(
             r#"{{"Statement":{{"Effect":"allow","Action":"sts:AssumeRole","Principal":{{"AWS":"{u}"}}}}}}"#
         ),
-        format!(r#"{{"Statement":{{"Effect":"Allow","Action":"sts:*","Principal":{{"AWS":"{u}"}}}}}}"#),
-        format!(
-            r#"{{"Statement":{{"Effect":"Allow","Action":"STS:AssumeRole","Principal":{{"AWS":"{u}"}}}}}}"#
-        ),
         format!(
             r#"{{"Statement":{{"Effect":"Allow","Action":"sts:AssumeRoleWithSAML","Principal":{{"AWS":"{u}"}}}}}}"#
         ),
-        format!(r#"{{"Statement":{{"Effect":"Allow","NotAction":"x","Principal":{{"AWS":"{u}"}}}}}}"#),
+        format!(r#"{{"Statement":{{"Effect":"Allow","NotAction":"sts:*","Principal":{{"AWS":"{u}"}}}}}}"#),
         format!(
             r#"{{"Statement":{{"Effect":"Allow","Action":"sts:AssumeRole","NotPrincipal":{{"AWS":"{u}"}}}}}}"#
         ),
@@ -255,21 +264,71 @@ fn who_may_assume_a_role_follows_the_rules_that_reviews_have_always_seen() {
         r#"{"Statement":[1]}"#,
         &deep,
         &trusting(r#"{"AWS":{"a":1}}"#),
-        &trusting(r#"{"AWS":7}"#),
+        &trusting(&format!(r#"["{u}",null,null]"#)),
+        &format!(r#"{{"Statement":["Allow","sts:AssumeRole",{{"AWS":"{u}"}}]}}"#),
+        &format!(r#"[[["Allow","sts:AssumeRole",["{u}",null,null]]]]"#),
+        &trusting(&format!(r#"{{"AWS":"{u}","AWS":"{r}"}}"#)),
     ] {
-        let role = deploy(Some(broken));
         let start: String = broken.chars().take(60).collect();
-        assert!(role::trust_grants(&role::resource(&role, &[], None), &role).is_err(), "{start}");
+        assert!(role::trust(&deploy(Some(broken))).is_err(), "{start}");
     }
-    let role = deploy(None);
-    assert!(role::trust_grants(&role::resource(&role, &[], None), &role).unwrap().is_empty());
+    assert!(trust_grants(None).is_empty());
+}
+
+#[test]
+fn whoever_may_assume_a_role_by_another_spelling_is_shown_too() {
+    let u = "arn:aws:iam::999999999999:user/a/b";
+    let user = [("iam_user".to_owned(), u.to_owned())];
+    for action in [
+        r#""Action":"STS:AssumeRole""#,
+        r#""Action":"sts:assumerole""#,
+        r#""Action":["sts:TagSession","sts:Assume*"]"#,
+        r#""Action":"sts:*""#,
+        r#""Action":"*""#,
+        r#""Action":"sts:AssumeRol?""#,
+        r#""NotAction":["iam:*","sts:TagSession"]"#,
+        r#""action":"sts:AssumeRole""#,
+    ] {
+        let document =
+            format!(r#"{{"statement":{{"EFFECT":"Allow",{action},"principal":{{"AWS":"{u}"}}}}}}"#);
+        assert_eq!(assumers(&document), user, "{action}");
+    }
+    let beside = trusting(&format!(r#"{{"Service":"ec2.amazonaws.com","AWS":"{u}","Federated":"f"}}"#));
+    assert_eq!(assumers(&beside), user);
+    let number = trusting(&format!(r#"{{"AWS":[222222222222,"{u}"]}}"#));
+    assert_eq!(assumers(&number), user, "an account id may stand without quotation marks");
+}
+
+#[test]
+fn whoever_may_assume_a_role_and_cannot_be_shown_is_said_not_to_be() {
+    let unshown = |statement: &str| {
+        let trust = role::Trust::parse(&format!(r#"{{"Statement":[{statement}]}}"#)).unwrap();
+        trust.unshown().collect::<Vec<_>>()
+    };
+    let ways = r#""Action":"sts:AssumeRole""#;
+    let named = r#"{"AWS":"arn:aws:iam::999999999999:user/a"}"#;
+    for (statement, why) in [
+        (format!(r#"{{"Effect":"Allow",{ways},"NotPrincipal":{named}}}"#), role::Unshown::AllBut),
+        (format!(r#"{{"Effect":"allow",{ways},"Principal":{named}}}"#), role::Unshown::UnknownEffect),
+        (format!(r#"{{"Effect":"Allow",{ways},"Principal":"x"}}"#), role::Unshown::UnknownPrincipal),
+        (format!(r#"{{"Effect":"Allow",{ways}}}"#), role::Unshown::UnknownPrincipal),
+    ] {
+        assert_eq!(unshown(&statement), [why], "{statement}");
+    }
+    for statement in [
+        format!(r#"{{"Effect":"Deny",{ways},"NotPrincipal":{named}}}"#),
+        format!(r#"{{"Effect":"Allow","Action":"sts:TagSession","NotPrincipal":{named}}}"#),
+        format!(r#"{{"Effect":"Allow",{ways},"Principal":"*"}}"#),
+        format!(r#"{{"Effect":"Allow",{ways},"Principal":{{"AWS":"999999999999"}}}}"#),
+    ] {
+        assert_eq!(unshown(&statement), [], "{statement}");
+    }
 }
 
 #[test]
 fn whoever_may_assume_a_trusted_role_may_go_on_from_there() {
     let trusted = "arn:aws:iam::999999999999:role/p/q";
-    let role = deploy(Some(&trusting(&format!(r#"{{"AWS":["{trusted}","{ADA}"]}}"#))));
-    let grants = role::trust_grants(&role::resource(&role, &[], None), &role).unwrap();
+    let grants = trust_grants(Some(&trusting(&format!(r#"{{"AWS":["{trusted}","{ADA}"]}}"#))));
     assert_eq!(grants[0].id, format!("role:{DEPLOY}:assignment:role:{trusted}"));
     let through: GrantExpandable = any::find(&grants[0].annotations).unwrap();
     assert_eq!(through.entitlement_ids, [format!("role:{trusted}:assignment")]);

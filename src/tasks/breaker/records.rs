@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use crate::json;
 use crate::sync::{Census, SyncOptions};
 
 /// Sets of options that are remembered; a control plane asks with one or two.
@@ -123,7 +124,7 @@ fn file(directory: &Path, key: &Key) -> PathBuf {
 fn load(path: &Path) -> io::Result<Record> {
     let mut text = Vec::new();
     File::open(path)?.take(LARGEST).read_to_end(&mut text)?;
-    let stored: Stored = serde_json::from_slice(&text)?;
+    let stored: Stored = json::read(&text)?;
     if stored.version != VERSION {
         return Err(io::Error::other(format!("version {} is unknown", stored.version)));
     }

@@ -1,8 +1,10 @@
 //! From facts of an account to rows, whichever way they were read.
 
-use crate::aws::iam::{AccessKey, GroupDetail, InlinePolicy, Policy, RoleDetail, Tag, User, UserDetail};
+use crate::aws::iam::{
+    AccessKey, GroupDetail, InlinePolicy, Policy, Role, RoleDetail, Tag, User, UserDetail,
+};
 use crate::aws::{CallError, Class};
-use crate::baton::v2::ResourceId;
+use crate::baton::v2::{Resource, ResourceId};
 use crate::connector::{Holder, access_key, group, iam_policy, iam_user, inline_policy, role};
 use crate::sync::SyncError;
 use crate::sync::crawl::Crawl;
@@ -65,15 +67,27 @@ impl Crawl<'_> {
             self.entitlement(&role::entitlement(&resource))?;
         }
         if self.scope.grants {
-            match role::trust_grants(&resource, role) {
-                Ok(grants) => grants.iter().try_for_each(|grant| self.grant(grant))?,
-                Err(error) => {
-                    tracing::warn!(role = role.arn, %error, "a trust policy cannot be read");
-                    self.findings.lacks(format!("trust policy of role {}", role.arn), error.to_string());
-                }
-            }
+            self.trust_rows(&resource, role)?;
         }
         self.policies_of(&Holder::role(&role.arn), &detail.attached, &detail.inline)
+    }
+
+    /// Who may assume a role. What its trust policy says and no grant can show is listed.
+    fn trust_rows(&self, resource: &Resource, role: &Role) -> Result<(), SyncError> {
+        let scope = || format!("trust policy of role {}", role.arn);
+        let trust = match role::trust(role) {
+            Ok(trust) => trust,
+            Err(error) => {
+                tracing::warn!(role = role.arn, %error, "a trust policy cannot be read");
+                self.findings.lacks(scope(), error.to_string());
+                return Ok(());
+            }
+        };
+        for why in trust.unshown() {
+            self.findings.lacks(scope(), format!("not all who may assume the role are shown: {why}"));
+        }
+        role::trust_grants(resource, &trust).iter().try_for_each(|grant| self.grant(grant))?;
+        Ok(())
     }
 
     /// A managed policy.

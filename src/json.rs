@@ -1,0 +1,87 @@
+//! Reads JSON that comes from outside.
+//!
+//! A struct that derives `Deserialize` takes an array as well as an object, and gives its members out by position: an
+//! answer, an event or a policy of another shape would say something that nobody wrote. What is read here is an
+//! object, or refused.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+
+/// A value that is written as an object, and in no other way. Also for the members of structs.
+#[derive(Debug, Default)]
+pub struct Object<T>(pub T);
+
+/// Reads one object. Its reader bounds how deep it may be nested.
+///
+/// # Errors
+/// Anything else, a member that is there twice, and what `T` refuses. The error may quote what was read.
+pub fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(json).map(|Object(value)| value)
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        name: String,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Outer {
+        inner: Object<Inner>,
+        other: Option<Object<Inner>>,
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_at_every_depth() {
+        for json in [
+            r#"[{"name":"a"},null]"#,
+            r#"{"inner":["a"]}"#,
+            r#"{"inner":{"name":"a"},"other":["a"]}"#,
+            r#"{"inner":"a"}"#,
+            r#"{"inner":{"name":"a","name":"b"}}"#,
+            r#"{"inner":{"name":"a"}} {}"#,
+            "null",
+            "",
+        ] {
+            assert!(read::<Outer>(json.as_bytes()).is_err(), "{json}");
+        }
+        let deep = format!(r#"{{"x":{}"#, "[".repeat(100_000));
+        assert!(read::<Outer>(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn an_object_is_read_by_the_names_of_its_members() {
+        let outer: Outer = read(br#" {"other":{"name":"b"},"new":[1],"inner":{"name":"a"}} "#).unwrap();
+        assert_eq!((outer.inner.0.name.as_str(), outer.other.unwrap().0.name.as_str()), ("a", "b"));
+        let outer: Outer = read(br#"{"inner":{"name":"a"},"other":null}"#).unwrap();
+        assert!(outer.other.is_none());
+    }
+}
