@@ -23,7 +23,7 @@ pub use error::Error;
 pub use pack::Packed;
 pub use reader::{Counts, Reader};
 pub use sort::{Merge, Record, Sorted, Sorter};
-pub use stage::{Stage, Traits};
+pub use stage::{Foreign, Stage, Traits};
 pub use staged::{
     EntitlementRows, GrantRows, ResourceRows, Rows, Staged, StagedEntitlement, StagedGrant, StagedResource,
     StagedType, TypeRows,

@@ -6,12 +6,14 @@
 
 mod authority;
 mod aws;
+mod bid;
 mod breaker;
 mod client_id;
 mod client_secret;
 mod constraint;
 mod control_plane;
 mod daemon;
+mod external;
 mod fault;
 mod field;
 mod log;
@@ -25,12 +27,14 @@ mod sync;
 
 pub use authority::{Authority, AuthorityError};
 pub use aws::{Assume, AwsSettings, QuotaSetting, StaticKeys, session_name};
+pub use bid::{BidError, ResourceBid};
 pub use breaker::BreakerSettings;
 pub use client_id::{ClientId, ClientIdError};
 pub use client_secret::{ClientSecret, ClientSecretError, SigningKey};
 pub use constraint::{DEPENDENCIES, Dependency};
 pub use control_plane::ControlPlaneSettings;
 pub use daemon::DaemonSettings;
+pub use external::{EXTERNAL_TRAITS, ExternalSettings};
 pub use fault::{Fault, Note, SettingsError};
 pub use field::{Export, Field, Kind, Mode, Reach, SECTIONS, Secrecy, Section, Support, fields};
 pub use log::{CollectorSettings, LogFormat, LogSettings};

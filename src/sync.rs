@@ -19,6 +19,7 @@ mod census;
 pub mod completeness;
 mod crawl;
 mod error;
+mod external;
 mod focus;
 mod options;
 mod progress;
@@ -28,6 +29,7 @@ pub mod seal;
 pub use crate::c1z::TypeCounts;
 pub use census::Census;
 pub use error::SyncError;
+pub use external::ExternalError;
 pub use focus::Target;
 pub use options::SyncOptions;
 pub use progress::{Phase, Progress, Snapshot};
@@ -68,8 +70,16 @@ pub async fn run(
     let stop_on_drop = stop.clone().drop_guard();
     let file = target.to_owned();
     let span = tracing::info_span!("write");
-    let writer =
-        tokio::task::spawn_blocking(move || span.in_scope(|| seal::seal(stage, &seal_options, &file, &stop)));
+    // A sync of a part says nothing of principals elsewhere.
+    let other = options.external.clone().filter(|_| options.targets.is_none());
+    let room = work_dir.to_owned();
+    let write = move || {
+        if let Some(other) = &other {
+            external::stage(other, &stage, &room, &stop)?;
+        }
+        seal::seal(stage, &seal_options, &file, &stop).map_err(SyncError::from)
+    };
+    let writer = tokio::task::spawn_blocking(move || span.in_scope(write));
     let sealed = writer.await.map_err(|_| SyncError::Writer)??;
     drop(stop_on_drop);
 

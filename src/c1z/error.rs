@@ -70,6 +70,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The tables of the database lead in a circle.
+    #[error("the database in the file is damaged: its rows do not end")]
+    Endless,
     /// The database inside is larger than allowed.
     #[error("{} unpacks to more than {limit} bytes", path.display())]
     TooLarge {

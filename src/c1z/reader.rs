@@ -1,5 +1,7 @@
 //! Looks rows up in a file, whoever wrote it.
 
+mod listing;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -38,6 +40,8 @@ pub struct Reader {
     /// Strides of the statement that runs.
     strides: Arc<AtomicU64>,
     sync_id: String,
+    /// Bytes of the database.
+    size: u64,
     /// Last, so that it goes after the files in it, whichever of them are `SQLite`'s own.
     _directory: TempDir,
 }
@@ -96,7 +100,7 @@ impl Reader {
             .optional()
             .map_err(failed())?;
         let sync_id = sync_id.ok_or_else(|| Error::NoFinishedSync { path: path.to_owned() })?;
-        Ok(Self { connection, strides, sync_id, _directory: directory })
+        Ok(Self { connection, strides, sync_id, size, _directory: directory })
     }
 
     /// The id of the sync that is read.
@@ -135,12 +139,18 @@ impl Reader {
     /// As [`Reader::resource_type`].
     pub fn grant(&self, id: &str) -> Result<Option<v2::Grant>, Error> {
         let Some(mut grant) = self.message::<v2::Grant>("grant", "v1_grants", id)? else { return Ok(None) };
+        self.complete(id, &mut grant)?;
+        Ok(Some(grant))
+    }
+
+    /// Puts entitlement and principal into a grant that lacks them.
+    fn complete(&self, id: &str, grant: &mut v2::Grant) -> Result<(), Error> {
         if grant.entitlement.is_none() || grant.principal.is_none() {
             let (entitlement, principal) = self.references(id)?;
             grant.entitlement.get_or_insert(entitlement);
             grant.principal.get_or_insert(principal);
         }
-        Ok(Some(grant))
+        Ok(())
     }
 
     /// Counts the rows of the sync.

@@ -56,17 +56,27 @@ impl Stage {
         })
     }
 
+    /// The same stage, for rows that are taken over from another file. They go before the connector's own of the same
+    /// id, and need not bear the traits of their types.
+    pub fn foreign(&self) -> Foreign<'_> {
+        Foreign(self)
+    }
+
     /// Adds a resource type.
     ///
     /// # Errors
     /// [`Error::Io`] when the disk refuses, [`Error::InvalidId`] for an id with a null character.
     pub fn resource_type(&self, row: &v2::ResourceType) -> Result<(), Error> {
+        self.put_resource_type(Origin::Own, row)
+    }
+
+    fn put_resource_type(&self, origin: Origin, row: &v2::ResourceType) -> Result<(), Error> {
         if row.id.is_empty() {
             self.drop_nameless();
             return Ok(());
         }
         let key = key("resource type", &[&row.id])?;
-        let mut record = Vec::new();
+        let mut record = origin.record();
         put(&mut record, row.id.as_bytes());
         put(&mut record, &[Traits::required_by(row).0]);
         put(&mut record, &row.encode_to_vec());
@@ -78,18 +88,22 @@ impl Stage {
     /// # Errors
     /// As [`Stage::resource_type`].
     pub fn resource(&self, row: &v2::Resource) -> Result<(), Error> {
+        self.put_resource(Origin::Own, row)
+    }
+
+    fn put_resource(&self, origin: Origin, row: &v2::Resource) -> Result<(), Error> {
         let Some(id) = named(row.id.as_ref()) else {
             self.drop_nameless();
             return Ok(());
         };
         let key = key("resource", &[&id.resource_type, &id.resource])?;
-        let mut record = Vec::new();
+        let mut record = origin.record();
         put(&mut record, id.resource_type.as_bytes());
         put(&mut record, id.resource.as_bytes());
         let parent = named(row.parent_resource_id.as_ref());
         put(&mut record, parent.map_or(&[], |parent| parent.resource_type.as_bytes()));
         put(&mut record, parent.map_or(&[], |parent| parent.resource.as_bytes()));
-        put(&mut record, &[Traits::of(row).0]);
+        put(&mut record, &[origin.traits(row).0]);
         put(&mut record, &row.encode_to_vec());
         push(&self.resources, &key, &record)
     }
@@ -99,6 +113,10 @@ impl Stage {
     /// # Errors
     /// As [`Stage::resource_type`].
     pub fn entitlement(&self, row: &v2::Entitlement) -> Result<(), Error> {
+        self.put_entitlement(Origin::Own, row)
+    }
+
+    fn put_entitlement(&self, origin: Origin, row: &v2::Entitlement) -> Result<(), Error> {
         let resource = row.resource.as_ref().and_then(|resource| named(resource.id.as_ref()));
         let (Some(resource), false) = (resource, row.id.is_empty()) else {
             self.drop_nameless();
@@ -109,7 +127,7 @@ impl Stage {
         for group in annotation::all::<v2::EntitlementExclusionGroup>(&row.annotations) {
             put(&mut groups, &group.encode_to_vec());
         }
-        let mut record = Vec::new();
+        let mut record = origin.record();
         put(&mut record, resource.resource_type.as_bytes());
         put(&mut record, resource.resource.as_bytes());
         put(&mut record, row.id.as_bytes());
@@ -123,6 +141,10 @@ impl Stage {
     /// # Errors
     /// As [`Stage::resource_type`].
     pub fn grant(&self, row: &v2::Grant) -> Result<(), Error> {
+        self.put_grant(Origin::Own, row)
+    }
+
+    fn put_grant(&self, origin: Origin, row: &v2::Grant) -> Result<(), Error> {
         let parts =
             row.entitlement.as_ref().zip(row.principal.as_ref()).and_then(|(entitlement, principal)| {
                 let resource = named(entitlement.resource.as_ref()?.id.as_ref())?;
@@ -150,7 +172,7 @@ impl Stage {
             put(&mut sources, source.as_bytes());
             put(&mut sources, &[u8::from(detail.is_direct)]);
         }
-        let mut record = Vec::new();
+        let mut record = origin.record();
         put(&mut record, row.id.as_bytes());
         put(&mut record, resource.resource_type.as_bytes());
         put(&mut record, resource.resource.as_bytes());
@@ -186,6 +208,67 @@ impl Stage {
 
     fn drop_nameless(&self) {
         self.nameless.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Takes rows of another file into a stage.
+#[derive(Debug)]
+pub struct Foreign<'a>(&'a Stage);
+
+impl Foreign<'_> {
+    /// Adds a resource type.
+    ///
+    /// # Errors
+    /// As [`Stage::resource_type`].
+    pub fn resource_type(&self, row: &v2::ResourceType) -> Result<(), Error> {
+        self.0.put_resource_type(Origin::Foreign, row)
+    }
+
+    /// Adds a resource.
+    ///
+    /// # Errors
+    /// As [`Stage::resource_type`].
+    pub fn resource(&self, row: &v2::Resource) -> Result<(), Error> {
+        self.0.put_resource(Origin::Foreign, row)
+    }
+
+    /// Adds an entitlement.
+    ///
+    /// # Errors
+    /// As [`Stage::resource_type`].
+    pub fn entitlement(&self, row: &v2::Entitlement) -> Result<(), Error> {
+        self.0.put_entitlement(Origin::Foreign, row)
+    }
+
+    /// Adds a grant.
+    ///
+    /// # Errors
+    /// As [`Stage::resource_type`].
+    pub fn grant(&self, row: &v2::Grant) -> Result<(), Error> {
+        self.0.put_grant(Origin::Foreign, row)
+    }
+}
+
+/// Where a row comes from.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    Own,
+    Foreign,
+}
+
+impl Origin {
+    /// A record that begins with the origin: of those with one key, foreign ones are the last.
+    fn record(self) -> Vec<u8> {
+        let mut record = Vec::new();
+        put(&mut record, &[self as u8]);
+        record
+    }
+
+    fn traits(self, row: &v2::Resource) -> Traits {
+        match self {
+            Self::Own => Traits::of(row),
+            Self::Foreign => Traits(u8::MAX),
+        }
     }
 }
 

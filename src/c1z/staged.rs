@@ -209,12 +209,15 @@ impl<K> Rows<K> {
                 self.duplicates += 1;
             }
         }
+        // Rows of another file are the last, and go before ours.
+        let origin = self.same.last().and_then(|record| Fields(record).byte());
+        self.same.retain(|record| Fields(record).byte() == origin);
         Ok(true)
     }
 
     /// Of several records with one key the last, which is a choice as good as any and always the same.
     fn last(&self) -> Fields<'_> {
-        Fields(self.same.last().map_or(&[], Vec::as_slice))
+        fields(self.same.last().map_or(&[], Vec::as_slice))
     }
 
     fn damaged(&self) -> Error {
@@ -296,7 +299,7 @@ impl Rows<GrantRows> {
         }
         let directory = &self.directory;
         let parse = |record| {
-            StagedGrant::parse(Fields(record)).ok_or_else(|| Error::Staged { path: directory.clone() })
+            StagedGrant::parse(fields(record)).ok_or_else(|| Error::Staged { path: directory.clone() })
         };
         let mut grants = self.same.iter().map(|record| parse(record));
         let Some(first) = grants.next() else { return Ok(None) };
@@ -368,6 +371,13 @@ impl<'a> StagedGrant<'a> {
     pub fn is_direct(&self) -> bool {
         self.sources.is_empty() || self.sources.contains_key(self.entitlement)
     }
+}
+
+/// The fields of a record behind its origin.
+fn fields(record: &[u8]) -> Fields<'_> {
+    let mut fields = Fields(record);
+    fields.byte();
+    fields
 }
 
 /// One expansion that covers all: shallow only if all are, filtered only if all are.

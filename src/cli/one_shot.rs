@@ -36,12 +36,7 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
     let provision = answer::provision(settings.dry_run, cancel.clone());
     let change = match &settings.operation {
         Operation::Sync => {
-            let options = SyncOptions {
-                types: settings.sync.types.clone(),
-                entitlements_and_grants: !settings.sync.skip_entitlements_and_grants,
-                grants: !settings.sync.skip_grants,
-                ..SyncOptions::default()
-            };
+            let options = SyncOptions::configured(&settings.sync);
             let progress = Progress::default();
             let work =
                 sync::run(&connector, &options, &settings.file, work_dir.path(), &progress, cancel.clone());

@@ -41,7 +41,6 @@ pub fn settings() -> String {
     text.push_str("\n**Refused**, with exit code 12\n\n| Variable | Why |\n| :--- | :--- |\n");
     for field in fields() {
         let reason = match field.support {
-            Support::NotYet => "not built yet",
             Support::Never(reason) => reason,
             Support::Built | Support::Accepted(_) => continue,
         };

@@ -47,9 +47,9 @@ static EXCLUSIVE: &[&[&Field]] = &[
     ],
 ];
 
-/// A switch that needs others, with the order in which they are named.
+/// A setting that needs others, with the order in which they are named.
 pub struct Dependency {
-    /// The switch.
+    /// The setting.
     pub field: &'static Field,
     /// What it needs.
     pub needs: &'static [&'static Field],
@@ -62,6 +62,15 @@ pub static DEPENDENCIES: &[Dependency] = &[
         field: &sync::GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED,
         needs: &[&sync::GLOBAL_AWS_ORGS_ENABLED, &sync::GLOBAL_AWS_SSO_ENABLED],
     },
+];
+
+/// Texts and lists that need another.
+static TEXT_DEPENDENCIES: &[Dependency] = &[
+    Dependency {
+        field: &sync::EXTERNAL_RESOURCE_ENTITLEMENT_ID_FILTER,
+        needs: &[&sync::EXTERNAL_RESOURCE_C1Z],
+    },
+    Dependency { field: &sync::EXTERNAL_RESOURCE_TRAITS, needs: &[&sync::EXTERNAL_RESOURCE_C1Z] },
 ];
 
 /// Records every rule that is broken.
@@ -89,8 +98,12 @@ pub(super) fn check(reader: &mut Reader) {
             reader.fault(first, message);
         }
     }
-    for Dependency { field, needs } in DEPENDENCIES {
-        if reader.switch_if_set(field) != Some(true) {
+    for Dependency { field, needs } in DEPENDENCIES.iter().chain(TEXT_DEPENDENCIES) {
+        let is_set = match field.kind {
+            super::field::Kind::Switch => reader.switch_if_set(field) == Some(true),
+            _ => reader.is_set(field),
+        };
+        if !is_set {
             continue;
         }
         let missing: Vec<String> = needs

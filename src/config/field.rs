@@ -128,8 +128,6 @@ pub enum Support {
     Built,
     /// Nothing, harmlessly, for this reason; said at start when it is set.
     Accepted(&'static str),
-    /// It ends the start when it is set: it would select or change something that is not there yet.
-    NotYet,
     /// It ends the start when it is set: it never will be there, for this reason.
     Never(&'static str),
 }

@@ -23,12 +23,6 @@ pub(super) fn check(reader: &mut Reader, serves: bool) {
             Support::Accepted(reason) => {
                 reader.inform(field, &format!("is accepted and has no effect: {reason}"));
             }
-            Support::NotYet => {
-                reader.unbuilt(
-                    field,
-                    format!("{} is not built yet in this version of batond; unset it", field.name),
-                );
-            }
             Support::Never(reason) => {
                 reader.unbuilt(field, format!("{} is no part of batond: {reason}", field.name));
             }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bid::ResourceBid;
 use super::breaker::BreakerSettings;
+use super::external::ExternalSettings;
 
 /// What a sync contains and where its work happens.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +13,10 @@ use super::breaker::BreakerSettings;
 pub struct SyncSettings {
     /// Resource types to sync; empty means all that are registered.
     pub types: Vec<String>,
+    /// The resources that a run without a control plane syncs, with all that hangs from them; empty means all there are.
+    pub resources: Vec<ResourceBid>,
+    /// Principals that each sync takes over from another connector's file.
+    pub external: Option<ExternalSettings>,
     /// Resources alone, in a one-shot run.
     pub skip_entitlements_and_grants: bool,
     /// Resources and entitlements alone.

@@ -91,17 +91,12 @@ async fn write(context: &Context, options: &SyncOptions, file: &Path, work: &Can
 
 /// What a task asks for that sets none of its switches.
 fn as_tasks_ask(sync: &SyncSettings) -> SyncOptions {
-    SyncOptions { types: sorted(&sync.types), ..SyncOptions::default() }
+    SyncOptions { types: sorted(&sync.types), external: sync.external.clone(), ..SyncOptions::default() }
 }
 
 /// What a one-shot run writes.
 fn as_configured(sync: &SyncSettings) -> SyncOptions {
-    SyncOptions {
-        types: sorted(&sync.types),
-        entitlements_and_grants: !sync.skip_entitlements_and_grants,
-        grants: !sync.skip_grants,
-        ..SyncOptions::default()
-    }
+    SyncOptions { types: sorted(&sync.types), ..SyncOptions::configured(sync) }
 }
 
 fn sorted(types: &[String]) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Why a sync did not end in a file.
 
+use super::external::ExternalError;
 use super::seal::SealError;
 use crate::aws::{AccessError, AccountId, CallError, Class};
 use crate::c1z;
@@ -38,6 +39,9 @@ pub enum SyncError {
     /// Rows could not be staged on disk.
     #[error("staging rows failed")]
     Stage(#[from] c1z::Error),
+    /// Another connector's rows could not be taken over.
+    #[error("taking over rows of another connector failed")]
+    External(#[source] ExternalError),
     /// What was staged did not become a file.
     #[error("writing the sync file failed")]
     File(#[source] SealError),
@@ -55,6 +59,10 @@ impl SyncError {
             Self::Entry { error, .. } => error.is_retryable(),
             Self::Stage(error) => error.is_retryable(),
             Self::File(error) => error.is_retryable(),
+            Self::External(ExternalError::File { source, .. } | ExternalError::Stage(source)) => {
+                source.is_retryable()
+            }
+            Self::External(ExternalError::NoEntitlement { .. } | ExternalError::NoType { .. }) => false,
             Self::UnknownType { .. } => false,
         }
     }
@@ -75,6 +83,15 @@ impl SyncError {
 impl From<CallError> for SyncError {
     fn from(error: CallError) -> Self {
         if matches!(error.class(), Class::Cancelled) { Self::Cancelled } else { Self::Call(error) }
+    }
+}
+
+impl From<ExternalError> for SyncError {
+    fn from(error: ExternalError) -> Self {
+        match error {
+            ExternalError::Stage(c1z::Error::Cancelled) => Self::Cancelled,
+            error => Self::External(error),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::SyncError;
 use super::focus::{Focus, Target};
 use super::seal::{Contents, SealOptions};
 use crate::baton::v2::ResourceType;
+use crate::config::{ExternalSettings, ResourceBid, SyncSettings};
 use crate::connector::under_filter;
 
 /// What a sync is asked to hold. Two equal options on an unchanged organization give equal files.
@@ -24,12 +25,21 @@ pub struct SyncOptions {
     /// The resources that the sync is about, with all that hangs from them; `None` for all there are. Such a sync is
     /// marked as partial, and its grants are not expanded.
     pub targets: Option<BTreeSet<Target>>,
+    /// What is taken over from another connector's file, unless the sync is about some resources alone.
+    pub external: Option<ExternalSettings>,
 }
 
 impl Default for SyncOptions {
     /// Everything.
     fn default() -> Self {
-        Self { types: Vec::new(), expand: true, entitlements_and_grants: true, grants: true, targets: None }
+        Self {
+            types: Vec::new(),
+            expand: true,
+            entitlements_and_grants: true,
+            grants: true,
+            targets: None,
+            external: None,
+        }
     }
 }
 
@@ -62,6 +72,21 @@ impl Scope {
 }
 
 impl SyncOptions {
+    /// What a run without a control plane is asked to hold.
+    pub fn configured(settings: &SyncSettings) -> Self {
+        let target =
+            |bid: &ResourceBid| Target { resource_type: bid.resource_type.clone(), resource: bid.id.clone() };
+        Self {
+            types: settings.types.clone(),
+            entitlements_and_grants: !settings.skip_entitlements_and_grants,
+            grants: !settings.skip_grants,
+            targets: (!settings.resources.is_empty())
+                .then(|| settings.resources.iter().map(target).collect()),
+            external: settings.external.clone(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn seal(&self, sync_id: String, started_at: Timestamp) -> SealOptions {
         let contents = match (self.entitlements_and_grants, self.grants) {
             (false, _) => Contents::ResourcesOnly,

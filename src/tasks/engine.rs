@@ -18,7 +18,7 @@ use crate::baton::{Code, any, ksuid, rpc, v2};
 use crate::c1z::Stage;
 use crate::connector::{Connector, FeedError, Provision, ProvisionError};
 use crate::sync::seal::{Contents, SealError, SealOptions, seal};
-use crate::sync::{self, Census, Progress, Report, SyncError, SyncOptions};
+use crate::sync::{self, Census, ExternalError, Progress, Report, SyncError, SyncOptions};
 
 /// The operations of a connector. Those that take a cancellation token obey it down to the call to AWS.
 pub trait Engine: Send + Sync + 'static {
@@ -361,7 +361,10 @@ impl From<SyncError> for EngineError {
                 );
                 Self { integrity, ..Self::new(Code::Unknown, message) }
             }
-            SyncError::Stage(_) | SyncError::Writer => Self::new(Code::Unknown, message),
+            SyncError::External(ExternalError::NoEntitlement { .. }) => Self::new(Code::NotFound, message),
+            SyncError::Stage(_) | SyncError::External(_) | SyncError::Writer => {
+                Self::new(Code::Unknown, message)
+            }
         }
     }
 }

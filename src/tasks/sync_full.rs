@@ -113,6 +113,7 @@ fn options(order: SyncFullTask, local: &SyncSettings) -> SyncOptions {
         entitlements_and_grants: !order.skip_entitlements_and_grants,
         grants: !order.skip_grants,
         targets,
+        external: local.external.clone(),
     }
 }
 

@@ -10,6 +10,8 @@ use batond::baton::id::{Directory, entitlement_id};
 use serde_json::Value;
 use testbed::aws::{Effect, Fault, Fixture, IamRole, Server};
 
+use crate::dump::Dump;
+
 const CANARY: &str = "canary-0123456789012345678901234567";
 
 /// The binary with nothing of this environment, in a directory of its own.
@@ -103,9 +105,19 @@ fn wrong_arguments_and_settings_end_with_2_and_settings_not_built_with_12() {
         (&["--workers=x"], &on, 2, "BATON_WORKERS (--workers): must be"),
         (&[], &with("BATON_TASK_CONCURRENCY", "0"), 2, "BATON_TASK_CONCURRENCY: must be 1 to 100 tasks"),
         (&[], &with("BATON_CONFIG_PATH", "x.json"), 2, "BATON_CONFIG_PATH: must end in .yaml or .yml"),
-        (&["policy", "--sync-resources=x"], &on, 12, "sync-resources is not built yet"),
+        (&["policy", "--storage-engine=pebble"], &on, 12, "storage-engine pebble is no part of batond"),
         (&["doctor", "--workers=x"], &on, 2, "BATON_WORKERS (--workers): must be"),
-        (&["--sync-resources=x"], &on, 12, "(--sync-resources): sync-resources is not built yet"),
+        (&["--create-ticket"], &on, 12, "create-ticket is no part of batond"),
+        (&["--sync-resources=x"], &on, 2, "(--sync-resources): \"x\" is no id of a resource"),
+        (&["--skip-grants"], &on, 2, "only be used together with sync-resources"),
+        (&["--external-resource-c1z=/no/such.c1z"], &on, 2, "must be an existing file"),
+        (&["--external-resource-traits=app"], &on, 2, "dependent on ('external-resource-c1z') being set"),
+        (
+            &["--external-resource-c1z=/dev/null", "--external-resource-traits=people"],
+            &on,
+            2,
+            "must be of user, group,",
+        ),
         (&["--rotate-credentials=r"], &on, 2, "a rotation needs rotate-credentials-type too"),
         (
             &["--rotate-credentials=r", "--rotate-credentials-type=iam_user"],
@@ -155,6 +167,20 @@ async fn a_one_shot_sync_leaves_the_file_and_json_lines() {
         assert!(["level", "ts", "caller", "msg"].iter().all(|key| !line[key].is_null()), "{line}");
     }
     assert!(!text(&output.stderr).contains(testbed::CANARY));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_that_are_named_are_all_that_is_synced() {
+    let organization = Organization::example().await;
+    let named = "--sync-resources=bid:r:account/444444444444,bid:r:organizational_unit/ou-gone";
+    let output = organization.run(&[named, "--skip-grants"]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows = Dump::read(&organization.directory.path().join("sync.c1z"));
+    let accounts = rows.of_type("account");
+    assert_eq!(accounts.len(), 1, "{accounts:?}");
+    assert!(!rows.entitlements.is_empty() && rows.grants.is_empty());
+    let listed = "organizational_unit ou-gone";
+    assert!(log(&output).iter().any(|line| line["scope"] == listed), "{}", text(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ mod day;
 mod doctor;
 mod dump;
 mod events;
+mod external;
 mod faults;
 mod iam;
 mod layering;

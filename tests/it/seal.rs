@@ -1,6 +1,6 @@
 //! The file of a sync, from staged rows to what a reader finds in it.
 
 mod contents;
-mod desk;
+pub(crate) mod desk;
 mod rules;
 mod structure;

@@ -32,13 +32,15 @@ section! { "What to sync";
         .export(Export::Form("Sync SSO User Last Login"));
     SYNC_ONLY_ATTACHED_POLICIES = switch("sync-only-attached-policies", "Sync only IAM policies that are attached")
         .export(Export::Form("Sync Only Attached Policies"));
-    SYNC_RESOURCES = list("sync-resources", "Sync these resources alone").mode(Mode::OneShot).support(Support::NotYet);
-    EXTERNAL_RESOURCE_C1Z = path("external-resource-c1z", "Import principals from another .c1z file")
-        .support(Support::NotYet);
+    SYNC_RESOURCES = list("sync-resources",
+        "Sync these resources alone, with all that hangs from them; as Baton ids, such as bid:r:account/111111111111")
+        .mode(Mode::OneShot);
+    EXTERNAL_RESOURCE_C1Z = path("external-resource-c1z",
+        "Take over users and groups, with their entitlements and grants, from this .c1z file of another connector");
     EXTERNAL_RESOURCE_ENTITLEMENT_ID_FILTER = text("external-resource-entitlement-id-filter",
-        "Import only principals that hold this entitlement").support(Support::NotYet);
-    EXTERNAL_RESOURCE_TRAITS = list("external-resource-traits", "Import only principals with these traits")
-        .support(Support::NotYet);
+        "Take over only principals that hold this entitlement of external-resource-c1z");
+    EXTERNAL_RESOURCE_TRAITS = list("external-resource-traits",
+        "Traits of the types to take over from external-resource-c1z, such as app; user and group if unset");
     STORAGE_ENGINE = Field::new("storage-engine", Kind::Choice(&["sqlite", "pebble"]),
         "Engine of the .c1z file; this build writes sqlite");
     PARALLEL_SYNC = switch("parallel-sync", "Old spelling of --workers=-1")

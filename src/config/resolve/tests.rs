@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::config::{AccountKind, Assume, Kind, LogFormat, Operation, QuotaSetting, Support};
+use crate::config::{AccountKind, Assume, LogFormat, Operation, QuotaSetting, Support};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/baton";
 const CANARY: &str = "canary-7f3a";
@@ -217,7 +217,7 @@ fn identity_center_needs_organizations() {
 fn every_setting_that_is_not_built_ends_the_start_and_is_named() {
     let mut count = 0;
     for field in crate::config::fields() {
-        if !matches!(field.support, Support::NotYet | Support::Never(_)) {
+        if !matches!(field.support, Support::Never(_)) {
             continue;
         }
         count += 1;
@@ -229,13 +229,50 @@ fn every_setting_that_is_not_built_ends_the_start_and_is_named() {
             .map(ToString::to_string)
             .any(|fault| fault.starts_with(&format!("{}: {} is n", field.variable(), field.name)));
         assert!(named, "{} is not named: {error}", field.name);
-        // The others stand in groups whose members count as set even when they are false.
-        if field.kind == Kind::Switch && field.support == Support::NotYet {
-            assert!(resolve(&[(&field.variable(), "false")]).is_ok(), "{}", field.name);
-        }
     }
-    assert!(count >= 10, "{count}");
+    assert!(count >= 5, "{count}");
     assert!(resolve(&[("BATON_STORAGE_ENGINE", "pebble")]).unwrap_err().is_unbuilt());
+}
+
+#[test]
+fn a_targeted_sync_names_its_resources_and_may_leave_out_grants() {
+    let two = "bid:r:account/111111111111,bid:r:role/arn\\:aws\\:iam\\:\\:1\\:role\\/x";
+    let sync = settings(&[("BATON_SYNC_RESOURCES", two), ("BATON_SKIP_GRANTS", "true")]).sync;
+    let named: Vec<_> =
+        sync.resources.iter().map(|one| (one.resource_type.as_str(), one.id.as_str())).collect();
+    assert_eq!(named, [("account", "111111111111"), ("role", "arn:aws:iam::1:role/x")]);
+    assert!(sync.skip_grants);
+    let refused = refusal(&[("BATON_SYNC_RESOURCES", "bid:r:account/1,account/2")]);
+    assert!(refused.contains("\"account/2\" is no id of a resource"), "one of them is none: {refused}");
+}
+
+#[test]
+fn rows_of_another_connector_are_those_of_users_and_groups_unless_other_traits_are_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let of = |variables: &[(&str, &str)]| {
+        let file = ("BATON_EXTERNAL_RESOURCE_C1Z", path);
+        settings(&[&[file], variables].concat()).sync.external.unwrap()
+    };
+    let plain = of(&[]);
+    assert_eq!((plain.file.as_path(), plain.entitlement.as_deref()), (file.path(), None));
+    assert_eq!(plain.traits, ["user", "group"]);
+    let other = of(&[
+        ("BATON_EXTERNAL_RESOURCE_TRAITS", "app, TRAIT_SECURITY_INSIGHT"),
+        ("BATON_EXTERNAL_RESOURCE_ENTITLEMENT_ID_FILTER", "team:a:member"),
+    ]);
+    assert_eq!(
+        (other.traits, other.entitlement.as_deref()),
+        (vec!["app", "security_insight"], Some("team:a:member"))
+    );
+    let file = ("BATON_EXTERNAL_RESOURCE_C1Z", path);
+    assert!(
+        refusal(&[file, ("BATON_EXTERNAL_RESOURCE_TRAITS", "people")]).contains("must be of user, group,")
+    );
+    for alone in ["BATON_EXTERNAL_RESOURCE_TRAITS", "BATON_EXTERNAL_RESOURCE_ENTITLEMENT_ID_FILTER"] {
+        assert!(refusal(&[(alone, "user")]).contains("dependent on ('external-resource-c1z') being set"));
+    }
+    assert!(refusal(&[("BATON_EXTERNAL_RESOURCE_C1Z", "/no/such.c1z")]).contains("must be an existing file"));
 }
 
 #[test]

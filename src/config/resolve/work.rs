@@ -9,11 +9,15 @@ use secrecy::ExposeSecret as _;
 
 use crate::config::field::{control_plane, one_shot, operating, sync as fields};
 use crate::config::read::{Reader, parse_switch};
-use crate::config::{AccountKind, Arguments, BreakerSettings, EventsQuery, Field, Operation, SyncSettings};
+use crate::config::{
+    AccountKind, Arguments, BreakerSettings, EXTERNAL_TRAITS, EventsQuery, ExternalSettings, Field,
+    Operation, ResourceBid, SyncSettings,
+};
 use crate::json;
 
 pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
     let types = reader.list(&fields::SYNC_RESOURCE_TYPES);
+    let resources = if serves { Vec::new() } else { resources(reader) };
     if reader.switch(&fields::SKIP_GRANTS) && (serves || reader.list(&fields::SYNC_RESOURCES).is_empty()) {
         reader.fault(&fields::SKIP_GRANTS, "skip-grants can only be used together with sync-resources");
     }
@@ -24,8 +28,10 @@ pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
     }
     SyncSettings {
         types,
+        external: external(reader),
+        skip_grants: !resources.is_empty() && reader.switch(&fields::SKIP_GRANTS),
+        resources,
         skip_entitlements_and_grants: !serves && reader.switch(&fields::SKIP_ENTITLEMENTS_AND_GRANTS),
-        skip_grants: false,
         work_dir: work_dir(reader),
         interval,
         max_age: reader.duration(&control_plane::SYNC_MAX_AGE).unwrap_or_default(),
@@ -33,6 +39,43 @@ pub(super) fn sync(reader: &mut Reader, serves: bool) -> SyncSettings {
         allow_empty_upload: reader.switch(&control_plane::ALLOW_EMPTY_UPLOAD),
         breaker: breaker(reader),
     }
+}
+
+/// The resources of a targeted sync. One of them that cannot be read must not make it a sync of everything.
+fn resources(reader: &mut Reader) -> Vec<ResourceBid> {
+    let mut resources = Vec::new();
+    for text in reader.list(&fields::SYNC_RESOURCES) {
+        match text.trim().parse::<ResourceBid>() {
+            Ok(bid) => resources.push(bid),
+            Err(error) => reader.fault(&fields::SYNC_RESOURCES, error.to_string()),
+        }
+    }
+    resources
+}
+
+fn external(reader: &mut Reader) -> Option<ExternalSettings> {
+    let mut traits = Vec::new();
+    for name in reader.list(&fields::EXTERNAL_RESOURCE_TRAITS) {
+        let wanted = name.trim().to_ascii_lowercase();
+        let wanted = wanted.strip_prefix("trait_").unwrap_or(&wanted);
+        match EXTERNAL_TRAITS.into_iter().find(|known| *known == wanted) {
+            Some(known) => traits.push(known),
+            None if wanted.is_empty() => {}
+            None => {
+                let message = format!("must be of {}", EXTERNAL_TRAITS.join(", "));
+                reader.refuse(&fields::EXTERNAL_RESOURCE_TRAITS, &message);
+            }
+        }
+    }
+    if traits.is_empty() {
+        traits.extend(["user", "group"]);
+    }
+    let file = reader.path(&fields::EXTERNAL_RESOURCE_C1Z)?;
+    if !file.is_file() {
+        reader.refuse(&fields::EXTERNAL_RESOURCE_C1Z, "must be an existing file");
+    }
+    let entitlement = reader.text(&fields::EXTERNAL_RESOURCE_ENTITLEMENT_ID_FILTER);
+    Some(ExternalSettings { file, entitlement, traits })
 }
 
 fn breaker(reader: &mut Reader) -> BreakerSettings {
@@ -220,7 +263,8 @@ fn storage_engine(reader: &mut Reader) {
     let field = &fields::STORAGE_ENGINE;
     if reader.choice(field) == Some("pebble") {
         reader
-            .unbuilt(field, "storage-engine pebble is not built in this version of batond; it writes sqlite");
+            .unbuilt(field, "storage-engine pebble is no part of batond: no library outside Go writes it; sqlite, which every \
+                       reader takes, is written");
     }
 }
 
