@@ -114,7 +114,7 @@ impl Sts {
             })
             .await?;
         let request_id = answer.request_id().map(str::to_owned);
-        let malformed = |what: &str| self.lane.malformed(CALL, what.to_owned());
+        let malformed = |what: &str| self.lane.malformed(CALL, what);
         let user = answer.assumed_role_user.filter(|user| !user.arn.is_empty());
         let arn = user.ok_or_else(|| malformed("it names no session"))?.arn;
         let session = answer.credentials.ok_or_else(|| malformed("no credentials in it"))?;

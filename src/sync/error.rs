@@ -62,8 +62,8 @@ impl SyncError {
             Self::External(ExternalError::File { source, .. } | ExternalError::Stage(source)) => {
                 source.is_retryable()
             }
-            Self::External(ExternalError::NoEntitlement { .. } | ExternalError::NoType { .. }) => false,
-            Self::UnknownType { .. } => false,
+            Self::External(ExternalError::NoEntitlement { .. } | ExternalError::NoType { .. })
+            | Self::UnknownType { .. } => false,
         }
     }
 
