@@ -112,6 +112,11 @@ impl Lane {
         CallError::malformed(operation, self.account.clone(), message.as_ref())
     }
 
+    /// A listing that does not hold what was looked for in it.
+    pub(super) fn not_found(&self, operation: Operation, message: &str) -> CallError {
+        CallError::not_found(operation, self.account.clone(), message)
+    }
+
     /// Sends a call, again where that may help and does no harm, and gives AWS's answer.
     ///
     /// `attempt` builds and sends one request. Each request waits for its quota. Throttled requests are repeated

@@ -125,12 +125,21 @@ impl CallError {
 
     /// An answer that arrived but does not hold what AWS's model promises.
     pub(super) fn malformed(operation: Operation, account: Option<AccountId>, message: &str) -> Self {
+        Self::of_answer(operation, account, Class::Malformed, message)
+    }
+
+    /// A listing that was read whole and does not hold what was looked for.
+    pub(super) fn not_found(operation: Operation, account: Option<AccountId>, message: &str) -> Self {
+        Self::of_answer(operation, account, Class::NotFound, message)
+    }
+
+    fn of_answer(operation: Operation, account: Option<AccountId>, class: Class, message: &str) -> Self {
         let failure = Failure {
-            class: Class::Malformed,
+            may_have_happened: matches!(class, Class::Malformed),
+            class,
             code: None,
             message: printable(message, text::MESSAGE).into_owned(),
             request_id: None,
-            may_have_happened: true,
             expired: false,
         };
         Self::new(operation, account, failure, 1)

@@ -10,6 +10,7 @@ mod shelf;
 mod simulate;
 mod statement;
 mod user;
+mod verified;
 
 pub use credential::NewAccessKey;
 pub use credential_report::{CredentialReport, UserReport};
@@ -21,6 +22,7 @@ pub use shelf::Shelf;
 pub use simulate::{Decision, Simulated};
 pub use statement::{DocumentError, Effect, Named, Principals, Statement, statements};
 pub use user::Belonging;
+pub use verified::{Unverified, Verified};
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::{self, PolicyScopeType};
@@ -101,6 +103,8 @@ macro_rules! send {
     };
 }
 
+use send;
+
 impl Iam {
     pub(super) fn new(client: Client, lane: Lane, account: AccountId) -> Self {
         Self { client, lane, account }
@@ -119,9 +123,14 @@ impl Iam {
 
     /// The users, by pages (`iam:ListUsers`).
     pub fn users(&self) -> BoxStream<'static, Result<Vec<User>, CallError>> {
-        let client = self.client.clone();
+        self.users_under(None)
+    }
+
+    fn users_under(&self, path: Option<&str>) -> BoxStream<'static, Result<Vec<User>, CallError>> {
+        let (client, path) = (self.client.clone(), path.map(str::to_owned));
         pages(self.lane.clone(), LIST_USERS, move |lane, marker| {
-            let request = client.list_users().max_items(PAGE).set_marker(marker);
+            let request =
+                client.list_users().set_path_prefix(path.clone()).max_items(PAGE).set_marker(marker);
             async move {
                 let page = send!(lane, LIST_USERS, request, holding "Users").await?;
                 let next = next(&lane, LIST_USERS, page.is_truncated, page.marker)?;
@@ -132,9 +141,14 @@ impl Iam {
 
     /// The groups, by pages (`iam:ListGroups`).
     pub fn groups(&self) -> BoxStream<'static, Result<Vec<Group>, CallError>> {
-        let client = self.client.clone();
+        self.groups_under(None)
+    }
+
+    fn groups_under(&self, path: Option<&str>) -> BoxStream<'static, Result<Vec<Group>, CallError>> {
+        let (client, path) = (self.client.clone(), path.map(str::to_owned));
         pages(self.lane.clone(), LIST_GROUPS, move |lane, marker| {
-            let request = client.list_groups().max_items(PAGE).set_marker(marker);
+            let request =
+                client.list_groups().set_path_prefix(path.clone()).max_items(PAGE).set_marker(marker);
             async move {
                 let page = send!(lane, LIST_GROUPS, request, holding "Groups").await?;
                 let next = next(&lane, LIST_GROUPS, page.is_truncated, page.marker)?;
@@ -149,9 +163,14 @@ impl Iam {
 
     /// The roles, by pages (`iam:ListRoles`).
     pub fn roles(&self) -> BoxStream<'static, Result<Vec<Role>, CallError>> {
-        let client = self.client.clone();
+        self.roles_under(None)
+    }
+
+    fn roles_under(&self, path: Option<&str>) -> BoxStream<'static, Result<Vec<Role>, CallError>> {
+        let (client, path) = (self.client.clone(), path.map(str::to_owned));
         pages(self.lane.clone(), LIST_ROLES, move |lane, marker| {
-            let request = client.list_roles().max_items(PAGE).set_marker(marker);
+            let request =
+                client.list_roles().set_path_prefix(path.clone()).max_items(PAGE).set_marker(marker);
             async move {
                 let page = send!(lane, LIST_ROLES, request, holding "Roles").await?;
                 let next = next(&lane, LIST_ROLES, page.is_truncated, page.marker)?;
@@ -209,21 +228,6 @@ impl Iam {
                 read(page.users, next, |user| User::read(user, GET_GROUP, &lane))
             }
         })
-    }
-
-    /// The ARN of the entity of this name (`iam:GetUser`, `GetGroup`, `GetRole`). One that does not exist is a
-    /// [`Class::NotFound`](super::Class::NotFound).
-    pub async fn arn_of(&self, kind: EntityKind, name: &str) -> Result<String, CallError> {
-        let (client, lane) = (&self.client, &self.lane);
-        match kind {
-            EntityKind::User => Ok(self.user(name).await?.arn),
-            EntityKind::Group => {
-                let request = client.get_group().group_name(name).max_items(1);
-                let group = send!(lane, GET_GROUP, request).await?.group;
-                present(lane, GET_GROUP, "Arn", group.map(|group| group.arn))
-            }
-            EntityKind::Role => Ok(self.role(name).await?.arn),
-        }
     }
 
     /// A role (`iam:GetRole`). One that does not exist is a [`Class::NotFound`](super::Class::NotFound).

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::iam_entity::{enter, is_name};
 use super::{Connector, Kind, Needs, Provision, ProvisionError, iam_user, marker};
-use crate::aws::iam::{AccessKey, Iam, User};
+use crate::aws::iam::{AccessKey, Iam, Verified};
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::v2::resource_type::Trait;
@@ -55,9 +55,10 @@ pub fn resource_type() -> ResourceType {
     )
 }
 
-/// The resource of a key and its owner.
-pub fn resource(key: &AccessKey, user: &User, last_used: Option<Timestamp>) -> Resource {
-    let owner = resource::id(iam_user::ID, &user.arn);
+/// The resource of a key and its owner, by ARN and name.
+pub fn resource(key: &AccessKey, owner: &str, name: &str, last_used: Option<Timestamp>) -> Resource {
+    let v1 = V1Identifier { id: owner.to_owned() };
+    let owner = resource::id(iam_user::ID, owner);
     let secret = SecretTrait {
         last_used_at: last_used.map(to_proto_timestamp),
         created_by_id: Some(owner.clone()),
@@ -66,9 +67,7 @@ pub fn resource(key: &AccessKey, user: &User, last_used: Option<Timestamp>) -> R
         credential_detail: "aws.access_key".to_owned(),
         ..SecretTrait::default()
     };
-    let mut resource = resource::named(ID, &key.id, &format!("{}|{}", user.name, key.id))
-        .with(&V1Identifier { id: user.arn.clone() })
-        .with(&secret);
+    let mut resource = resource::named(ID, &key.id, &format!("{name}|{}", key.id)).with(&v1).with(&secret);
     resource.created_at = key.created.map(to_proto_timestamp);
     resource
 }
@@ -92,7 +91,7 @@ async fn owner(
     connector: &Connector,
     key: &str,
     provision: &Provision,
-) -> Result<(Iam, User), ProvisionError> {
+) -> Result<(Iam, Verified), ProvisionError> {
     let sts = connector.api(provision).sts();
     let account = sts.account_of_key(key).await?;
     let iam = enter(connector, &account, provision).await?;
@@ -101,6 +100,6 @@ async fn owner(
     let name = name.filter(|name| is_name(name, 1..=128)).ok_or_else(|| {
         ProvisionError::invalid(format!("{key} is not the key of an IAM user of account {account}"))
     })?;
-    let user = iam.user(&name).await?;
+    let user = Verified::from(&iam.user(&name).await?);
     Ok((iam, user))
 }

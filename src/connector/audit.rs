@@ -264,7 +264,9 @@ impl WriteError for ProvisionError {
                 error.request_id()
             }
             Self::Account { error, .. } | Self::Undelivered { error, .. } => error.aws_request_id(),
+            Self::Unverified { get, .. } => get.request_id(),
             Self::Invalid(_)
+            | Self::OtherEntity { .. }
             | Self::Unsupported(_)
             | Self::Protected(_)
             | Self::Taken(_)
@@ -285,6 +287,8 @@ impl WriteError for ProvisionError {
             Self::Account { error, .. } | Self::Undelivered { error, .. } => error.may_have_happened(),
             Self::Failed { .. }
             | Self::Invalid(_)
+            | Self::OtherEntity { .. }
+            | Self::Unverified { .. }
             | Self::Unsupported(_)
             | Self::Protected(_)
             | Self::Taken(_)

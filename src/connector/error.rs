@@ -15,6 +15,32 @@ pub enum ProvisionError {
     /// This connector does not do that.
     #[error("{0}")]
     Unsupported(String),
+    /// What is to be changed is not what AWS has under its name.
+    #[error(
+        "the {kind} of this name is {found}, not {asked}: its path has changed, or it is another {kind}; nothing was \
+         changed"
+    )]
+    OtherEntity {
+        /// The resource type.
+        kind: &'static str,
+        /// The ARN that the task names.
+        asked: String,
+        /// The ARN of whoever has the name now.
+        found: String,
+    },
+    /// Nobody may read whether AWS has what is to be changed under its ARN.
+    #[error(
+        "{arn} is not changed: it cannot be told from others of its name, since AWS lets neither be read: {get}; or: \
+         {list}"
+    )]
+    Unverified {
+        /// The ARN that the task names.
+        arn: String,
+        /// The refusal of `iam:GetUser`, `GetGroup` or `GetRole`.
+        get: CallError,
+        /// The refusal of `iam:ListUsers`, `ListGroups` or `ListRoles`.
+        list: CallError,
+    },
     /// It must not be changed, whoever asks.
     #[error("{0}")]
     Protected(String),

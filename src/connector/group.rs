@@ -83,7 +83,7 @@ pub fn member_grant(group: &Resource, user_arn: &str) -> Grant {
 
 /// Puts a user into a group of the same account. In it already is success, with the protocol's annotation.
 ///
-/// Source: `iam:ListGroupsForUser`, `AddUserToGroup`. Cancel-safe.
+/// Source: `iam:GetUser`, `GetGroup`, `ListGroupsForUser`, `AddUserToGroup`. Cancel-safe.
 pub(super) async fn add_member(
     connector: &Connector,
     entitlement: &Entitlement,
@@ -99,7 +99,7 @@ pub(super) async fn add_member(
 
 /// Takes a user out of a group. Not in it (any more) is success, with the protocol's annotation.
 ///
-/// Source: `iam:RemoveUserFromGroup`. Cancel-safe.
+/// Source: `iam:GetUser`, `GetGroup`, `RemoveUserFromGroup`. Cancel-safe.
 pub(super) async fn remove_member(
     connector: &Connector,
     grant: &Grant,
@@ -126,5 +126,6 @@ fn membership<'a>(group: &'a Resource, user: &'a Resource) -> Result<Change<'a>,
             entity.account, target.account
         )));
     }
-    Ok(Change { entity, part: Part::Group(target.name), target_type: ID, target: target.arn })
+    let arn = target.arn;
+    Ok(Change { entity, part: Part::Group(target), target_type: ID, target: arn })
 }

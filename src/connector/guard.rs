@@ -41,7 +41,7 @@ pub(super) fn held(
 }
 
 /// Refuses to change or delete what this id names, where it is protected. The path of an IAM entity is taken from the
-/// id; where the settings protect anything, [`Entity::verify`] makes sure of it before the change.
+/// id; [`Entity::verify`] makes sure of it before the change.
 pub(super) fn identity(
     settings: &AwsSettings,
     callers: &[&Caller],

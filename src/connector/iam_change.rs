@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::audit::{Audit, State, Write};
 use super::conflict::Patience;
 use super::iam_entity::Entity;
 use super::{Connector, Provision, ProvisionError};
-use crate::aws::iam::{EntityKind, Iam};
+use crate::aws::iam::{EntityKind, Iam, Verified};
 use crate::aws::{CallError, Class, Written};
 
 /// How long a conflict with another change of the same entity is retried.
@@ -33,10 +33,10 @@ pub(super) struct Change<'a> {
 }
 
 /// What an entity has, in AWS's words.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Part<'a> {
-    /// A user's place in the group of this name.
-    Group(&'a str),
+    /// A user's place in this group.
+    Group(Entity<'a>),
     /// The managed policy of this ARN.
     Policy(&'a str),
 }
@@ -76,35 +76,27 @@ impl Change<'_> {
         provision: &Provision,
         audit: &mut Audit<'_>,
     ) -> Result<Done, ProvisionError> {
-        let iam = self.enter(connector, provision).await?;
+        let iam = self.entity.enter(connector, provision).await?;
         let _turn = connector.turns.wait(self.key(), provision).await?;
-        let before = self.before(&iam).await?;
+        let ends = self.verify(connector, &iam, provision).await?;
+        let before = ends.before().await?;
         if let Some(before) = before {
             audit.found(before);
         }
-        let written = CONFLICT.send(audit, provision, || self.give(&iam)).await?;
+        let written = CONFLICT.send(audit, provision, || ends.give()).await?;
         Ok(Done { already: before == Some(State::Held), request_id: written.request_id })
     }
 
-    /// Takes away from the entity what the change is about. Gone already is success. Cancel-safe: AWS does not mind a
-    /// repetition.
+    /// Takes away from the entity what the change is about. Gone already is success, and so is an end whose name is
+    /// another's now: nothing is changed then. Cancel-safe: AWS does not mind a repetition.
     pub(super) async fn remove(
         &self,
         connector: &Connector,
         provision: &Provision,
     ) -> Result<Done, ProvisionError> {
         let mut audit = Audit::begin(provision, self.write(State::NotHeld));
-        match self.removing(connector, provision, &mut audit).await {
-            Ok(request_id) => {
-                audit.changed(request_id.as_deref());
-                Ok(Done { already: false, request_id })
-            }
-            Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
-                audit.already(&error);
-                Ok(Done { already: true, request_id: error.request_id().map(str::to_owned) })
-            }
-            Err(error) => Err(audit.failed(error)),
-        }
+        let removed = self.removing(connector, provision, &mut audit).await;
+        taken(audit, removed)
     }
 
     async fn removing(
@@ -113,60 +105,26 @@ impl Change<'_> {
         provision: &Provision,
         audit: &mut Audit<'_>,
     ) -> Result<Option<String>, ProvisionError> {
-        let iam = self.enter(connector, provision).await?;
+        let iam = self.entity.enter(connector, provision).await?;
         let _turn = connector.turns.wait(self.key(), provision).await?;
-        let written = CONFLICT.send(audit, provision, || self.take(&iam)).await?;
+        let ends = self.verify(connector, &iam, provision).await?;
+        let written = CONFLICT.send(audit, provision, || ends.take()).await?;
         Ok(written.request_id)
     }
 
-    /// The calls of IAM in the entity's account. A group is told to AWS by its name, like the entity itself.
-    async fn enter(&self, connector: &Connector, provision: &Provision) -> Result<Iam, ProvisionError> {
-        let iam = self.entity.enter(connector, provision).await?;
-        if let Part::Group(_) = self.part {
-            Entity::parse(EntityKind::Group, self.target)?.verify(connector, &iam).await?;
-        }
-        Ok(iam)
-    }
-
-    /// Whether the entity has it already; `None` where that cannot be read.
-    async fn before(&self, iam: &Iam) -> Result<Option<State>, CallError> {
-        let Entity { kind, name, .. } = self.entity;
-        let found = match self.part {
-            Part::Group(group) => {
-                let groups: Result<Vec<_>, _> = iam.groups_of(name).try_concat().await;
-                groups.map(|groups| groups.iter().any(|one| one.name == group))
-            }
-            Part::Policy(arn) => {
-                let policies: Result<Vec<_>, _> = iam.attached_policies(kind, name).try_concat().await;
-                policies.map(|policies| policies.iter().any(|one| one.arn == arn))
-            }
+    /// Both ends as AWS shows them: it is told the names of users, groups and roles alone. A policy is told by its ARN.
+    async fn verify<'s>(
+        &'s self,
+        connector: &Connector,
+        iam: &'s Iam,
+        provision: &Provision,
+    ) -> Result<Ends<'s>, ProvisionError> {
+        let entity = self.entity.verify(connector, iam, provision).await?;
+        let part = match &self.part {
+            Part::Group(group) => VerifiedPart::Group(group.verify(connector, iam, provision).await?),
+            Part::Policy(arn) => VerifiedPart::Policy(arn),
         };
-        match found {
-            Ok(true) => Ok(Some(State::Held)),
-            Ok(false) => Ok(Some(State::NotHeld)),
-            Err(error) if matches!(error.class(), Class::Cancelled) => Err(error),
-            // It may be denied, or not show yet what was made a moment ago: the write tells.
-            Err(error) => {
-                debug!(error = %error, "whether it is so already is not known");
-                Ok(None)
-            }
-        }
-    }
-
-    async fn give(&self, iam: &Iam) -> Result<Written<()>, CallError> {
-        let Entity { kind, name, .. } = self.entity;
-        match self.part {
-            Part::Group(group) => iam.add_user_to_group(group, name).await,
-            Part::Policy(arn) => iam.attach_policy(kind, name, arn).await,
-        }
-    }
-
-    async fn take(&self, iam: &Iam) -> Result<Written<()>, CallError> {
-        let Entity { kind, name, .. } = self.entity;
-        match self.part {
-            Part::Group(group) => iam.remove_user_from_group(group, name).await,
-            Part::Policy(arn) => iam.detach_policy(kind, name, arn).await,
-        }
+        Ok(Ends { iam, entity, part })
     }
 
     fn key(&self) -> (String, &'static str, String) {
@@ -175,7 +133,7 @@ impl Change<'_> {
 
     fn write(&self, wanted: State) -> Write<'_> {
         use EntityKind::{Group, Role, User};
-        let operation = match (self.part, wanted == State::Held, self.entity.kind) {
+        let operation = match (&self.part, wanted == State::Held, self.entity.kind) {
             (Part::Group(_), true, _) => "iam:AddUserToGroup",
             (Part::Group(_), false, _) => "iam:RemoveUserFromGroup",
             (Part::Policy(_), true, User) => "iam:AttachUserPolicy",
@@ -192,6 +150,83 @@ impl Change<'_> {
             principal_type: self.entity.resource_type(),
             principal: self.entity.arn,
             wanted,
+        }
+    }
+}
+
+/// Ends the record of a removal: what is gone, or belongs to an entity whose name is another's now, is taken already.
+pub(super) fn taken(
+    audit: Audit<'_>,
+    removed: Result<Option<String>, ProvisionError>,
+) -> Result<Done, ProvisionError> {
+    match removed {
+        Ok(request_id) => {
+            audit.changed(request_id.as_deref());
+            Ok(Done { already: false, request_id })
+        }
+        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
+            audit.already(&error);
+            Ok(Done { already: true, request_id: error.request_id().map(str::to_owned) })
+        }
+        Err(ProvisionError::OtherEntity { asked, found, .. }) => {
+            info!(asked, found, "the name is that of another ARN now; there is nothing to revoke");
+            audit.unchanged(None);
+            Ok(Done { already: true, request_id: None })
+        }
+        Err(error) => Err(audit.failed(error)),
+    }
+}
+
+/// Both ends of a change, and the calls of IAM in their account.
+struct Ends<'a> {
+    iam: &'a Iam,
+    entity: Verified,
+    part: VerifiedPart<'a>,
+}
+
+enum VerifiedPart<'a> {
+    Group(Verified),
+    Policy(&'a str),
+}
+
+impl Ends<'_> {
+    /// Whether the entity has it already; `None` where that cannot be read.
+    async fn before(&self) -> Result<Option<State>, CallError> {
+        let (iam, name) = (self.iam, self.entity.name());
+        let found = match &self.part {
+            VerifiedPart::Group(group) => {
+                let groups: Result<Vec<_>, _> = iam.groups_of(name).try_concat().await;
+                groups.map(|groups| groups.iter().any(|one| one.arn == group.arn()))
+            }
+            VerifiedPart::Policy(arn) => {
+                let policies = iam.attached_policies(self.entity.kind(), name);
+                let policies: Result<Vec<_>, _> = policies.try_concat().await;
+                policies.map(|policies| policies.iter().any(|one| one.arn == *arn))
+            }
+        };
+        match found {
+            Ok(true) => Ok(Some(State::Held)),
+            Ok(false) => Ok(Some(State::NotHeld)),
+            Err(error) if matches!(error.class(), Class::Cancelled) => Err(error),
+            // It may be denied, or not show yet what was made a moment ago: the write tells.
+            Err(error) => {
+                debug!(error = %error, "whether it is so already is not known");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn give(&self) -> Result<Written<()>, CallError> {
+        match &self.part {
+            VerifiedPart::Group(group) => self.iam.add_user_to_group(group, &self.entity).await,
+            VerifiedPart::Policy(arn) => self.iam.attach_policy(&self.entity, arn).await,
+        }
+    }
+
+    async fn take(&self) -> Result<Written<()>, CallError> {
+        match &self.part {
+            VerifiedPart::Group(group) => self.iam.remove_user_from_group(group, &self.entity).await,
+            VerifiedPart::Policy(arn) => self.iam.detach_policy(&self.entity, arn).await,
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 
 use super::{Connector, Provision, ProvisionError, group, iam_user, role};
-use crate::aws::iam::{EntityKind, Iam};
-use crate::aws::{AccountId, Class};
+use crate::aws::AccountId;
+use crate::aws::iam::{EntityKind, Iam, Unverified, Verified};
 use crate::baton::id::Arn;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::Resource;
 
-/// An entity of one account.
+/// An entity of one account, as an id names it. What changes it takes the [`Verified`] one of AWS.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Entity<'a> {
     pub(super) kind: EntityKind,
@@ -91,28 +91,35 @@ impl<'a> Entity<'a> {
                 self.arn, self.partition, caller.partition
             )));
         }
-        let iam = enter(connector, &self.account, provision).await?;
-        self.verify(connector, &iam).await?;
-        Ok(iam)
+        enter(connector, &self.account, provision).await
     }
 
-    /// Where the settings protect anything, makes sure that the entity of this name has this ARN: AWS is told the name
-    /// alone, and under another path an id would slip past. One that does not exist is left to the change.
-    pub(super) async fn verify(&self, connector: &Connector, iam: &Iam) -> Result<(), ProvisionError> {
-        let settings = &connector.settings;
-        if settings.protected_principals.is_empty() && settings.protected_policies.is_empty() {
-            return Ok(());
-        }
-        match iam.arn_of(self.kind, self.name).await {
-            Ok(arn) if arn == self.arn => Ok(()),
-            Ok(arn) => Err(ProvisionError::invalid(format!(
-                "the {} of this name is {arn}, not {}",
-                self.resource_type(),
-                self.arn
-            ))),
-            Err(error) if matches!(error.class(), Class::NotFound) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+    /// The entity as AWS shows it, under this very ARN. One that this process made a moment ago is waited for.
+    ///
+    /// # Errors
+    /// [`ProvisionError::OtherEntity`] where another has the name, [`ProvisionError::Unverified`] where that may not be
+    /// read, and a call whose class is [`Class::NotFound`](crate::aws::Class::NotFound) where AWS has nobody of this ARN.
+    pub(super) async fn verify(
+        &self,
+        connector: &Connector,
+        iam: &Iam,
+        provision: &Provision,
+    ) -> Result<Verified, ProvisionError> {
+        connector.recent.until_found(&[self.arn], provision, || self.look_up(iam)).await
+    }
+
+    async fn look_up(&self, iam: &Iam) -> Result<Verified, ProvisionError> {
+        let found = iam.verify(self.kind, self.arn, self.path, self.name).await;
+        found.map_err(|error| match error {
+            Unverified::Other(found) => {
+                let (kind, asked) = (self.resource_type(), self.arn.to_owned());
+                ProvisionError::OtherEntity { kind, asked, found }
+            }
+            Unverified::Denied { get, list } => {
+                ProvisionError::Unverified { arn: self.arn.to_owned(), get, list }
+            }
+            Unverified::Call(error) => error.into(),
+        })
     }
 }
 

@@ -93,7 +93,8 @@ pub fn grant(policy: &AttachedPolicy, holder: &Holder) -> Grant {
 
 /// Attaches a policy to a user, group or role. Attached already is success, with the protocol's annotation.
 ///
-/// Source: `iam:ListAttached{User,Group,Role}Policies`, `Attach{User,Group,Role}Policy`. Cancel-safe.
+/// Source: `iam:Get{User,Group,Role}`, `ListAttached{User,Group,Role}Policies`, `Attach{User,Group,Role}Policy`.
+/// Cancel-safe.
 pub(super) async fn attach(
     connector: &Connector,
     entitlement: &Entitlement,
@@ -115,7 +116,7 @@ pub(super) async fn attach(
 
 /// Detaches a policy. Not attached (any more) is success, with the protocol's annotation.
 ///
-/// Source: `iam:Detach{User,Group,Role}Policy`. Cancel-safe.
+/// Source: `iam:Get{User,Group,Role}`, `Detach{User,Group,Role}Policy`. Cancel-safe.
 pub(super) async fn detach(
     connector: &Connector,
     grant: &Grant,

@@ -7,9 +7,8 @@ pub(super) mod delete;
 pub(super) mod issue;
 pub(super) mod password;
 
-use super::iam_entity::Entity;
-use super::{Kind, Needs, ProvisionError, inline_policy, marker};
-use crate::aws::iam::{Iam, Tag, User};
+use super::{Kind, Needs, inline_policy, marker};
+use crate::aws::iam::{Tag, User};
 use crate::baton::profile::Profile;
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::time::to_proto_timestamp;
@@ -73,18 +72,6 @@ pub fn resource_type() -> ResourceType {
             "iam:TagUser",
         ],
     )
-}
-
-/// The user that `entity` names. AWS is told the name alone: one of another path is not the one that is meant.
-async fn found(iam: &Iam, entity: &Entity<'_>) -> Result<User, ProvisionError> {
-    let user = iam.user(entity.name).await?;
-    if user.arn == entity.arn {
-        return Ok(user);
-    }
-    Err(ProvisionError::invalid(format!(
-        "the user of this name is {}, not {}: its path has changed, or it is another user",
-        user.arn, entity.arn
-    )))
 }
 
 /// The resource of a user. `tags` are those that the settings ask for, `last_login` is the newest use of password or

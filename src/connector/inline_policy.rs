@@ -2,13 +2,12 @@
 
 use super::audit::{Audit, State, Write};
 use super::holder::Holder;
-use super::iam_change::CONFLICT;
+use super::iam_change::{CONFLICT, taken};
 use super::iam_entity::{Entity, is_name};
 use super::{
     Connector, Kind, Needs, Provision, ProvisionError, iam_policy, marker, permission_set, principal_of,
     resource_of, revoked,
 };
-use crate::aws::Class;
 use crate::aws::iam::EntityKind;
 use crate::baton::id::{inline_policy_id, inline_policy_of};
 use crate::baton::profile::Profile;
@@ -89,7 +88,7 @@ pub fn grant(policy: &Resource, holder: &Holder) -> Grant {
 /// Deletes an inline policy of a user, group or role for good; its text stays in the audit trail. Gone already is
 /// success, with the protocol's annotation.
 ///
-/// Source: `iam:Get{User,Group,Role}Policy`, `Delete{User,Group,Role}Policy`. Cancel-safe.
+/// Source: `iam:Get{User,Group,Role}`, `Get{User,Group,Role}Policy`, `Delete{User,Group,Role}Policy`. Cancel-safe.
 pub(super) async fn delete(
     connector: &Connector,
     grant: &Grant,
@@ -98,18 +97,10 @@ pub(super) async fn delete(
     let (entitlement, principal) = principal_of(grant)?;
     let target = Target::parse(resource_of(entitlement)?, principal)?;
     let mut audit = Audit::begin(provision, target.write());
-    match target.delete(connector, provision, &mut audit).await {
-        Ok(request_id) => {
-            audit.changed(request_id.as_deref());
-            Ok(revoked(vec![], request_id))
-        }
-        Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => {
-            audit.already(&error);
-            let request_id = error.request_id().map(str::to_owned);
-            Ok(revoked(vec![any::pack(&GrantAlreadyRevoked {})], request_id))
-        }
-        Err(error) => Err(audit.failed(error)),
-    }
+    let deleted = target.delete(connector, provision, &mut audit).await;
+    let done = taken(audit, deleted)?;
+    let already = done.already.then(|| any::pack(&GrantAlreadyRevoked {}));
+    Ok(revoked(already.into_iter().collect(), done.request_id))
 }
 
 /// What a deletion is about.
@@ -147,14 +138,14 @@ impl<'a> Target<'a> {
         provision: &Provision,
         audit: &mut Audit<'_>,
     ) -> Result<Option<String>, ProvisionError> {
-        let Entity { kind, name: holder, .. } = self.holder;
         let iam = self.holder.enter(connector, provision).await?;
         let key = (self.id.to_owned(), self.holder.resource_type(), self.holder.arn.to_owned());
         let _turn = connector.turns.wait(key, provision).await?;
+        let holder = self.holder.verify(connector, &iam, provision).await?;
         // It exists nowhere else: what cannot be kept is not deleted.
-        audit.keep(iam.inline_policy(kind, holder, self.name).await?);
+        audit.keep(iam.inline_policy(holder.kind(), holder.name(), self.name).await?);
         audit.found(State::Held);
-        let delete = || iam.delete_inline_policy(kind, holder, self.name);
+        let delete = || iam.delete_inline_policy(&holder, self.name);
         Ok(CONFLICT.send(audit, provision, delete).await?.request_id)
     }
 

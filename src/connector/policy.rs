@@ -193,10 +193,10 @@ const PARTS: [Part; 17] = [
     },
     Part {
         text: document!("provision-iam"),
-        statements: &["TellProtectedPrincipals"],
+        statements: &["VerifyIamEntities"],
         in_members: true,
-        without: "tasks that change IAM fail, since what BATON_PROTECTED_PRINCIPALS lists cannot be told",
-        needed: |wanted| wanted.provisioning && !wanted.settings.protected_principals.is_empty(),
+        without: "tasks that change IAM look for users, groups and roles in listings, and fail where those are denied, too",
+        needed: |wanted| wanted.provisioning,
     },
     Part {
         text: document!("provision-iam-users"),

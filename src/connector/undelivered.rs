@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::iam_entity::Entity;
 use super::{Connector, Provision, ProvisionError, access_key, iam_user};
-use crate::aws::iam::{AccessKey, EntityKind};
+use crate::aws::iam::{AccessKey, EntityKind, Iam, Verified};
 
 /// How long a withdrawal may take in all.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -26,8 +26,8 @@ pub struct Undelivered(Arc<Mutex<Option<Credential>>>);
 pub(super) enum Credential {
     /// An access key was asked for, and AWS has not said yet whether there is one.
     KeyAskedFor {
-        /// The ARN of its user.
-        user: String,
+        /// Its user.
+        user: Verified,
         /// The keys that AWS listed before.
         before: Vec<AccessKey>,
         /// When it was asked for.
@@ -35,8 +35,8 @@ pub(super) enum Credential {
     },
     /// An access key.
     Key {
-        /// The ARN of its user.
-        user: String,
+        /// Its user.
+        user: Verified,
         /// Its id.
         id: String,
         /// The key that was put out of use for it.
@@ -44,8 +44,8 @@ pub(super) enum Credential {
     },
     /// A password, which AWS has or may have.
     Password {
-        /// The ARN of its user.
-        user: String,
+        /// Its user.
+        user: Verified,
         /// The user had none before.
         is_first: bool,
     },
@@ -117,9 +117,8 @@ impl Connector {
     ) -> Result<String, ProvisionError> {
         match credential {
             Credential::KeyAskedFor { user, before, sent } => {
-                let entity = Entity::parse(EntityKind::User, user)?;
-                let iam = entity.enter(self, provision).await?;
-                let mut suspects: Vec<AccessKey> = iam.access_keys(entity.name).try_concat().await?;
+                let iam = self.iam_of(user, provision).await?;
+                let mut suspects: Vec<AccessKey> = iam.access_keys(user.name()).try_concat().await?;
                 // AWS's list lags: what it did not show before may be older, and in use. It tells whole seconds.
                 suspects.retain(|key| {
                     let known = before.iter().any(|one| one.id == key.id);
@@ -131,14 +130,14 @@ impl Connector {
                          its secret: delete it"
                     )),
                     [one] => {
-                        access_key::make::withdraw(&iam, &entity, &one.id, provision).await?;
+                        access_key::make::withdraw(&iam, user, &one.id, provision).await?;
                         Ok(deleted(user, &one.id))
                     }
                     several => {
                         let ids: Vec<&str> = several.iter().map(|key| key.id.as_str()).collect();
                         let keys = ids.join(", ");
                         warn!(
-                            user,
+                            user = user.arn(),
                             keys,
                             "the secret of one of these access keys reached nobody; none is deleted, as it is not \
                              certain which"
@@ -151,22 +150,20 @@ impl Connector {
                 }
             }
             Credential::Key { user, id, replaced } => {
-                let entity = Entity::parse(EntityKind::User, user)?;
-                let iam = entity.enter(self, provision).await?;
+                let iam = self.iam_of(user, provision).await?;
                 let restored = match replaced {
                     Some(old) => {
-                        access_key::rotate::restore(&iam, &entity, old, provision).await?;
+                        access_key::rotate::restore(&iam, user, old, provision).await?;
                         format!(", and {old} works again")
                     }
                     None => String::new(),
                 };
-                access_key::make::withdraw(&iam, &entity, id, provision).await?;
+                access_key::make::withdraw(&iam, user, id, provision).await?;
                 Ok(deleted(user, id) + &restored)
             }
             Credential::Password { user, is_first: true } => {
-                let entity = Entity::parse(EntityKind::User, user)?;
-                let iam = entity.enter(self, provision).await?;
-                iam_user::password::withdraw(&iam, &entity, provision).await?;
+                let iam = self.iam_of(user, provision).await?;
+                iam_user::password::withdraw(&iam, user, provision).await?;
                 Ok(format!("the first password of {user} reached nobody and was deleted"))
             }
             Credential::Password { user, is_first: false } => Ok(format!(
@@ -177,6 +174,11 @@ impl Connector {
             }
         }
     }
+
+    /// The calls of IAM in the user's account.
+    async fn iam_of(&self, user: &Verified, provision: &Provision) -> Result<Iam, ProvisionError> {
+        Entity::parse(EntityKind::User, user.arn())?.enter(self, provision).await
+    }
 }
 
 impl Credential {
@@ -185,7 +187,7 @@ impl Credential {
         match self {
             Self::Key { user, id, .. } => {
                 warn!(
-                    user,
+                    user = user.arn(),
                     key = id,
                     error = why,
                     "the secret of this access key reached nobody, and the key could not be deleted"
@@ -208,7 +210,7 @@ impl Credential {
     }
 }
 
-fn deleted(user: &str, id: &str) -> String {
+fn deleted(user: &Verified, id: &str) -> String {
     format!("the secret of the access key {id} of {user} reached nobody, and the key was deleted")
 }
 
@@ -217,6 +219,7 @@ mod tests {
     use testbed::aws::{Fixture, Server};
 
     use super::*;
+    use crate::aws::iam::User;
     use crate::config::{AwsSettings, StaticKeys};
 
     #[tokio::test]
@@ -234,10 +237,16 @@ mod tests {
         };
         let connector = Connector::open(&settings).await.unwrap();
         let provision = Provision::new("t", CancellationToken::new());
-        let arn = "arn:aws:iam::111111111111:user/o,brien+x=1";
+        let user = Verified::from(&User {
+            arn: "arn:aws:iam::111111111111:user/o,brien+x=1".into(),
+            id: "AIDA".into(),
+            name: "o,brien+x=1".into(),
+            path: "/".into(),
+            password_last_used: None,
+        });
         let id = aws.access_keys("111111111111", "o,brien+x=1").swap_remove(0).0;
         let work = async {
-            provision.makes(Credential::Key { user: arn.into(), id: id.clone(), replaced: None });
+            provision.makes(Credential::Key { user: user.clone(), id: id.clone(), replaced: None });
             assert!(id.is_empty(), "as a library would");
             Ok::<(), ProvisionError>(())
         };

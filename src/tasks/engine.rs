@@ -306,7 +306,10 @@ impl From<ProvisionError> for EngineError {
     fn from(error: ProvisionError) -> Self {
         let message = error.to_string();
         match error {
-            ProvisionError::Invalid(_) => Self::new(Code::InvalidArgument, message),
+            ProvisionError::Invalid(_) | ProvisionError::OtherEntity { .. } => {
+                Self::new(Code::InvalidArgument, message)
+            }
+            ProvisionError::Unverified { .. } => Self::new(Code::PermissionDenied, message),
             ProvisionError::Unsupported(_) => Self::new(Code::Unimplemented, message),
             ProvisionError::NoEntry { error, .. } => Self::new(access_code(&error), message),
             ProvisionError::NoAction(_) => Self::new(Code::NotFound, message),

@@ -18,6 +18,7 @@ mod policy;
 mod refused;
 mod rehearsal;
 mod rotation;
+mod same_name;
 mod settling;
 mod stale;
 mod throughput;

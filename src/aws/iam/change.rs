@@ -1,10 +1,10 @@
 //! What changes IAM. AWS takes each of these twice without harm: a second addition changes nothing, a second removal
-//! is a [`Class::NotFound`](super::super::Class::NotFound).
+//! is a [`Class::NotFound`](super::super::Class::NotFound). Each demands its entities [`Verified`].
 
 use aws_types::request_id::RequestId;
 use futures::stream::BoxStream;
 
-use super::{EntityKind, Group, Iam, PAGE, next, present, read};
+use super::{EntityKind, Group, Iam, PAGE, Verified, next, present, read};
 use crate::aws::Written;
 use crate::aws::call::Answer;
 use crate::aws::error::CallError;
@@ -63,25 +63,29 @@ impl Iam {
     }
 
     /// Adds a user to a group (`iam:AddUserToGroup`).
-    pub async fn add_user_to_group(&self, group: &str, user: &str) -> Result<Written<()>, CallError> {
-        change!(self, ADD_USER_TO_GROUP, self.client.add_user_to_group().group_name(group).user_name(user))
+    pub async fn add_user_to_group(
+        &self,
+        group: &Verified,
+        user: &Verified,
+    ) -> Result<Written<()>, CallError> {
+        let request = self.client.add_user_to_group().group_name(group.name()).user_name(user.name());
+        change!(self, ADD_USER_TO_GROUP, request)
     }
 
     /// Removes a user from a group (`iam:RemoveUserFromGroup`).
-    pub async fn remove_user_from_group(&self, group: &str, user: &str) -> Result<Written<()>, CallError> {
-        let request = self.client.remove_user_from_group().group_name(group).user_name(user);
+    pub async fn remove_user_from_group(
+        &self,
+        group: &Verified,
+        user: &Verified,
+    ) -> Result<Written<()>, CallError> {
+        let request = self.client.remove_user_from_group().group_name(group.name()).user_name(user.name());
         change!(self, REMOVE_USER_FROM_GROUP, request)
     }
 
     /// Attaches a managed policy to an entity (`iam:AttachUserPolicy` and its kin).
-    pub async fn attach_policy(
-        &self,
-        kind: EntityKind,
-        name: &str,
-        policy: &str,
-    ) -> Result<Written<()>, CallError> {
-        let client = &self.client;
-        match kind {
+    pub async fn attach_policy(&self, entity: &Verified, policy: &str) -> Result<Written<()>, CallError> {
+        let (client, name) = (&self.client, entity.name());
+        match entity.kind() {
             EntityKind::User => {
                 change!(
                     self,
@@ -107,14 +111,9 @@ impl Iam {
     }
 
     /// Detaches a managed policy from an entity (`iam:DetachUserPolicy` and its kin).
-    pub async fn detach_policy(
-        &self,
-        kind: EntityKind,
-        name: &str,
-        policy: &str,
-    ) -> Result<Written<()>, CallError> {
-        let client = &self.client;
-        match kind {
+    pub async fn detach_policy(&self, entity: &Verified, policy: &str) -> Result<Written<()>, CallError> {
+        let (client, name) = (&self.client, entity.name());
+        match entity.kind() {
             EntityKind::User => {
                 change!(
                     self,
@@ -142,12 +141,11 @@ impl Iam {
     /// Deletes an inline policy of an entity, for good (`iam:DeleteUserPolicy` and its kin).
     pub async fn delete_inline_policy(
         &self,
-        kind: EntityKind,
-        name: &str,
+        entity: &Verified,
         policy: &str,
     ) -> Result<Written<()>, CallError> {
-        let client = &self.client;
-        match kind {
+        let (client, name) = (&self.client, entity.name());
+        match entity.kind() {
             EntityKind::User => {
                 change!(
                     self,

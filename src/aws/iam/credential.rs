@@ -5,7 +5,7 @@ use aws_types::request_id::RequestId;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::change::change;
-use super::{AccessKey, Iam, is_active, present, time};
+use super::{AccessKey, Iam, Verified, is_active, present, time};
 use crate::aws::Written;
 use crate::aws::call::Answer;
 use crate::aws::error::CallError;
@@ -33,11 +33,11 @@ impl Iam {
     /// [`Class::Conflict`](crate::aws::Class::Conflict) that does not pass.
     pub async fn create_login_profile(
         &self,
-        user: &str,
+        user: &Verified,
         password: &SecretString,
         reset: bool,
     ) -> Result<Written<()>, CallError> {
-        let request = self.client.create_login_profile().user_name(user);
+        let request = self.client.create_login_profile().user_name(user.name());
         let request = request.password(password.expose_secret()).password_reset_required(reset);
         change!(self, CREATE_LOGIN_PROFILE, request)
     }
@@ -46,18 +46,18 @@ impl Iam {
     /// a [`Class::NotFound`](crate::aws::Class::NotFound).
     pub async fn update_login_profile(
         &self,
-        user: &str,
+        user: &Verified,
         password: &SecretString,
         reset: bool,
     ) -> Result<Written<()>, CallError> {
-        let request = self.client.update_login_profile().user_name(user);
+        let request = self.client.update_login_profile().user_name(user.name());
         let request = request.password(password.expose_secret()).password_reset_required(reset);
         change!(self, UPDATE_LOGIN_PROFILE, request)
     }
 
     /// Makes an access key (`iam:CreateAccessKey`). It is sent once: after a lost reply there may be a key whose secret
     /// nobody has.
-    pub async fn create_access_key(&self, user: &str) -> Result<Written<NewAccessKey>, CallError> {
+    pub async fn create_access_key(&self, user: &Verified) -> Result<Written<NewAccessKey>, CallError> {
         if self.lane.rehearses() {
             let key = AccessKey { id: "AKIA".to_owned(), created: None, active: true };
             return Ok(Written {
@@ -65,7 +65,7 @@ impl Iam {
                 request_id: None,
             });
         }
-        let request = self.client.create_access_key().user_name(user);
+        let request = self.client.create_access_key().user_name(user.name());
         let whole = Answer::xml(CREATE_ACCESS_KEY.name);
         let answer = self
             .lane
@@ -83,15 +83,15 @@ impl Iam {
 
     /// Makes an access key of a user work again (`iam:UpdateAccessKey`). A key that the user has not is a
     /// [`Class::NotFound`](crate::aws::Class::NotFound).
-    pub async fn activate_access_key(&self, user: &str, key: &str) -> Result<Written<()>, CallError> {
-        let request = self.client.update_access_key().user_name(user).access_key_id(key);
+    pub async fn activate_access_key(&self, user: &Verified, key: &str) -> Result<Written<()>, CallError> {
+        let request = self.client.update_access_key().user_name(user.name()).access_key_id(key);
         change!(self, UPDATE_ACCESS_KEY, request.status(StatusType::Active))
     }
 
     /// Makes an access key of a user work no longer (`iam:UpdateAccessKey`); it can be made to work again. A key that the
     /// user has not is a [`Class::NotFound`](crate::aws::Class::NotFound).
-    pub async fn deactivate_access_key(&self, user: &str, key: &str) -> Result<Written<()>, CallError> {
-        let request = self.client.update_access_key().user_name(user).access_key_id(key);
+    pub async fn deactivate_access_key(&self, user: &Verified, key: &str) -> Result<Written<()>, CallError> {
+        let request = self.client.update_access_key().user_name(user.name()).access_key_id(key);
         change!(self, UPDATE_ACCESS_KEY, request.status(StatusType::Inactive))
     }
 }

@@ -5,7 +5,7 @@ use aws_types::request_id::RequestId;
 use futures::stream::BoxStream;
 
 use super::change::change;
-use super::{Iam, PAGE, Tag, User, next, present, read};
+use super::{Iam, PAGE, Tag, User, Verified, next, present, read};
 use crate::aws::Written;
 use crate::aws::call::Answer;
 use crate::aws::error::CallError;
@@ -98,13 +98,13 @@ impl Iam {
     }
 
     /// Deletes a user who has nothing any more (`iam:DeleteUser`).
-    pub async fn delete_user(&self, name: &str) -> Result<Written<()>, CallError> {
-        change!(self, DELETE_USER, self.client.delete_user().user_name(name))
+    pub async fn delete_user(&self, user: &Verified) -> Result<Written<()>, CallError> {
+        change!(self, DELETE_USER, self.client.delete_user().user_name(user.name()))
     }
 
     /// Deletes a user's password (`iam:DeleteLoginProfile`).
-    pub async fn delete_login_profile(&self, user: &str) -> Result<Written<()>, CallError> {
-        change!(self, DELETE_LOGIN_PROFILE, self.client.delete_login_profile().user_name(user))
+    pub async fn delete_login_profile(&self, user: &Verified) -> Result<Written<()>, CallError> {
+        change!(self, DELETE_LOGIN_PROFILE, self.client.delete_login_profile().user_name(user.name()))
     }
 
     /// Ids of what a user has of one kind, by pages (`iam:ListAccessKeys`, `ListSigningCertificates`,
@@ -163,11 +163,11 @@ impl Iam {
     /// `DeleteServiceSpecificCredential`, `DeactivateMFADevice`).
     pub async fn remove_belonging(
         &self,
-        user: &str,
+        user: &Verified,
         of: Belonging,
         id: &str,
     ) -> Result<Written<()>, CallError> {
-        let client = &self.client;
+        let (client, user) = (&self.client, user.name());
         match of {
             Belonging::AccessKey => {
                 change!(self, DELETE_ACCESS_KEY, client.delete_access_key().user_name(user).access_key_id(id))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{iam_user, key_of, make, owner};
-use crate::aws::iam::{Belonging, EntityKind};
+use crate::aws::iam::{Belonging, EntityKind, Verified};
 use crate::aws::{CallError, Class, Written};
 use crate::baton::any;
 use crate::baton::v2::{DeleteResourceResponse, ResourceDoesNotExist, ResourceId};
@@ -42,28 +42,27 @@ pub(in crate::connector) async fn delete(
     if is_gone(&found) {
         return Ok(gone());
     }
-    let (iam, owner) = found?;
-    let user = Entity::parse(EntityKind::User, &owner.arn)?;
-    let is_its =
-        |parent: &&ResourceId| parent.resource == user.arn || parent.resource == user.account.as_str();
+    let (iam, user) = found?;
+    let account = Entity::parse(EntityKind::User, user.arn())?.account;
+    let is_its = |parent: &&ResourceId| parent.resource == user.arn() || parent.resource == account.as_str();
     if let Some(parent) = parent.filter(|parent| !is_its(parent)) {
         return Err(ProvisionError::invalid(format!(
             "the key is one of {}, and the request names {} {:?} as its parent",
-            user.arn,
+            user.arn(),
             parent.resource_type.chars().take(64).collect::<String>(),
             parent.resource.chars().take(256).collect::<String>(),
         )));
     }
-    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
-    let turn = (user.arn.to_owned(), iam_user::ID, user.arn.to_owned());
+    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn())?;
+    let turn = (user.arn().to_owned(), iam_user::ID, user.arn().to_owned());
     let _turn = connector.turns.wait(turn, provision).await?;
     let deletion = Deletion { user: &user, key, provision };
-    let (name, iam) = (user.name, &iam);
-    let deactivate = || iam.deactivate_access_key(name, key);
+    let (iam, user) = (&iam, &user);
+    let deactivate = || iam.deactivate_access_key(user, key);
     if deletion.step("iam:UpdateAccessKey", State::Inactive, deactivate).await?.is_none() {
         return Ok(gone());
     }
-    let remove = || iam.remove_belonging(name, Belonging::AccessKey, key);
+    let remove = || iam.remove_belonging(user, Belonging::AccessKey, key);
     Ok(match deletion.step("iam:DeleteAccessKey", State::NotHeld, remove).await? {
         Some(request_id) => DeleteResourceResponse { annotations: with_request_id(vec![], request_id) },
         None => gone(),
@@ -76,7 +75,7 @@ fn is_gone<T>(found: &Result<T, ProvisionError>) -> bool {
 }
 
 struct Deletion<'a> {
-    user: &'a Entity<'a>,
+    user: &'a Verified,
     key: &'a str,
     provision: &'a Provision,
 }

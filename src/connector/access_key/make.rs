@@ -6,13 +6,12 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 
 use super::ID;
-use crate::aws::iam::{AccessKey, Belonging, Iam, NewAccessKey};
+use crate::aws::iam::{AccessKey, Belonging, Iam, NewAccessKey, Verified};
 use crate::aws::{CallError, Class};
 use crate::baton::encryption::{EncryptionError, Plaintext, Recipients};
 use crate::baton::v2::EncryptedData;
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
-use crate::connector::iam_entity::Entity;
 use crate::connector::undelivered::Credential;
 use crate::connector::{Provision, ProvisionError, iam_user};
 
@@ -41,30 +40,30 @@ pub(in crate::connector) struct Made {
 /// that is killed leaves it. A user has two at most, and one who has them is a [`ProvisionError::KeysFull`].
 pub(in crate::connector) async fn make(
     iam: &Iam,
-    user: &Entity<'_>,
+    user: &Verified,
     recipients: &Recipients,
     provision: &Provision,
 ) -> Result<Made, ProvisionError> {
-    let before = keys(iam, user.name).await?;
+    let before = keys(iam, user.name()).await?;
     // AWS would say so, and a rehearsal does not ask it.
     if provision.rehearsal.is_some() && before.len() >= MOST {
         return Err(ProvisionError::invalid(format!(
             "{} has as many access keys as AWS allows: {}",
-            user.arn,
+            user.arn(),
             listed(&before)
         )));
     }
-    let mut audit = Audit::begin(provision, write("iam:CreateAccessKey", user, user.name, State::Held));
+    let mut audit = Audit::begin(provision, write("iam:CreateAccessKey", user, user.name(), State::Held));
     provision.makes(Credential::KeyAskedFor {
-        user: user.arn.to_owned(),
+        user: user.clone(),
         before: before.clone(),
         sent: Timestamp::now(),
     });
     let steady = iam.uncancelled();
-    let error = match CONFLICT.send(&mut audit, provision, || steady.create_access_key(user.name)).await {
+    let error = match CONFLICT.send(&mut audit, provision, || steady.create_access_key(user)).await {
         Ok(made) => {
             provision.makes(Credential::Key {
-                user: user.arn.to_owned(),
+                user: user.clone(),
                 id: made.value.key.id.clone(),
                 replaced: None,
             });
@@ -81,7 +80,7 @@ pub(in crate::connector) async fn make(
     provision.undelivered.clear();
     match audit.failed(error) {
         ProvisionError::Call(error) if error.code() == Some("LimitExceeded") => {
-            Err(ProvisionError::KeysFull { user: user.arn.to_owned(), keys: listed(&before), error })
+            Err(ProvisionError::KeysFull { user: user.arn().to_owned(), keys: listed(&before), error })
         }
         error => Err(error),
     }
@@ -103,7 +102,7 @@ fn sealed(key: &NewAccessKey, recipients: &Recipients) -> Result<Vec<EncryptedDa
 /// Deletes a key whose secret reached nobody. AWS may not know it everywhere yet: it is tried several times.
 pub(in crate::connector) async fn withdraw(
     iam: &Iam,
-    user: &Entity<'_>,
+    user: &Verified,
     id: &str,
     provision: &Provision,
 ) -> Result<(), ProvisionError> {
@@ -122,14 +121,9 @@ pub(in crate::connector) async fn withdraw(
 }
 
 /// Deletes a key whose secret reached nobody (`iam:DeleteAccessKey`).
-async fn discard(
-    iam: &Iam,
-    user: &Entity<'_>,
-    id: &str,
-    provision: &Provision,
-) -> Result<(), ProvisionError> {
+async fn discard(iam: &Iam, user: &Verified, id: &str, provision: &Provision) -> Result<(), ProvisionError> {
     let mut audit = Audit::begin(provision, write("iam:DeleteAccessKey", user, id, State::NotHeld));
-    let delete = || iam.remove_belonging(user.name, Belonging::AccessKey, id);
+    let delete = || iam.remove_belonging(user, Belonging::AccessKey, id);
     match CONFLICT.send(&mut audit, provision, delete).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
@@ -146,11 +140,11 @@ async fn discard(
 /// A write about an access key of a user.
 pub(super) fn write<'a>(
     operation: &'static str,
-    user: &'a Entity<'_>,
+    user: &'a Verified,
     target: &'a str,
     wanted: State,
 ) -> Write<'a> {
-    Write { operation, target_type: ID, target, principal_type: iam_user::ID, principal: user.arn, wanted }
+    Write { operation, target_type: ID, target, principal_type: iam_user::ID, principal: user.arn(), wanted }
 }
 
 async fn keys(iam: &Iam, user: &str) -> Result<Vec<AccessKey>, CallError> {

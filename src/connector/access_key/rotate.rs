@@ -8,14 +8,13 @@ use tracing::warn;
 use super::make::{self, Made};
 use super::{ID, iam_user, key_of, owner};
 use crate::aws::Class;
-use crate::aws::iam::{EntityKind, Iam};
+use crate::aws::iam::{Iam, Verified};
 use crate::baton::encryption::Recipients;
 use crate::baton::resource;
 use crate::baton::v2::credential_options::Options;
 use crate::baton::v2::{CredentialOptions, RotateCredentialRequest, RotateCredentialResponse};
 use crate::connector::audit::{Audit, State};
 use crate::connector::iam_change::CONFLICT;
-use crate::connector::iam_entity::Entity;
 use crate::connector::undelivered::Credential;
 use crate::connector::{Connector, Provision, ProvisionError, guard, with_request_id};
 
@@ -39,10 +38,9 @@ pub(in crate::connector) async fn rotate(
             "{old} is not rotated: the connector itself starts with it"
         )));
     }
-    let (iam, owner) = owner(connector, old, provision).await?;
-    let user = Entity::parse(EntityKind::User, &owner.arn)?;
-    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
-    let turn = (user.arn.to_owned(), iam_user::ID, user.arn.to_owned());
+    let (iam, user) = owner(connector, old, provision).await?;
+    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn())?;
+    let turn = (user.arn().to_owned(), iam_user::ID, user.arn().to_owned());
     let _turn = connector.turns.wait(turn, provision).await?;
     let made = make::make(&iam, &user, &recipients, provision).await?;
     let rotation = Rotation { iam: &iam, user: &user, old, made: &made, provision };
@@ -70,7 +68,7 @@ fn check(options: Option<&CredentialOptions>) -> Result<(), ProvisionError> {
 /// A rotation whose new key is made.
 struct Rotation<'a> {
     iam: &'a Iam,
-    user: &'a Entity<'a>,
+    user: &'a Verified,
     old: &'a str,
     made: &'a Made,
     provision: &'a Provision,
@@ -87,7 +85,7 @@ impl Rotation<'_> {
         if let Some(active) = before {
             audit.found(if active { State::Active } else { State::Inactive });
         }
-        let send = || iam.deactivate_access_key(user.name, old);
+        let send = || iam.deactivate_access_key(user, old);
         match CONFLICT.send(&mut audit, provision, send).await {
             Ok(written) if before == Some(false) => audit.unchanged(written.request_id.as_deref()),
             Ok(written) => {
@@ -102,7 +100,7 @@ impl Rotation<'_> {
                 let error = audit.failed(error);
                 self.replaced();
                 warn!(
-                    user = user.arn,
+                    user = user.arn(),
                     old_key = old,
                     new_key = made.key.id,
                     error = %error,
@@ -117,7 +115,7 @@ impl Rotation<'_> {
     /// Notes that the old key has to work again where the new one is withdrawn.
     fn replaced(&self) {
         self.provision.makes(Credential::Key {
-            user: self.user.arn.to_owned(),
+            user: self.user.clone(),
             id: self.made.key.id.clone(),
             replaced: Some(self.old.to_owned()),
         });
@@ -127,12 +125,12 @@ impl Rotation<'_> {
 /// Puts a key back into use, as the one that replaced it is withdrawn (`iam:UpdateAccessKey`).
 pub(in crate::connector) async fn restore(
     iam: &Iam,
-    user: &Entity<'_>,
+    user: &Verified,
     old: &str,
     provision: &Provision,
 ) -> Result<(), ProvisionError> {
     let mut audit = Audit::begin(provision, make::write("iam:UpdateAccessKey", user, old, State::Active));
-    match CONFLICT.send(&mut audit, provision, || iam.activate_access_key(user.name, old)).await {
+    match CONFLICT.send(&mut audit, provision, || iam.activate_access_key(user, old)).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             Ok(())

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::password::{self, Password};
 use super::{EMAIL_TAG, ID, resource};
-use crate::aws::iam::{EntityKind, Iam, Tag, User};
+use crate::aws::iam::{Iam, Tag, User, Verified};
 use crate::aws::{CallError, Class, Input};
 use crate::baton::encryption::Recipients;
 use crate::baton::v2::create_account_response::{
@@ -16,7 +16,6 @@ use crate::baton::v2::create_account_response::{
 use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse, EncryptedData};
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
-use crate::connector::iam_entity::Entity;
 use crate::connector::new_account::{self, Entry};
 use crate::connector::password::Recipe;
 use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
@@ -167,10 +166,10 @@ impl Wanted {
         user: &User,
         provision: &Provision,
     ) -> Result<Vec<EncryptedData>, ProvisionError> {
-        let entity = Entity::parse(EntityKind::User, &user.arn)?;
+        let user = Verified::from(user);
         let mut attempt = 1;
         loop {
-            match password::create(iam, &entity, &self.password, provision).await {
+            match password::create(iam, &user, &self.password, provision).await {
                 Err(ProvisionError::Call(error))
                     if matches!(error.class(), Class::NotFound) && attempt < ATTEMPTS =>
                 {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 
-use super::{ID, found};
-use crate::aws::iam::{Belonging, EntityKind, Iam};
+use super::ID;
+use crate::aws::iam::{Belonging, EntityKind, Iam, Verified};
 use crate::aws::{CallError, Class, Written};
 use crate::baton::any;
 use crate::baton::id::inline_policy_id;
@@ -52,17 +52,17 @@ pub(in crate::connector) async fn delete(
     let key = (user.arn.to_owned(), ID, user.arn.to_owned());
     let _turn = connector.turns.wait(key, provision).await?;
     let gone = || DeleteResourceResponse { annotations: vec![any::pack(&ResourceDoesNotExist {})] };
-    let mut seen = found(&iam, &user).await;
+    let mut seen = user.verify(connector, &iam, provision).await;
     // A user who was made a moment ago may not show yet, and would be left behind as gone.
     if matches!(&seen, Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound)) {
         provision.pause(BEFORE_GONE).await?;
-        seen = found(&iam, &user).await;
+        seen = user.verify(connector, &iam, provision).await;
     }
-    match seen {
-        Ok(_) => {}
+    let user = match seen {
+        Ok(user) => user,
         Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => return Ok(gone()),
         Err(error) => return Err(error),
-    }
+    };
     let deletion = Deletion { iam: &iam, user: &user, provision };
     deletion.guarded(connector).await?;
     for sweep in 1.. {
@@ -86,14 +86,14 @@ pub(in crate::connector) async fn delete(
 
 struct Deletion<'a> {
     iam: &'a Iam,
-    user: &'a Entity<'a>,
+    user: &'a Verified,
     provision: &'a Provision,
 }
 
 impl Deletion<'_> {
     /// Refuses, before the first write, to take what is protected from the user.
     async fn guarded(&self, connector: &Connector) -> Result<(), ProvisionError> {
-        let (iam, name, settings) = (self.iam, self.user.name, &connector.settings);
+        let (iam, name, settings) = (self.iam, self.user.name(), &connector.settings);
         if settings.protected_principals.is_empty() && settings.protected_policies.is_empty() {
             return Ok(());
         }
@@ -105,15 +105,15 @@ impl Deletion<'_> {
             held(iam_policy::ID, &policy.arn)?;
         }
         for policy in listed(iam.inline_policy_names(EntityKind::User, name).try_concat().await)? {
-            held(inline_policy::ID, &inline_policy_id(self.user.arn, &policy))?;
+            held(inline_policy::ID, &inline_policy_id(self.user.arn(), &policy))?;
         }
         Ok(())
     }
 
     /// Password, keys, certificates, devices.
     async fn belongings(&self) -> Result<(), ProvisionError> {
-        let (iam, name) = (self.iam, self.user.name);
-        self.step("iam:DeleteLoginProfile", "login_profile", name, None, || iam.delete_login_profile(name))
+        let (iam, user, name) = (self.iam, self.user, self.user.name());
+        self.step("iam:DeleteLoginProfile", "login_profile", name, None, || iam.delete_login_profile(user))
             .await?;
         for (of, operation, word) in [
             (Belonging::AccessKey, "iam:DeleteAccessKey", "access-key"),
@@ -123,7 +123,7 @@ impl Deletion<'_> {
             (Belonging::MfaDevice, "iam:DeactivateMFADevice", "mfa_device"),
         ] {
             for id in listed(iam.belongings(name, of).try_concat().await)? {
-                self.step(operation, word, &id, None, || iam.remove_belonging(name, of, &id)).await?;
+                self.step(operation, word, &id, None, || iam.remove_belonging(user, of, &id)).await?;
                 // The device of an application is an object of its own, which nobody else can use any more.
                 if of == Belonging::MfaDevice && id.starts_with("arn:") && id.contains(":mfa/") {
                     let delete = || iam.delete_virtual_mfa_device(&id);
@@ -135,31 +135,32 @@ impl Deletion<'_> {
     }
 
     async fn policies_and_groups(&self) -> Result<(), ProvisionError> {
-        let (iam, name) = (self.iam, self.user.name);
+        let (iam, user, name) = (self.iam, self.user, self.user.name());
         for policy in listed(iam.inline_policy_names(EntityKind::User, name).try_concat().await)? {
             let document = match iam.inline_policy(EntityKind::User, name, &policy).await {
                 Ok(document) => document,
                 Err(error) if matches!(error.class(), Class::NotFound) => continue,
                 Err(error) => return Err(error.into()),
             };
-            let delete = || iam.delete_inline_policy(EntityKind::User, name, &policy);
+            let delete = || iam.delete_inline_policy(user, &policy);
             self.step("iam:DeleteUserPolicy", inline_policy::ID, &policy, Some(document), delete).await?;
         }
         for policy in listed(iam.attached_policies(EntityKind::User, name).try_concat().await)? {
-            let detach = || iam.detach_policy(EntityKind::User, name, &policy.arn);
+            let detach = || iam.detach_policy(user, &policy.arn);
             self.step("iam:DetachUserPolicy", iam_policy::ID, &policy.arn, None, detach).await?;
         }
         for group in listed(iam.groups_of(name).try_concat().await)? {
-            let leave = || iam.remove_user_from_group(&group.name, name);
-            self.step("iam:RemoveUserFromGroup", group::ID, &group.arn, None, leave).await?;
+            let group = Verified::from(&group);
+            let leave = || iam.remove_user_from_group(&group, user);
+            self.step("iam:RemoveUserFromGroup", group::ID, group.arn(), None, leave).await?;
         }
         Ok(())
     }
 
     /// The user itself; `None` when somebody else deleted it meanwhile.
     async fn user(&self) -> Result<Option<Option<String>>, ProvisionError> {
-        let delete = || self.iam.delete_user(self.user.name);
-        self.step("iam:DeleteUser", ID, self.user.arn, None, delete).await
+        let delete = || self.iam.delete_user(self.user);
+        self.step("iam:DeleteUser", ID, self.user.arn(), None, delete).await
     }
 
     /// One write and its audit line; gives AWS's id of the request, or `None` for what was gone already.
@@ -181,7 +182,7 @@ impl Deletion<'_> {
                 target_type,
                 target,
                 principal_type: ID,
-                principal: self.user.arn,
+                principal: self.user.arn(),
                 wanted: State::NotHeld,
             },
         );

@@ -1,6 +1,6 @@
 //! A new access key of an IAM user.
 
-use super::{ID, found};
+use super::ID;
 use crate::aws::iam::EntityKind;
 use crate::baton::encryption::Recipients;
 use crate::baton::v2::credential_issue_options::Options;
@@ -49,10 +49,10 @@ pub(in crate::connector) async fn issue(
     guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
     let iam = user.enter(connector, provision).await?;
     let _turn = connector.turns.wait((user.arn.to_owned(), ID, user.arn.to_owned()), provision).await?;
-    let owner = found(&iam, &user).await?;
+    let user = user.verify(connector, &iam, provision).await?;
     let made = make::make(&iam, &user, &recipients, provision).await?;
     Ok(IssueCredentialResponse {
-        secret: Some(access_key::resource(&made.key, &owner, None)),
+        secret: Some(access_key::resource(&made.key, user.arn(), user.name(), None)),
         encrypted_data: made.encrypted,
         annotations: with_request_id(vec![], made.request_id),
         resource_mode: access_key::mode(connector.settings.secrets).into(),

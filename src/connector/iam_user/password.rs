@@ -2,9 +2,9 @@
 
 use secrecy::SecretString;
 
-use super::{ID, found};
+use super::ID;
 use crate::aws::Class;
-use crate::aws::iam::{EntityKind, Iam};
+use crate::aws::iam::{EntityKind, Iam, Verified};
 use crate::baton::encryption::{Plaintext, Recipients};
 use crate::baton::v2::credential_options::Options;
 use crate::baton::v2::{RotateCredentialRequest, RotateCredentialResponse};
@@ -58,7 +58,7 @@ pub(in crate::connector) async fn rotate(
     guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
     let iam = user.enter(connector, provision).await?;
     let _turn = connector.turns.wait((user.arn.to_owned(), ID, user.arn.to_owned()), provision).await?;
-    found(&iam, &user).await?;
+    let user = user.verify(connector, &iam, provision).await?;
     // Encrypted first: a password that could not be handed out is not set.
     let encrypted_data = recipients.seal(&password.plaintext())?;
     let request_id = match replace(&iam, &user, &password, provision).await {
@@ -77,13 +77,13 @@ pub(in crate::connector) async fn rotate(
 /// Gives a user the first password. One that is there already is replaced: it is of an attempt whose answer was lost.
 pub(super) async fn create(
     iam: &Iam,
-    user: &Entity<'_>,
+    user: &Verified,
     password: &Password,
     provision: &Provision,
 ) -> Result<Option<String>, ProvisionError> {
     let mut audit = Audit::begin(provision, write("iam:CreateLoginProfile", user, State::Held));
-    provision.makes(Credential::Password { user: user.arn.to_owned(), is_first: true });
-    let send = || iam.create_login_profile(user.name, &password.text, password.reset);
+    provision.makes(Credential::Password { user: user.clone(), is_first: true });
+    let send = || iam.create_login_profile(user, &password.text, password.reset);
     match CONFLICT.send(&mut audit, provision, send).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
@@ -99,13 +99,13 @@ pub(super) async fn create(
 
 async fn replace(
     iam: &Iam,
-    user: &Entity<'_>,
+    user: &Verified,
     password: &Password,
     provision: &Provision,
 ) -> Result<Option<String>, ProvisionError> {
     let mut audit = Audit::begin(provision, write("iam:UpdateLoginProfile", user, State::Held));
-    provision.makes(Credential::Password { user: user.arn.to_owned(), is_first: false });
-    let send = || iam.update_login_profile(user.name, &password.text, password.reset);
+    provision.makes(Credential::Password { user: user.clone(), is_first: false });
+    let send = || iam.update_login_profile(user, &password.text, password.reset);
     match CONFLICT.send(&mut audit, provision, send).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
@@ -126,11 +126,11 @@ fn failed(audit: Audit<'_>, error: ProvisionError, provision: &Provision) -> Pro
 /// Deletes a first password that reached nobody (`iam:DeleteLoginProfile`); one that is not there is as good.
 pub(in crate::connector) async fn withdraw(
     iam: &Iam,
-    user: &Entity<'_>,
+    user: &Verified,
     provision: &Provision,
 ) -> Result<(), ProvisionError> {
     let mut audit = Audit::begin(provision, write("iam:DeleteLoginProfile", user, State::NotHeld));
-    match CONFLICT.send(&mut audit, provision, || iam.delete_login_profile(user.name)).await {
+    match CONFLICT.send(&mut audit, provision, || iam.delete_login_profile(user)).await {
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             Ok(())
@@ -143,13 +143,13 @@ pub(in crate::connector) async fn withdraw(
     }
 }
 
-fn write<'a>(operation: &'static str, user: &'a Entity<'_>, wanted: State) -> Write<'a> {
+fn write<'a>(operation: &'static str, user: &'a Verified, wanted: State) -> Write<'a> {
     Write {
         operation,
         target_type: "login_profile",
-        target: user.name,
+        target: user.name(),
         principal_type: ID,
-        principal: user.arn,
+        principal: user.arn(),
         wanted,
     }
 }

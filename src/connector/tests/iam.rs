@@ -421,7 +421,7 @@ fn an_inline_policy_belongs_to_its_holder_and_to_nobody_else() {
 fn an_access_key_belongs_to_a_user_that_has_a_row() {
     let created = "2025-01-02T03:04:05Z".parse().unwrap();
     let key = AccessKey { id: "AKIA1".into(), created: Some(created), active: true };
-    let resource = access_key::resource(&key, &ada(), None);
+    let resource = access_key::resource(&key, &ada().arn, &ada().name, None);
     assert_eq!((resource.type_id(), resource.object_id()), ("access-key", "AKIA1"));
     assert_eq!(resource.display_name, "ada@example.com|AKIA1");
     assert_eq!((&resource.parent_resource_id, &resource.profile), (&None, &None));
@@ -434,7 +434,7 @@ fn an_access_key_belongs_to_a_user_that_has_a_row() {
     assert_eq!((secret.credential_detail.as_str(), secret.last_used_at), ("aws.access_key", None));
     assert_eq!(secret.credential_type(), crate::baton::v2::secret_trait::CredentialType::StaticSecret);
     let used: SecretTrait =
-        any::find(&access_key::resource(&key, &ada(), Some(created)).annotations).unwrap();
+        any::find(&access_key::resource(&key, &ada().arn, &ada().name, Some(created)).annotations).unwrap();
     assert_eq!(used.last_used_at, Some(to_proto_timestamp(created)));
 }
 

@@ -25,9 +25,10 @@ const RICH: &str = "o,brien+x=1";
 const AWS_POLICY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 
 /// Without one of them there is another way, which is slower or tells less.
-const ANOTHER_WAY: [&str; 10] = [
+const ANOTHER_WAY: [&str; 11] = [
     "iam:GenerateCredentialReport",
     "iam:GetCredentialReport",
+    "iam:GetRole",
     "identitystore:GetGroupMembershipId",
     "organizations:DescribeOrganization",
     "organizations:ListAccountsForParent",

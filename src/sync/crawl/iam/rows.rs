@@ -32,7 +32,7 @@ impl Crawl<'_> {
     fn key_rows(&self, user: &User, keys: &[(AccessKey, Option<jiff::Timestamp>)]) -> Result<(), SyncError> {
         if self.scope.has(access_key::ID) {
             for (key, last_used) in keys {
-                self.resource(&access_key::resource(key, user, *last_used))?;
+                self.resource(&access_key::resource(key, &user.arn, &user.name, *last_used))?;
             }
         }
         Ok(())
