@@ -10,6 +10,7 @@ pub mod control_plane;
 pub mod daemon;
 pub mod doctor;
 pub mod expand;
+pub mod grammar;
 pub mod json;
 pub mod sync;
 pub mod tasks;

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::grammar;
+
 /// The separator between account and permission set in the id of an account entitlement.
 const ACCOUNT_ENTITLEMENT_SEPARATOR: char = '|';
 
@@ -159,11 +161,7 @@ pub fn account_in(id: &str) -> Option<&str> {
         Some(arn) => arn.account,
         None => id,
     };
-    is_account(account).then_some(account)
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+    grammar::is_account(account).then_some(account)
 }
 
 /// One permission set on one account: what an account assignment assigns.
@@ -178,23 +176,17 @@ pub struct Binding {
 impl Binding {
     /// Checks both halves.
     pub fn new(account: &str, permission_set: &str) -> Result<Self, IdError> {
-        if !is_account(account) {
+        if !grammar::is_account(account) {
             return Err(IdError::new("account id", account, "expected 12 digits"));
         }
-        let set =
-            permission_set.split_once(":permissionSet/").map(|(head, tail)| (head, tail.split_once('/')));
-        match set {
-            Some((head, Some((instance, id))))
-                if head.starts_with("arn:") && instance.starts_with("ssoins-") && id.starts_with("ps-") =>
-            {
-                Ok(Self { account: account.to_owned(), permission_set: permission_set.to_owned() })
-            }
-            _ => Err(IdError::new(
+        if !grammar::is_permission_set(permission_set) {
+            return Err(IdError::new(
                 "permission set ARN",
                 permission_set,
-                "expected arn:aws:sso:::permissionSet/ssoins-<id>/ps-<id>",
-            )),
+                "expected arn:aws:sso:::permissionSet/ssoins-<id>/ps-<id> or .../ins-<id>/ps-<id>",
+            ));
         }
+        Ok(Self { account: account.to_owned(), permission_set: permission_set.to_owned() })
     }
 
     /// Parses the id of an account entitlement, `<account id>|<permission set ARN>`.
@@ -278,8 +270,12 @@ mod tests {
         }
 
         #[test]
-        fn parsing_takes_back_what_composing_wrote(account in "[0-9]{12}", tail in "[0-9a-f]{16}", user in "[a-z0-9-]{1,40}") {
-            let set = format!("arn:aws:sso:::permissionSet/ssoins-{tail}/ps-{tail}");
+        fn parsing_takes_back_what_composing_wrote(
+            account in "[0-9]{12}",
+            // As AWS's models have them.
+            set in "arn:aws(-[a-z]{1,5}){0,3}:sso:::permissionSet/(sso)?ins-[a-zA-Z0-9-.]{16}/ps-[a-zA-Z0-9-./]{16}",
+            user in "([0-9a-f]{10}-|)[A-Fa-f0-9]{8}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{12}",
+        ) {
             let binding = Binding::new(&account, &set).unwrap();
             prop_assert_eq!(Binding::from_account_entitlement(&binding.account_entitlement()).unwrap(), binding);
             let (as_user, as_group) = (directory().user(&user), directory().group(&user));

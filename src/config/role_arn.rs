@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::grammar;
+
 /// `arn:<partition>:iam::<account>:role/<path and name>`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RoleArn {
@@ -61,7 +63,7 @@ impl FromStr for RoleArn {
         if !region.is_empty() {
             return Err(RoleArnError::Region);
         }
-        if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
+        if !grammar::is_account(account) {
             return Err(RoleArnError::Account);
         }
         let path_and_name = resource.strip_prefix("role/").ok_or(RoleArnError::Resource)?;

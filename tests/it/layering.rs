@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room and the rooms it may use, beside the one below all.
-const ROOMS: [(&str, &[&str]); 15] = [
-    ("aws", &["config", "json"]),
-    ("baton", &["json"]),
+const ROOMS: [(&str, &[&str]); 16] = [
+    ("aws", &["config", "grammar", "json"]),
+    ("baton", &["grammar", "json"]),
     ("c1z", &["baton"]),
     (
         "cli",
@@ -25,7 +25,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "telemetry",
         ],
     ),
-    ("config", &["json"]),
+    ("config", &["grammar", "json"]),
     ("connector", &["aws", "baton", "config", "json"]),
     ("control_plane", &["baton", "config", "json", "telemetry"]),
     (
@@ -34,6 +34,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ),
     ("doctor", &["aws", "baton", "config", "connector", "control_plane"]),
     ("expand", &["baton"]),
+    ("grammar", &[]),
     ("json", &[]),
     ("sync", &["aws", "baton", "c1z", "config", "connector", "expand"]),
     ("tasks", &["aws", "baton", "c1z", "config", "connector", "json", "sync", "telemetry"]),

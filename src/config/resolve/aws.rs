@@ -9,6 +9,7 @@ use secrecy::ExposeSecret as _;
 use crate::config::field::{Field, aws, control_plane, sync};
 use crate::config::read::Reader;
 use crate::config::{Assume, AwsSettings, QuotaSetting, RoleArn, Secret, StaticKeys, session_name};
+use crate::grammar;
 
 pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
     let assume = match reader.switch_if_set(&aws::USE_ASSUME) {
@@ -144,15 +145,7 @@ fn is_region(text: &str) -> bool {
 
 fn instance_arn(reader: &mut Reader) -> Option<String> {
     let arn = reader.text(&aws::SSO_INSTANCE_ARN)?;
-    let id = ["aws", "aws-us-gov", "aws-cn"]
-        .iter()
-        .find_map(|partition| arn.strip_prefix(&format!("arn:{partition}:sso:::instance/")));
-    let is_id = |id: &str| {
-        id.strip_prefix("sso").unwrap_or(id).strip_prefix("ins-").is_some_and(|rest| {
-            rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
-        })
-    };
-    if id.is_some_and(is_id) {
+    if grammar::is_instance(&arn) {
         return Some(arn);
     }
     reader.refuse(&aws::SSO_INSTANCE_ARN, "must look like arn:aws:sso:::instance/ssoins-0123456789abcdef");
