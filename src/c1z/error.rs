@@ -96,6 +96,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A stored row is about something else than its id and its columns say.
+    #[error("the row of {kind} {id:?} says something else than its id")]
+    Contradiction {
+        /// Kind of row.
+        kind: &'static str,
+        /// The id.
+        id: String,
+    },
     /// A stored row is not the message that it should be.
     #[error("the {kind} {id:?} cannot be decoded")]
     Decode {

@@ -1,5 +1,7 @@
 //! One-shot grants and revokes: what they name is looked up in the file of an earlier sync.
 
+mod agreement;
+
 use std::path::Path;
 
 use super::{Exit, answer, failure};
@@ -76,6 +78,8 @@ enum Unknown {
     Missing { kind: &'static str, id: String },
     #[error("resource {id:?} belongs to another connector (BatonID): it cannot be changed here")]
     Foreign { id: String },
+    #[error(transparent)]
+    Differs(#[from] agreement::Differs),
     #[error("the file cannot be used")]
     File(#[from] c1z::Error),
 }
@@ -84,7 +88,9 @@ impl Unknown {
     fn exit(&self) -> Exit {
         match self {
             Self::Missing { .. } => Exit::NOT_FOUND,
-            Self::Foreign { .. } => Exit::PRECONDITION,
+            Self::Foreign { .. } | Self::Differs(_) | Self::File(c1z::Error::Contradiction { .. }) => {
+                Exit::PRECONDITION
+            }
             Self::File(_) => Exit::FAILURE,
         }
     }
@@ -100,12 +106,14 @@ fn find(reader: &Reader, change: &Change<'_>) -> Result<Request, Unknown> {
         Change::Revoke { grant } => {
             let mut grant = found("grant", grant, reader.grant(grant)?)?;
             if let Some(stub) = grant.entitlement.take() {
+                agreement::entitlement(&stub)?;
                 let stored = reader.entitlement(&stub.id)?.unwrap_or(stub);
                 grant.entitlement = Some(whole_entitlement(reader, stored)?);
             }
             if let Some(stub) = grant.principal.take() {
                 grant.principal = Some(whole(reader, stub)?);
             }
+            agreement::grant(&grant)?;
             Ok(Request::Revoke(grant))
         }
     }
@@ -113,6 +121,7 @@ fn find(reader: &Reader, change: &Change<'_>) -> Result<Request, Unknown> {
 
 /// An entitlement with its resource as the file has it, not merely as the entitlement names it.
 fn whole_entitlement(reader: &Reader, mut entitlement: v2::Entitlement) -> Result<v2::Entitlement, Unknown> {
+    agreement::entitlement(&entitlement)?;
     if let Some(stub) = entitlement.resource.take() {
         entitlement.resource = Some(whole(reader, stub)?);
     }
@@ -124,7 +133,9 @@ fn whole(reader: &Reader, stub: v2::Resource) -> Result<v2::Resource, Unknown> {
         Some(id) => reader.resource(&id.resource_type, &id.resource)?,
         None => None,
     };
-    own(stored.unwrap_or(stub))
+    let resource = own(stored.unwrap_or(stub))?;
+    agreement::resource(&resource)?;
+    Ok(resource)
 }
 
 fn own(resource: v2::Resource) -> Result<v2::Resource, Unknown> {

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use batond::baton::id::{Directory, entitlement_id};
+use prost::Message as _;
 use serde_json::Value;
 use testbed::aws::{Effect, Fault, Fixture, IamRole, Server};
 
-use crate::dump::Dump;
+use crate::dump::{Dump, alter};
 
 const CANARY: &str = "canary-0123456789012345678901234567";
 
@@ -342,6 +343,56 @@ async fn a_grant_from_the_file_changes_aws_once_and_a_revoke_undoes_it() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(log(&output).iter().any(|line| line["logger"] == "audit"), "{}", text(&output.stderr));
     assert_eq!(membership(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_the_file_that_embeds_something_else_is_refused_and_nothing_is_changed() {
+    let organization = Organization::example().await;
+    assert!(organization.run(&[]).await.status.success());
+    let file = organization.directory.path().join("sync.c1z");
+    let (whole, rows) = (std::fs::read(&file).unwrap(), Dump::read(&file));
+    let policy = |name: &str| format!("iam_policy:arn:aws:iam::aws:policy/{name}:attached");
+    let (asked, other) = (policy("ReadOnlyAccess"), policy("AdministratorAccess"));
+    let user = |name: &str| format!("arn:aws:iam::111111111111:user/{name}");
+    let (idle, holder) = (user("idle"), user("o,brien+x=1"));
+    let (held, of_another) = (
+        format!("{asked}:iam_user:{holder}"),
+        format!(
+            "group:arn:aws:iam::111111111111:group/Admins:member:iam_user:{}",
+            user("people/alice@example.com")
+        ),
+    );
+    let grant =
+        ["--grant-entitlement", &asked, "--grant-principal", &idle, "--grant-principal-type", "iam_user"];
+    let revoke = ["--revoke-grant", held.as_str()];
+    let (grant, revoke) = (grant.as_slice(), revoke.as_slice());
+    let mut inner = rows.entitlements[&asked].clone();
+    inner.resource.clone_from(&rows.entitlements[&other].resource);
+    let another = rows.entitlements[&other].encode_to_vec();
+    let holders = rows.resources[&format!("iam_user:{holder}")].encode_to_vec();
+    let cases = [
+        (grant, "v1_entitlements", asked.clone(), another.clone()),
+        (grant, "v1_entitlements", asked.clone(), inner.encode_to_vec()),
+        (grant, "v1_resources", format!("iam_user:{idle}"), holders),
+        (revoke, "v1_entitlements", asked.clone(), another),
+        (revoke, "v1_grants", held.clone(), rows.grants[&of_another].encode_to_vec()),
+    ];
+    for (number, (arguments, table, id, row)) in cases.iter().enumerate() {
+        std::fs::write(&file, &whole).unwrap();
+        alter(&file, |db| {
+            let change = format!("update {table} set data = ? where external_id = ?");
+            assert_eq!(db.execute(&change, rusqlite::params![row, id]).unwrap(), 1, "{number}");
+        });
+        organization.server.reset_counters();
+        let output = organization.run(arguments).await;
+        assert_eq!(output.status.code(), Some(9), "{number}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("something else"), "{number}: {}", text(&output.stderr));
+        let writes = ["iam:AttachUserPolicy", "iam:DetachUserPolicy"];
+        let written: u64 = writes.iter().map(|write| organization.server.counters().calls(write)).sum();
+        assert_eq!(written, 0, "{number}");
+    }
+    std::fs::write(&file, &whole).unwrap();
+    assert!(organization.run(grant).await.status.success());
 }
 
 #[tokio::test]

@@ -49,6 +49,18 @@ impl Dump {
     }
 }
 
+/// Changes the database of a file.
+pub(crate) fn alter(path: &Path, change: impl FnOnce(&rusqlite::Connection)) {
+    let packed = std::fs::read(path).unwrap();
+    let database = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(database.path(), zstd::decode_all(&packed[5..]).unwrap()).unwrap();
+    let db = rusqlite::Connection::open(database.path()).unwrap();
+    change(&db);
+    db.close().unwrap();
+    let changed = zstd::encode_all(std::fs::File::open(database.path()).unwrap(), 1).unwrap();
+    std::fs::write(path, [&packed[..5], &changed].concat()).unwrap();
+}
+
 fn rows<M: Message + Default>(db: &rusqlite::Connection, table: &str) -> BTreeMap<String, M> {
     let mut statement = db.prepare(&format!("select external_id, data from {table} order by id")).unwrap();
     let rows = statement
