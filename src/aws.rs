@@ -171,9 +171,14 @@ impl Aws {
         &self.0.caller
     }
 
-    /// Whoever the process works as or started as, as far as STS says; the identity behind the calls first.
-    pub fn callers(&self) -> Vec<&Caller> {
-        [Some(self.caller()), self.0.foundation.caller.as_ref()].into_iter().flatten().collect()
+    /// Whoever the process works as or started as; the identity behind the calls first. STS was asked at the start, and
+    /// is asked again where it gave no answer. Cancel-safe.
+    pub async fn callers(&self) -> Result<Vec<&Caller>, CallError> {
+        let mut callers = vec![self.caller()];
+        if let Some(owner) = &self.0.foundation.owner {
+            callers.push(owner.caller().await?);
+        }
+        Ok(callers)
     }
 
     /// The id of the access key that the process started with; that of a session when its source gives sessions.

@@ -224,7 +224,7 @@ impl Connector {
         provision: &Provision,
     ) -> Result<GrantManagerServiceGrantResponse, ProvisionError> {
         let target = resource_of(entitlement)?;
-        guard::check(&self.settings, &self.aws.callers(), &self.directory(), target, principal)?;
+        self.guard(provision).await?.check(target, principal)?;
         let ids = [principal.object_id(), target.object_id()];
         let granting = || self.granting(target, entitlement, principal, provision);
         self.recent.until_found(&ids, provision, granting).await
@@ -381,7 +381,7 @@ impl Connector {
     ) -> Result<GrantManagerServiceRevokeResponse, ProvisionError> {
         let (entitlement, principal) = principal_of(grant)?;
         let target = resource_of(entitlement)?;
-        guard::check(&self.settings, &self.aws.callers(), &self.directory(), target, principal)?;
+        self.guard(provision).await?.check(target, principal)?;
         match target.type_id() {
             sso_group::ID => sso_group::remove_member(self, grant, provision).await,
             account::ID | permission_set_assignment::ID => assignment::unassign(self, grant, provision).await,

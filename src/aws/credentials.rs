@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use secrecy::ExposeSecret;
+use tokio::sync::OnceCell;
+use tracing::warn;
 
 use self::hop::AssumedRole;
 use super::call::{Calls, Lane};
-use super::error::{AccessError, Step};
+use super::error::{AccessError, CallError, Step};
 use super::http::Base;
 use super::sts::{Caller, Sts};
 use crate::config::{Assume, AwsSettings, RoleArn, Secret};
@@ -24,7 +26,7 @@ use crate::config::{Assume, AwsSettings, RoleArn, Secret};
 /// Roles are assumed when that is asked for, and also when a role is set without a word about assuming it, unless
 /// the base credentials are that role already. The base credentials never stand in for a role that refuses.
 ///
-/// Gives beside them the id of the base key and, where a role was assumed, whose key it is, if STS says so.
+/// Gives beside them what the process started with.
 pub(super) async fn establish(
     settings: &AwsSettings,
     base: &Base,
@@ -33,8 +35,16 @@ pub(super) async fn establish(
     let ambient = ambient(base).await?;
     let key = ambient.current().await.map_err(Arc::unwrap_or_clone)?.access_key_id().to_owned();
     let assumes = settings.role.is_some() && settings.assume != Assume::Never;
-    let caller = if assumes { sts(base, calls, &ambient).caller_identity().await.ok() } else { None };
-    Ok((way_in(settings, base, calls, ambient).await?, Foundation { key, caller }))
+    let owner = assumes.then(|| Owner { sts: sts(base, calls, &ambient), told: OnceCell::new() });
+    if let Some(owner) = &owner
+        && let Err(error) = owner.caller().await
+    {
+        warn!(
+            error = %error,
+            "STS does not say whose the base credentials are; nothing is changed until it does"
+        );
+    }
+    Ok((way_in(settings, base, calls, ambient).await?, Foundation { key, owner }))
 }
 
 /// What the process started with.
@@ -42,8 +52,22 @@ pub(super) async fn establish(
 pub(super) struct Foundation {
     /// The id of the key.
     pub(super) key: String,
-    /// Whose it is; `None` where no role was assumed, or where STS did not say.
-    pub(super) caller: Option<Caller>,
+    /// Whose it is; `None` where no role is assumed, since then it is that of the calls.
+    pub(super) owner: Option<Owner>,
+}
+
+/// Whose the base credentials are.
+#[derive(Debug)]
+pub(super) struct Owner {
+    sts: Sts,
+    told: OnceCell<Caller>,
+}
+
+impl Owner {
+    /// The answer of STS (`sts:GetCallerIdentity`), which is asked again as long as it gave none.
+    pub(super) async fn caller(&self) -> Result<&Caller, CallError> {
+        self.told.get_or_try_init(|| self.sts.caller_identity()).await
+    }
 }
 
 async fn way_in(

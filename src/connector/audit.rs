@@ -265,6 +265,7 @@ impl WriteError for ProvisionError {
             }
             Self::Account { error, .. } | Self::Undelivered { error, .. } => error.aws_request_id(),
             Self::Unverified { get, .. } => get.request_id(),
+            Self::GuardBlind { error, .. } => error.request_id(),
             Self::Invalid(_)
             | Self::OtherEntity { .. }
             | Self::Unsupported(_)
@@ -289,6 +290,7 @@ impl WriteError for ProvisionError {
             | Self::Invalid(_)
             | Self::OtherEntity { .. }
             | Self::Unverified { .. }
+            | Self::GuardBlind { .. }
             | Self::Unsupported(_)
             | Self::Protected(_)
             | Self::Taken(_)

@@ -44,6 +44,14 @@ pub enum ProvisionError {
     /// It must not be changed, whoever asks.
     #[error("{0}")]
     Protected(String),
+    /// Whether it may be changed cannot be told now. A repetition asks again.
+    #[error("nothing was changed, since {what}: {error}")]
+    GuardBlind {
+        /// What is not known.
+        what: &'static str,
+        /// The read that would tell.
+        error: CallError,
+    },
     /// The name or address of a new account is somebody else's, or cannot be told not to be.
     #[error("{0}")]
     Taken(String),

@@ -2,7 +2,7 @@
 //! protect. It is refused before any call.
 
 use super::iam_entity::Entity;
-use super::{ProvisionError, group, iam_policy, inline_policy, sso_group};
+use super::{Connector, Provision, ProvisionError, group, iam_policy, inline_policy, sso_group};
 use crate::aws::Caller;
 use crate::aws::iam::EntityKind;
 use crate::baton::id::{self, Arn, Directory};
@@ -10,62 +10,78 @@ use crate::baton::resource::ResourceExt;
 use crate::baton::v2::Resource;
 use crate::config::AwsSettings;
 
-/// Refuses to give `principal` what `target` is about, or to take it away, where one of them is protected.
-pub(super) fn check(
-    settings: &AwsSettings,
-    callers: &[&Caller],
-    directory: &Directory,
-    target: &Resource,
-    principal: &Resource,
-) -> Result<(), ProvisionError> {
-    identity(settings, callers, directory, principal.object_id())?;
-    held(settings, directory, target.type_id(), target.object_id())
+impl Connector {
+    /// What keeps a change from what must not be changed. Where STS does not say who the process started as, there is
+    /// none, and no change.
+    pub(super) async fn guard(&self, provision: &Provision) -> Result<Guard<'_>, ProvisionError> {
+        let callers = tokio::select! {
+            biased;
+            () = provision.cancel.cancelled() => return Err(ProvisionError::Cancelled),
+            callers = self.aws.callers() => callers,
+        };
+        let callers = callers.map_err(|error| ProvisionError::GuardBlind {
+            what: "STS does not say who this process started as, whom no task may change",
+            error,
+        })?;
+        Ok(Guard { settings: &self.settings, callers, directory: self.directory() })
+    }
 }
 
-/// Refuses to change who is in a group, or who has a policy, where that is protected.
-pub(super) fn held(
-    settings: &AwsSettings,
-    directory: &Directory,
-    kind: &str,
-    id: &str,
-) -> Result<(), ProvisionError> {
-    let has_members = [group::ID, sso_group::ID].contains(&kind);
-    if has_members && is_listed(&settings.protected_principals, directory, id) {
-        return refuse(id, "BATON_PROTECTED_PRINCIPALS lists it");
-    }
-    let is_policy = [iam_policy::ID, inline_policy::ID].contains(&kind);
-    if is_policy && is_listed(&settings.protected_policies, directory, id) {
-        return refuse(id, "BATON_PROTECTED_POLICIES lists it");
-    }
-    Ok(())
+/// What a change is held against.
+pub(super) struct Guard<'a> {
+    pub(super) settings: &'a AwsSettings,
+    /// Whoever the process works as or started as.
+    pub(super) callers: Vec<&'a Caller>,
+    pub(super) directory: Directory,
 }
 
-/// Refuses to change or delete what this id names, where it is protected. The path of an IAM entity is taken from the
-/// id; [`Entity::verify`] makes sure of it before the change.
-pub(super) fn identity(
-    settings: &AwsSettings,
-    callers: &[&Caller],
-    directory: &Directory,
-    id: &str,
-) -> Result<(), ProvisionError> {
-    if let Some(entity) = Entity::named(id) {
-        if is_own(settings, callers, &entity) {
-            return refuse(id, "the connector itself works as it");
-        }
-        if entity.kind == EntityKind::Role {
-            let name = entity.name.to_ascii_lowercase();
-            if entity.path.starts_with("/aws-service-role/") || name.starts_with("awsservicerolefor") {
-                return refuse(id, "a service-linked role is its service's own");
-            }
-            if entity.path.starts_with("/aws-reserved/") || name.starts_with("awsreservedsso_") {
-                return refuse(id, "Identity Center keeps it: change the permission set");
-            }
-        }
+impl Guard<'_> {
+    /// Refuses to give `principal` what `target` is about, or to take it away, where one of them is protected.
+    pub(super) fn check(&self, target: &Resource, principal: &Resource) -> Result<(), ProvisionError> {
+        self.identity(principal.object_id())?;
+        self.held(target.type_id(), target.object_id())
     }
-    if is_listed(&settings.protected_principals, directory, id) {
-        return refuse(id, "BATON_PROTECTED_PRINCIPALS lists it");
+
+    /// Refuses to change who is in a group, or who has a policy, where that is protected.
+    pub(super) fn held(&self, kind: &str, id: &str) -> Result<(), ProvisionError> {
+        let has_members = [group::ID, sso_group::ID].contains(&kind);
+        if has_members && is_listed(&self.settings.protected_principals, &self.directory, id) {
+            return refuse(id, "BATON_PROTECTED_PRINCIPALS lists it");
+        }
+        let is_policy = [iam_policy::ID, inline_policy::ID].contains(&kind);
+        if is_policy && is_listed(&self.settings.protected_policies, &self.directory, id) {
+            return refuse(id, "BATON_PROTECTED_POLICIES lists it");
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Refuses to change or delete what this id names, where it is protected. The path of an IAM entity is taken from
+    /// the id; [`Entity::verify`] makes sure of it before the change.
+    pub(super) fn identity(&self, id: &str) -> Result<(), ProvisionError> {
+        if let Some(entity) = Entity::named(id) {
+            if is_own(self.settings, &self.callers, &entity) {
+                return refuse(id, "the connector itself works as it");
+            }
+            if entity.kind == EntityKind::Role {
+                let name = entity.name.to_ascii_lowercase();
+                if entity.path.starts_with("/aws-service-role/") || name.starts_with("awsservicerolefor") {
+                    return refuse(id, "a service-linked role is its service's own");
+                }
+                if entity.path.starts_with("/aws-reserved/") || name.starts_with("awsreservedsso_") {
+                    return refuse(id, "Identity Center keeps it: change the permission set");
+                }
+            }
+        }
+        if is_listed(&self.settings.protected_principals, &self.directory, id) {
+            return refuse(id, "BATON_PROTECTED_PRINCIPALS lists it");
+        }
+        Ok(())
+    }
+
+    /// Whether the settings protect anything that somebody may have.
+    pub(super) fn protects_what_is_held(&self) -> bool {
+        !self.settings.protected_principals.is_empty() || !self.settings.protected_policies.is_empty()
+    }
 }
 
 fn refuse(what: &str, why: &str) -> Result<(), ProvisionError> {
@@ -165,8 +181,9 @@ mod tests {
         let target = resource::reference(target.0, target.1);
         let directory = Directory { region: "us-east-1".into(), store: "d-1".into() };
         let principal = resource::reference(kind, id);
-        let checked = check(settings, &[&caller(caller_arn)], &directory, &target, &principal);
-        checked.err().map(|error| error.to_string())
+        let caller = caller(caller_arn);
+        let guard = Guard { settings, callers: vec![&caller], directory };
+        guard.check(&target, &principal).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -196,7 +213,8 @@ mod tests {
         let own = |base: &str, id: &str| {
             let base = Caller { account: "999999999999".parse().unwrap(), ..caller(base) };
             let directory = Directory { region: "us-east-1".into(), store: "d-1".into() };
-            identity(&settings(), &[&at_work, &base], &directory, id).is_err()
+            let settings = settings();
+            Guard { settings: &settings, callers: vec![&at_work, &base], directory }.identity(id).is_err()
         };
         let pod = "arn:aws:sts::999999999999:assumed-role/Pod/session";
         assert!(own(pod, "arn:aws:iam::999999999999:role/ops/Pod"));

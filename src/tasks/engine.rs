@@ -309,6 +309,8 @@ impl From<ProvisionError> for EngineError {
             ProvisionError::Invalid(_) | ProvisionError::OtherEntity { .. } => {
                 Self::new(Code::InvalidArgument, message)
             }
+            // Whatever keeps the guard from knowing, it asks again.
+            ProvisionError::GuardBlind { .. } => Self::new(Code::Unavailable, message),
             ProvisionError::Unverified { .. } => Self::new(Code::PermissionDenied, message),
             ProvisionError::Unsupported(_) => Self::new(Code::Unimplemented, message),
             ProvisionError::NoEntry { error, .. } => Self::new(access_code(&error), message),

@@ -10,7 +10,7 @@ use crate::baton::v2::{DeleteResourceResponse, ResourceDoesNotExist, ResourceId}
 use crate::connector::audit::{Audit, State};
 use crate::connector::iam_change::CONFLICT;
 use crate::connector::iam_entity::Entity;
-use crate::connector::{Connector, Provision, ProvisionError, guard, with_request_id};
+use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
 
 /// How long after a first look a key that AWS does not show is looked for again.
 const BEFORE_GONE: Duration = Duration::from_secs(3);
@@ -53,7 +53,7 @@ pub(in crate::connector) async fn delete(
             parent.resource.chars().take(256).collect::<String>(),
         )));
     }
-    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn())?;
+    connector.guard(provision).await?.identity(user.arn())?;
     let turn = (user.arn().to_owned(), iam_user::ID, user.arn().to_owned());
     let _turn = connector.turns.wait(turn, provision).await?;
     let deletion = Deletion { user: &user, key, provision };

@@ -16,7 +16,7 @@ use crate::baton::v2::{CredentialOptions, RotateCredentialRequest, RotateCredent
 use crate::connector::audit::{Audit, State};
 use crate::connector::iam_change::CONFLICT;
 use crate::connector::undelivered::Credential;
-use crate::connector::{Connector, Provision, ProvisionError, guard, with_request_id};
+use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
 
 /// Makes a further access key of the user whose key this is, and deactivates this one. The answer names the new key.
 ///
@@ -39,7 +39,7 @@ pub(in crate::connector) async fn rotate(
         )));
     }
     let (iam, user) = owner(connector, old, provision).await?;
-    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn())?;
+    connector.guard(provision).await?.identity(user.arn())?;
     let turn = (user.arn().to_owned(), iam_user::ID, user.arn().to_owned());
     let _turn = connector.turns.wait(turn, provision).await?;
     let made = make::make(&iam, &user, &recipients, provision).await?;

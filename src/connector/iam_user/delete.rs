@@ -13,10 +13,11 @@ use crate::baton::any;
 use crate::baton::id::inline_policy_id;
 use crate::baton::v2::{DeleteResourceResponse, ResourceDoesNotExist, ResourceId};
 use crate::connector::audit::{Audit, State, Write};
+use crate::connector::guard::Guard;
 use crate::connector::iam_change::CONFLICT;
 use crate::connector::iam_entity::Entity;
 use crate::connector::{
-    Connector, Provision, ProvisionError, group, guard, iam_policy, inline_policy, with_request_id,
+    Connector, Provision, ProvisionError, group, iam_policy, inline_policy, with_request_id,
 };
 
 /// How often all of it is done again when AWS says that something is still there: its reads lag behind, and somebody
@@ -47,7 +48,8 @@ pub(in crate::connector) async fn delete(
             parent.resource.chars().take(64).collect::<String>(),
         )));
     }
-    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
+    let guard = connector.guard(provision).await?;
+    guard.identity(user.arn)?;
     let iam = user.enter(connector, provision).await?;
     let key = (user.arn.to_owned(), ID, user.arn.to_owned());
     let _turn = connector.turns.wait(key, provision).await?;
@@ -63,8 +65,8 @@ pub(in crate::connector) async fn delete(
         Err(ProvisionError::Call(error)) if matches!(error.class(), Class::NotFound) => return Ok(gone()),
         Err(error) => return Err(error),
     };
-    let deletion = Deletion { iam: &iam, user: &user, provision };
-    deletion.guarded(connector).await?;
+    let deletion = Deletion { iam: &iam, user: &user, guard: &guard, provision };
+    deletion.guarded().await?;
     for sweep in 1.. {
         deletion.belongings().await?;
         deletion.policies_and_groups().await?;
@@ -87,25 +89,26 @@ pub(in crate::connector) async fn delete(
 struct Deletion<'a> {
     iam: &'a Iam,
     user: &'a Verified,
+    guard: &'a Guard<'a>,
     provision: &'a Provision,
 }
 
 impl Deletion<'_> {
-    /// Refuses, before the first write, to take what is protected from the user.
-    async fn guarded(&self, connector: &Connector) -> Result<(), ProvisionError> {
-        let (iam, name, settings) = (self.iam, self.user.name(), &connector.settings);
-        if settings.protected_principals.is_empty() && settings.protected_policies.is_empty() {
+    /// Refuses, before the first write, to take what is protected from the user. AWS showed the user just now: where it
+    /// finds nobody to list for, nothing is known of what the user has.
+    async fn guarded(&self) -> Result<(), ProvisionError> {
+        let (iam, name) = (self.iam, self.user.name());
+        if !self.guard.protects_what_is_held() {
             return Ok(());
         }
-        let held = |kind, id: &str| guard::held(settings, &connector.directory(), kind, id);
-        for group in listed(iam.groups_of(name).try_concat().await)? {
-            held(group::ID, &group.arn)?;
+        for group in known(iam.groups_of(name).try_concat().await)? {
+            self.guard.held(group::ID, &group.arn)?;
         }
-        for policy in listed(iam.attached_policies(EntityKind::User, name).try_concat().await)? {
-            held(iam_policy::ID, &policy.arn)?;
+        for policy in known(iam.attached_policies(EntityKind::User, name).try_concat().await)? {
+            self.guard.held(iam_policy::ID, &policy.arn)?;
         }
-        for policy in listed(iam.inline_policy_names(EntityKind::User, name).try_concat().await)? {
-            held(inline_policy::ID, &inline_policy_id(self.user.arn(), &policy))?;
+        for policy in known(iam.inline_policy_names(EntityKind::User, name).try_concat().await)? {
+            self.guard.held(inline_policy::ID, &inline_policy_id(self.user.arn(), &policy))?;
         }
         Ok(())
     }
@@ -142,14 +145,18 @@ impl Deletion<'_> {
                 Err(error) if matches!(error.class(), Class::NotFound) => continue,
                 Err(error) => return Err(error.into()),
             };
+            // It may show only now: the listings of the first look may have been behind.
+            self.guard.held(inline_policy::ID, &inline_policy_id(user.arn(), &policy))?;
             let delete = || iam.delete_inline_policy(user, &policy);
             self.step("iam:DeleteUserPolicy", inline_policy::ID, &policy, Some(document), delete).await?;
         }
         for policy in listed(iam.attached_policies(EntityKind::User, name).try_concat().await)? {
+            self.guard.held(iam_policy::ID, &policy.arn)?;
             let detach = || iam.detach_policy(user, &policy.arn);
             self.step("iam:DetachUserPolicy", iam_policy::ID, &policy.arn, None, detach).await?;
         }
         for group in listed(iam.groups_of(name).try_concat().await)? {
+            self.guard.held(group::ID, &group.arn)?;
             let group = Verified::from(&group);
             let leave = || iam.remove_user_from_group(&group, user);
             self.step("iam:RemoveUserFromGroup", group::ID, group.arn(), None, leave).await?;
@@ -209,4 +216,15 @@ fn listed<T>(rows: Result<Vec<T>, CallError>) -> Result<Vec<T>, ProvisionError> 
         Err(error) if matches!(error.class(), Class::NotFound) => Ok(Vec::new()),
         rows => Ok(rows?),
     }
+}
+
+/// What a listing shows of a user who is there.
+fn known<T>(rows: Result<Vec<T>, CallError>) -> Result<Vec<T>, ProvisionError> {
+    rows.map_err(|error| {
+        if !matches!(error.class(), Class::NotFound) {
+            return error.into();
+        }
+        let what = "AWS does not show what the user has, some of which may be protected";
+        ProvisionError::GuardBlind { what, error }
+    })
 }

@@ -7,7 +7,7 @@ use crate::baton::v2::credential_issue_options::Options;
 use crate::baton::v2::{IssueCredentialRequest, IssueCredentialResponse};
 use crate::connector::access_key::make;
 use crate::connector::iam_entity::Entity;
-use crate::connector::{Connector, Provision, ProvisionError, access_key, guard, with_request_id};
+use crate::connector::{Connector, Provision, ProvisionError, access_key, with_request_id};
 
 /// Makes an access key, whose secret goes to the recipients of the request alone.
 ///
@@ -46,7 +46,7 @@ pub(in crate::connector) async fn issue(
     let identity = request.identity_id.as_ref();
     let identity = identity.ok_or_else(|| ProvisionError::invalid("the identity is missing"))?;
     let user = Entity::parse(EntityKind::User, &identity.resource)?;
-    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
+    connector.guard(provision).await?.identity(user.arn)?;
     let iam = user.enter(connector, provision).await?;
     let _turn = connector.turns.wait((user.arn.to_owned(), ID, user.arn.to_owned()), provision).await?;
     let user = user.verify(connector, &iam, provision).await?;

@@ -13,7 +13,7 @@ use crate::connector::iam_change::CONFLICT;
 use crate::connector::iam_entity::Entity;
 use crate::connector::password::Recipe;
 use crate::connector::undelivered::Credential;
-use crate::connector::{Connector, Provision, ProvisionError, guard, with_request_id};
+use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
 
 /// A password that is to be set.
 pub(super) struct Password {
@@ -55,7 +55,7 @@ pub(in crate::connector) async fn rotate(
     let id =
         request.resource_id.as_ref().ok_or_else(|| ProvisionError::invalid("the resource id is missing"))?;
     let user = Entity::parse(EntityKind::User, &id.resource)?;
-    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), user.arn)?;
+    connector.guard(provision).await?.identity(user.arn)?;
     let iam = user.enter(connector, provision).await?;
     let _turn = connector.turns.wait((user.arn.to_owned(), ID, user.arn.to_owned()), provision).await?;
     let user = user.verify(connector, &iam, provision).await?;

@@ -7,7 +7,7 @@ use crate::baton::id;
 use crate::baton::v2::{DeleteResourceResponse, ResourceDoesNotExist, ResourceId};
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
-use crate::connector::{Connector, Provision, ProvisionError, guard, with_request_id};
+use crate::connector::{Connector, Provision, ProvisionError, with_request_id};
 
 /// Deletes a user of the directory for good: Identity Center knows no other end through its interface. One that is
 /// gone is success, with the protocol's annotation. Assignments and memberships are left to AWS.
@@ -19,7 +19,7 @@ pub(in crate::connector) async fn delete(
     provision: &Provision,
 ) -> Result<DeleteResourceResponse, ProvisionError> {
     let user = id::sso_user_of(&id.resource)?;
-    guard::identity(&connector.settings, &connector.aws.callers(), &connector.directory(), &id.resource)?;
+    connector.guard(provision).await?.identity(&id.resource)?;
     let store = connector.api(provision).identity_store();
     let mut audit = Audit::begin(
         provision,

@@ -2,13 +2,17 @@
 
 use batond::baton::resource;
 use batond::baton::v2::{Entitlement, Resource};
-use batond::connector::{ProvisionError, iam_policy, iam_user, role};
+use batond::config::{Assume, AwsSettings};
+use batond::connector::{Connector, ProvisionError, iam_policy, iam_user, role};
 use batond::tasks::EngineError;
+use testbed::aws::{Effect, Fault, Fixture, Server};
 
 use super::bench::{Bench, existed};
 use super::log::Log;
+use crate::support::aws_settings;
 
 const OWN: &str = "111111111111";
+const WHO: &str = "sts:GetCallerIdentity";
 
 fn policy(arn: &str) -> Entitlement {
     let resource = resource::named(iam_policy::ID, arn, "policy");
@@ -55,6 +59,71 @@ async fn the_connectors_own_roles_and_those_of_aws_are_not_changed() {
     // Whose keys it started with.
     let base = resource::reference(iam_user::ID, &format!("arn:aws:iam::{OWN}:user/connector"));
     is_protected(&bench, &admin, &base).await;
+}
+
+#[tokio::test]
+async fn while_nobody_says_who_the_process_started_as_nothing_is_changed() {
+    let log = Log::capture();
+    let aws = Server::start(Fixture::example().unwrap()).await.unwrap();
+    let settings = AwsSettings {
+        role: Some(format!("arn:aws:iam::{OWN}:role/BatonConnector").parse().unwrap()),
+        assume: Assume::Always,
+        external_id: Some("CANARY-SECRET-0b5c7d-external-id-of-the-customer".into()),
+        ..aws_settings(&aws)
+    };
+    // All that one call tries.
+    aws.arm(Fault::new(WHO, Effect::Status(500)).times(4));
+    let connector = Connector::open(&settings).await.unwrap();
+    assert!(aws.armed().is_empty(), "the question for the base credentials had no answer");
+    let bench = Bench { aws, connector };
+    assert!(log.text().contains("STS does not say whose the base credentials are"), "{}", log.text());
+
+    tokio::time::pause();
+    let admin = policy("arn:aws:iam::aws:policy/AdministratorAccess");
+    let user = |name: &str| resource::reference(iam_user::ID, &format!("arn:aws:iam::{OWN}:user/{name}"));
+    bench.aws.arm(Fault::new(WHO, Effect::Status(500)));
+    bench.aws.reset_counters();
+    for whom in ["connector", "idle"] {
+        for error in [
+            bench.grant("t", &admin, &user(whom)).await.unwrap_err(),
+            bench.revoke("t", &admin, &user(whom)).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, ProvisionError::GuardBlind { .. }), "{whom}: {error:?}");
+            let status = EngineError::from(error).status;
+            assert_eq!(status.code, 14, "Unavailable, which is retryable: {}", status.message);
+        }
+    }
+    let id = resource::id(iam_user::ID, &format!("arn:aws:iam::{OWN}:user/idle"));
+    let error = super::account::delete(&bench, "t", &id).await.unwrap_err();
+    assert!(matches!(error, ProvisionError::GuardBlind { .. }), "{error:?}");
+    assert_eq!(bench.aws.counters().total(), bench.calls(WHO), "nothing else was asked");
+
+    bench.aws.disarm();
+    let error = bench.grant("t", &admin, &user("connector")).await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Protected(_)), "{error:?}");
+    bench.aws.reset_counters();
+    assert!(!existed(&bench.grant("t", &admin, &user("idle")).await.unwrap()));
+    assert_eq!(bench.calls(WHO), 0, "the answer is kept");
+}
+
+#[tokio::test]
+async fn a_deletion_does_not_take_a_user_whose_belongings_do_not_show_for_one_without_any() {
+    for listing in ["iam:ListGroupsForUser", "iam:ListAttachedUserPolicies", "iam:ListUserPolicies"] {
+        let bench =
+            Bench::with_members(|settings| settings.protected_policies = vec!["*:policy/Never".into()]).await;
+        let effect = Effect::Error {
+            code: "NoSuchEntity".into(),
+            message: "The user with name idle cannot be found.".into(),
+            status: 404,
+        };
+        bench.aws.arm(Fault::once(listing, effect));
+        let id = resource::id(iam_user::ID, &format!("arn:aws:iam::{OWN}:user/idle"));
+        let error = super::account::delete(&bench, "t", &id).await.unwrap_err();
+        assert!(matches!(error, ProvisionError::GuardBlind { .. }), "{listing}: {error:?}");
+        assert_eq!(bench.calls("iam:DeleteLoginProfile"), 0);
+        super::account::delete(&bench, "t", &id).await.unwrap();
+        assert!(!bench.aws.has_iam_user(OWN, "idle"));
+    }
 }
 
 #[tokio::test]
