@@ -87,6 +87,19 @@ async fn a_sync_holds_iam_of_the_own_account_at_top_level_and_of_members_below_t
 }
 
 #[tokio::test]
+async fn a_page_of_details_beyond_its_bound_is_asked_for_again_with_fewer_entities() {
+    let aws = example().await;
+    let settings = aws_settings(&aws);
+    let (_, expected) = rows(&settings).await;
+    let calls = aws.counters().calls(DETAILS);
+    let large = Effect::Replace { member: "UserId".into(), value: "x".repeat(6 << 20).into() };
+    aws.arm(Fault::once(DETAILS, large));
+    let (_, dump) = rows(&settings).await;
+    assert!(dump == expected, "rows differ");
+    assert!(aws.counters().calls(DETAILS) > 2 * calls, "the page that was too large is asked for again");
+}
+
+#[tokio::test]
 async fn details_and_entities_give_the_same_rows() {
     let aws = example().await;
     for settings in [

@@ -12,9 +12,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 
-/// Bytes of the answer to a request of which no more is known: those that fetch credentials.
-const UNNAMED: usize = 1 << 20;
-/// Bytes of the answer to an operation. AWS's pages have a hundred entries of some kilobytes.
+/// Bytes of an answer. AWS's pages have a hundred entries of some kilobytes.
 const MOST: usize = 8 << 20;
 /// Bytes of the answer to an operation whose entries are documents.
 const MOST_OF_DOCUMENTS: usize = 16 << 20;
@@ -64,7 +62,7 @@ struct BoundedConnector(SharedHttpConnector);
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let bound = request.extension::<Bound>().map_or(UNNAMED, |bound| bound.0);
+        let bound = request.extension::<Bound>().map_or(MOST, |bound| bound.0);
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let mut response: HttpResponse = answer.await?;
@@ -110,6 +108,6 @@ mod tests {
     #[test]
     fn documents_have_more_room_than_entries() {
         assert!(bound_of("GetAccountAuthorizationDetails") > bound_of("ListUsers"));
-        assert!(bound_of("ListUsers") > UNNAMED);
+        assert!(bound_of("LookupEvents") > bound_of("DescribeUser"));
     }
 }
