@@ -167,7 +167,9 @@ mod tests {
         let listener = std::os::unix::net::UnixListener::bind(dir.join(SOCKET)).unwrap();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let _ = stream.unwrap().write_all(answer);
+                let mut stream = stream.unwrap();
+                let _ = stream.read_to_end(&mut Vec::new());
+                let _ = stream.write_all(answer);
             }
         });
         dir
