@@ -1,7 +1,7 @@
 //! The container: magic bytes, then the database as one zstd frame, put in place in one step.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, IntoInnerError, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
@@ -32,6 +32,36 @@ pub struct Packed {
 
 /// Packs the database to a temporary file beside `target`, and renames it to `target` once all is on disk.
 pub(super) fn pack(database: &Path, target: &Path, cancel: &CancellationToken) -> Result<Packed, Error> {
+    let mut database_file = File::open(database).map_err(Error::io("open", database))?;
+    let size = database_file.metadata().map_err(Error::io("read", database))?.len();
+    replace(target, cancel, |temporary| {
+        let output = Hashing::new(BufWriter::with_capacity(CHUNK, temporary));
+        Ok(match frame(&mut database_file, size, output, cancel)? {
+            Err(error) => Err(error),
+            Ok(output) => {
+                let (file, packed) = output.finish();
+                file.into_inner().map(|_| packed).map_err(IntoInnerError::into_error)
+            }
+        })
+    })
+}
+
+/// Puts a copy of the file `whole` in the place of `target`, in one step. Blocks.
+///
+/// # Errors
+/// [`Error::Cancelled`] or [`Error::Io`]; `target` is then as it was before.
+pub fn place(whole: &Path, target: &Path, cancel: &CancellationToken) -> Result<(), Error> {
+    let mut whole_file = File::open(whole).map_err(Error::io("open", whole))?;
+    replace(target, cancel, |mut temporary| Ok(io::copy(&mut whole_file, &mut temporary).map(drop)))
+}
+
+/// Lets `write` fill a temporary file beside `target`, and renames it to `target` once all is on disk. The inner error
+/// is one of writing.
+fn replace<T>(
+    target: &Path,
+    cancel: &CancellationToken,
+    write: impl FnOnce(&File) -> Result<io::Result<T>, Error>,
+) -> Result<T, Error> {
     let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut prefix = std::ffi::OsString::from(".");
     prefix.push(target.file_name().unwrap_or_default());
@@ -44,21 +74,16 @@ pub(super) fn pack(database: &Path, target: &Path, cancel: &CancellationToken) -
     // Tells whoever sweeps leftovers that somebody is at work. Where files cannot be locked, it goes without.
     _ = temporary.as_file().try_lock();
 
-    let written = |source| Error::Io { action: "write", path: temporary.path().to_owned(), source };
-    let mut database_file = File::open(database).map_err(Error::io("open", database))?;
-    let size = database_file.metadata().map_err(Error::io("read", database))?.len();
-    let output = Hashing::new(BufWriter::with_capacity(CHUNK, temporary.as_file()));
-    let output = frame(&mut database_file, size, output, cancel)?.map_err(written)?;
-    let (file, packed) = output.finish();
-    file.into_inner().map_err(|error| written(error.into_error()))?.sync_all().map_err(written)?;
-
+    let failed = |source| Error::Io { action: "write", path: temporary.path().to_owned(), source };
+    let written = write(temporary.as_file())?.map_err(failed)?;
+    temporary.as_file().sync_all().map_err(failed)?;
     if cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
     temporary.persist(target).map_err(|error| Error::io("replace", target)(error.error))?;
     // The rename is only durable with its directory.
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(Error::io("sync", directory))?;
-    Ok(packed)
+    Ok(written)
 }
 
 /// Writes magic bytes and frame. The inner error is one of writing.

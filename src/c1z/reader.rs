@@ -14,14 +14,13 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use tempfile::TempDir;
 
 use super::Error;
+use super::bounds::LARGEST;
 use super::pack::MAGIC;
 use crate::baton::v2;
 
 const PEBBLE_MAGIC: [u8; 5] = *b"C1Z3\0";
 /// The largest window of a frame: what other readers allow, 128 MiB.
 const WINDOW_LOG: u32 = 27;
-/// The largest database: what other readers allow, 10 GiB.
-const LARGEST: u64 = 10 << 30;
 /// Every table that is read.
 const READ: [&str; 5] = ["v1_sync_runs", "v1_resource_types", "v1_resources", "v1_entitlements", "v1_grants"];
 /// Steps of `SQLite`'s machine between two looks at how many a statement has taken.

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use super::bounds::LARGEST;
 use super::pack::{self, Packed};
 use super::record::{Fields, put};
-use super::schema::{INDEXES, TABLES};
+use super::schema::TABLES;
 use super::stamp::stamp;
 use super::summary::{self, Token, TypeCounts};
-use super::{Error, Sorter, StagedEntitlement, StagedResource, message};
+use super::{Error, Sorter, StagedEntitlement, StagedResource, index, message};
 
 /// Bytes of grants held in memory before a sorted run is written.
 const MANY: usize = 4 * 1024 * 1024;
@@ -96,6 +97,8 @@ pub struct Writer {
     grants: Sorter,
     message: Vec<u8>,
     record: Vec<u8>,
+    /// The largest database that may be packed, in bytes.
+    largest: u64,
     /// Last, so that it goes after the files in it.
     _directory: TempDir,
 }
@@ -142,6 +145,7 @@ impl Writer {
             grants: Sorter::new(directory.path(), "grants", MANY),
             message: Vec::new(),
             record: Vec::new(),
+            largest: LARGEST,
             database,
             _directory: directory,
         })
@@ -247,7 +251,8 @@ impl Writer {
     /// many grants were left out because another has their id.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::DuplicateId`], or the disk's refusal; `target` is then as it was before.
+    /// [`Error::Cancelled`], [`Error::DuplicateId`], [`Error::Oversized`], or the disk's refusal; `target` is then as
+    /// it was before.
     pub fn finish(
         mut self,
         token: &Token,
@@ -256,24 +261,23 @@ impl Writer {
     ) -> Result<Finished, Error> {
         let duplicates = self.load_grants(cancel)?;
         self.connection.execute_batch("commit").map_err(Error::database("write the rows"))?;
-        for index in INDEXES {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            self.connection.execute_batch(index.statement).map_err(|source| {
-                if source.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
-                    Error::DuplicateId { table: index.table }
-                } else {
-                    Error::Database { action: "index the rows", source }
-                }
-            })?;
-        }
+        // Indexes take time, and only add to what is too much already.
+        self.size()?;
+        index::make(&mut self.connection, cancel)?;
         self.seal(token).map_err(Error::database("seal the sync"))?;
+        let decoded = self.size()?;
         self.connection
             .close()
             .map_err(|(_, source)| Error::Database { action: "close the sync's database", source })?;
         let packed = pack::pack(&self.database, target, cancel)?;
-        Ok(Finished { packed, types: self.types, duplicates })
+        Ok(Finished { packed, decoded, types: self.types, duplicates })
+    }
+
+    /// The size of the database in bytes, outside a transaction.
+    fn size(&self) -> Result<u64, Error> {
+        let bytes = self.database.metadata().map_err(Error::io("read", &self.database))?.len();
+        let limit = self.largest;
+        if bytes > limit { Err(Error::Oversized { bytes, limit }) } else { Ok(bytes) }
     }
 
     fn load_grants(&mut self, cancel: &CancellationToken) -> Result<u64, Error> {
@@ -365,6 +369,8 @@ impl Writer {
 pub struct Finished {
     /// Its size and checksum.
     pub packed: Packed,
+    /// Size of the database that is packed in it, in bytes.
+    pub decoded: u64,
     /// What is in it, by resource type.
     pub types: BTreeMap<String, TypeCounts>,
     /// How many grants were left out because another has their id.
@@ -388,4 +394,40 @@ fn open(database: &Path, work_dir: &Path) -> Result<Connection, rusqlite::Error>
     connection.execute_batch(TABLES)?;
     connection.execute_batch("begin")?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::summary::Quality;
+    use super::*;
+
+    #[test]
+    fn a_database_that_readers_refuse_is_not_packed() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("sync.c1z");
+        std::fs::write(&target, "old").unwrap();
+        let run = Run { sync_id: "s", sync_type: SyncType::Full, started_at: Timestamp::now() };
+        let token = Token {
+            steps: 1,
+            needs_expansion: false,
+            skips_entitlements_and_grants: false,
+            skips_grants: false,
+            quality: Quality::default(),
+        };
+        let finish = |largest: u64| {
+            let mut writer = Writer::create(directory.path(), &run).unwrap();
+            writer.largest = largest;
+            writer.finish(&token, &target, &CancellationToken::new())
+        };
+        let error = finish(4096).unwrap_err();
+        assert!(matches!(error, Error::Oversized { limit: 4096, bytes } if bytes > 4096), "{error}");
+        assert!(!error.is_retryable() && error.to_string().contains("BATON_SYNC_RESOURCE_TYPES"), "{error}");
+        assert_eq!(std::fs::read(&target).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+
+        let finished = finish(LARGEST).unwrap();
+        let bytes = std::fs::read(&target).unwrap();
+        let database = zstd::decode_all(bytes.get(5..).unwrap()).unwrap();
+        assert_eq!(finished.decoded, database.len() as u64);
+    }
 }

@@ -61,7 +61,10 @@ pub static EXIT_CODES: &[(u8, &str)] = &[
         0,
         "Done: the sync, grant or revoke succeeded, or the daemon stopped as asked and every task is reported",
     ),
-    (1, "Interrupted: SIGINT or SIGTERM ended a one-shot run, or a daemon before all outcomes were reported"),
+    (
+        1,
+        "Interrupted: a signal to stop (SIGTERM, SIGINT, SIGHUP, SIGQUIT) ended a one-shot run, or a daemon before all outcomes were reported",
+    ),
     (
         2,
         "Failed: wrong arguments or settings, a file that cannot be written, or an error without a code of its own",
@@ -80,7 +83,7 @@ pub static EXIT_CODES: &[(u8, &str)] = &[
         "Unavailable: AWS or the control plane cannot be reached or throttles; repeating the run may succeed",
     ),
     (16, "Unauthenticated: AWS or the control plane does not accept the credentials"),
-    (130, "Killed by a second SIGINT or SIGTERM before it could clean up"),
+    (130, "Killed by a second signal to stop before it could clean up"),
 ];
 
 #[cfg(test)]

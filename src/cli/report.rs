@@ -37,6 +37,7 @@ pub(super) fn log(report: &Report) {
                 sync_id = report.sync_id,
                 file = %report.file.display(),
                 bytes = report.bytes,
+                decoded_bytes = report.decoded,
                 resources = rows.resources,
                 entitlements = rows.entitlements,
                 grants = rows.grants,
@@ -108,9 +109,10 @@ pub(super) fn table(report: &Report) -> String {
 
     let _ = write!(
         text,
-        "\n{} ({}) in {:.1} s, sync {}\n",
+        "\n{} ({}, {} unpacked) in {:.1} s, sync {}\n",
         report.file.display(),
         indicatif::HumanBytes(report.bytes),
+        indicatif::HumanBytes(report.decoded),
         report.elapsed.as_secs_f64(),
         report.sync_id
     );
@@ -187,6 +189,7 @@ mod tests {
             sync_id: "2abc".to_owned(),
             file: "sync.c1z".into(),
             bytes: 2048,
+            decoded: 4096,
             sha256: [0; 32],
             types: BTreeMap::from([
                 ("account".to_owned(), TypeCounts { resources: 50, entitlements: 1000, grants: 20_145 }),
@@ -226,7 +229,7 @@ mod tests {
         let service = format!("{} ", Service::SsoAdmin);
         let calls = lines.iter().find(|line| line.starts_with(&service)).unwrap();
         assert_eq!(calls.split_whitespace().skip(1).collect::<Vec<_>>(), ["1,202", "2", "0"]);
-        assert!(table.contains("sync.c1z (2.00 KiB) in 2.3 s, sync 2abc"), "{table}");
+        assert!(table.contains("sync.c1z (2.00 KiB, 4.00 KiB unpacked) in 2.3 s, sync 2abc"), "{table}");
         assert!(table.ends_with("Nothing is missing.\n"), "{table}");
     }
 

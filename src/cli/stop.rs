@@ -2,31 +2,23 @@
 
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
+use crate::daemon::Signals;
 
-/// Cancels the token at the first SIGINT or SIGTERM, so that the run can leave cleanly; the second ends the
+/// Cancels the token at the first signal that asks to stop, so that the run can leave cleanly; the second ends the
 /// process at once. Must be called within the runtime.
 pub(super) fn on_signals() -> io::Result<CancellationToken> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::system()?;
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     tokio::spawn(async move {
-        next(&mut interrupt, &mut terminate).await;
+        signals.next().await;
         tracing::warn!("asked to stop; a second signal ends the process at once");
         stop.cancel();
-        next(&mut interrupt, &mut terminate).await;
+        signals.next().await;
         std::process::exit(Exit::KILLED.code().into());
     });
     Ok(cancel)
-}
-
-async fn next(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }

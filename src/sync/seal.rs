@@ -59,6 +59,8 @@ pub struct Sealed {
     pub sync_id: String,
     /// Size of the file in bytes.
     pub bytes: u64,
+    /// Size of the database in it, unpacked, in bytes.
+    pub decoded: u64,
     /// SHA-256 of the file.
     pub sha256: [u8; 32],
     /// What is in it, by resource type.
@@ -248,13 +250,14 @@ pub fn seal(
         skips_grants: options.contents == Contents::NoGrants,
         quality,
     };
-    let Finished { packed, types, duplicates } = writer.finish(&token, target, cancel)?;
+    let Finished { packed, decoded, types, duplicates } = writer.finish(&token, target, cancel)?;
     dropped.duplicates += duplicates;
     let sync_id = options.sync_id.clone();
     let accounts = tally.into_accounts();
     Ok(Sealed {
         sync_id,
         bytes: packed.bytes,
+        decoded,
         sha256: packed.sha256,
         types,
         accounts,

@@ -45,6 +45,7 @@ fn figures(report: &Report) -> SyncFigures {
             .map(|(area, Coverage { whole, incomplete })| (area.name(), *whole, *incomplete))
             .collect(),
         bytes: report.bytes,
+        decoded_bytes: report.decoded,
         elapsed: report.elapsed,
     }
 }

@@ -138,6 +138,8 @@ pub struct SyncFigures {
     pub scopes: Vec<(&'static str, u64, u64)>,
     /// Bytes of the file.
     pub bytes: u64,
+    /// Bytes of the database in it, unpacked.
+    pub decoded_bytes: u64,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -252,6 +254,7 @@ struct Metrics {
     syncs: Counters,
     sync_seconds: Gauges,
     sync_bytes: Gauges,
+    sync_decoded: Gauges,
     sync_rows: Gauges,
     sync_scopes: Gauges,
     sync_missing: Gauges,
@@ -284,6 +287,7 @@ impl Metrics {
             syncs: Counters::register(r, &known::SYNCS),
             sync_seconds: Gauges::register(r, &known::SYNC_SECONDS),
             sync_bytes: Gauges::register(r, &known::SYNC_BYTES),
+            sync_decoded: Gauges::register(r, &known::SYNC_DECODED),
             sync_rows: Gauges::register(r, &known::SYNC_ROWS),
             sync_scopes: Gauges::register(r, &known::SYNC_SCOPES),
             sync_missing: Gauges::register(r, &known::SYNC_MISSING),
@@ -319,6 +323,7 @@ impl Metrics {
         self.sampled.synced_now();
         self.sync_seconds.set(&[], sync.elapsed.as_secs_f64());
         self.sync_bytes.set_count(&[], sync.bytes);
+        self.sync_decoded.set_count(&[], sync.decoded_bytes);
         self.sync_rows.set_count(&["resources"], sync.resources);
         self.sync_rows.set_count(&["entitlements"], sync.entitlements);
         self.sync_rows.set_count(&["grants"], sync.grants);

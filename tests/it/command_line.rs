@@ -198,9 +198,17 @@ async fn a_denied_sync_names_the_permission_and_leaves_no_file() {
 async fn a_signal_ends_a_sync_without_a_partial_file() {
     let organization = Organization::example().await;
     organization.server.arm(Fault::new("identitystore:ListUsers", Effect::Delay(Duration::from_mins(1))));
-    for signal in ["-INT", "-TERM"] {
+    // Started by nohup, and so is batond, a hangup is nothing to end by.
+    let hears_hangups = !std::fs::read_to_string("/proc/self/status").unwrap().lines().any(|line| {
+        let mask = line.strip_prefix("SigIgn:").map(|mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+        mask.is_some_and(|mask| mask & 1 == 1)
+    });
+    let signals = ["-INT", "-TERM", "-QUIT"].into_iter().chain(hears_hangups.then_some("-HUP"));
+    for signal in signals {
         organization.server.reset_counters();
-        let mut child = organization.batond(&[]).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = organization.batond(&[]);
+        child.env("BATON_C1Z_TEMP_DIR", organization.directory.path()).stderr(Stdio::null());
+        let mut child = child.spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
         while organization.server.counters().calls("identitystore:ListGroups") == 0 {
             assert!(Instant::now() < deadline, "the sync never began to read");
@@ -211,6 +219,41 @@ async fn a_signal_ends_a_sync_without_a_partial_file() {
         assert_eq!(status.code(), Some(1));
         assert_eq!(organization.left(), Vec::<String>::new());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_no_plain_file_is_refused_before_the_first_call_and_a_link_is_followed() {
+    let organization = Organization::example().await;
+    let path = |name: &str| organization.directory.path().join(name);
+    assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/null", path("device")).unwrap();
+    for target in ["pipe", "device"] {
+        let output = organization.run(&["--file", target]).await;
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        let log = text(&output.stderr);
+        assert!(log.contains("not a file") && log.contains("BATON_FILE"), "{log}");
+    }
+    assert_eq!(organization.server.counters().calls("sts:GetCallerIdentity"), 0);
+    assert!(!std::fs::symlink_metadata(path("pipe")).unwrap().is_file());
+
+    std::os::unix::fs::symlink("real.c1z", path("link")).unwrap();
+    let output = organization.run(&["--file", "link"]).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(std::fs::symlink_metadata(path("link")).unwrap().is_symlink());
+    assert!(std::fs::metadata(path("real.c1z")).unwrap().len() > 1000);
+    let changed = organization
+        .run(&[
+            "--file",
+            "link",
+            "--grant-entitlement",
+            "no:such",
+            "--grant-principal",
+            "p",
+            "--grant-principal-type",
+            "sso_user",
+        ])
+        .await;
+    assert_eq!(changed.status.code(), Some(5), "the link is read, too: {}", text(&changed.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]

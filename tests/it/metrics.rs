@@ -93,6 +93,7 @@ async fn a_daemon_shows_what_it_did_and_no_secret() {
     assert!(value(&page, "batond_aws_quota_busy_seconds_total{service=\"sso\"}") > Some(0.0), "{page}");
     let uploaded = value(&page, "batond_upload_bytes_total");
     assert_eq!(uploaded, value(&page, "batond_sync_last_file_bytes"));
+    assert!(value(&page, "batond_sync_last_decoded_bytes") > uploaded, "{page}");
     assert!(uploaded > Some(1000.0) && value(&page, "batond_sync_age_seconds") < Some(60.0), "{page}");
     for hidden in plane.secrets().iter().chain([&aws.management_account()]) {
         assert!(!page.contains(hidden), "{hidden} is shown");

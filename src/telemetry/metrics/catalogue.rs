@@ -129,6 +129,8 @@ metrics! {
         "How long the last sync that gave a file took, in seconds";
     SYNC_BYTES = Gauge "batond_sync_last_file_bytes" {}
         "Size of the last sync's file, in bytes";
+    SYNC_DECODED = Gauge "batond_sync_last_decoded_bytes" {}
+        "Size of the database in the last sync's file, unpacked, in bytes";
     SYNC_ROWS = Gauge "batond_sync_last_rows" { words("kind", &["resources", "entitlements", "grants"]) }
         "Rows of the last sync";
     SYNC_SCOPES = Gauge "batond_sync_last_scopes" { AREA, words("state", &["whole", "incomplete"]) }

@@ -37,6 +37,7 @@ fn example_sync() -> SyncFigures {
         parts_incomplete: 0,
         scopes: vec![("iam", 4, 1)],
         bytes: 4096,
+        decoded_bytes: 9000,
         elapsed: Duration::from_millis(1500),
     }
 }
