@@ -1,6 +1,7 @@
 //! Settings of the collapse breaker.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// When a sync looks too poor to be uploaded, and what is done about it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,6 +16,8 @@ pub struct BreakerSettings {
     pub shrinkage_rows: u64,
     /// Largest share of the accounts, in percent, that may refuse to be entered where no sync was uploaded before.
     pub unreadable_percent: u64,
+    /// How old the finding of a held sync must be before a later crawl that finds the same is believed.
+    pub confirm_after: Duration,
 }
 
 impl Default for BreakerSettings {
@@ -25,6 +28,7 @@ impl Default for BreakerSettings {
             shrinkage_percent: 30,
             shrinkage_rows: 50,
             unreadable_percent: 50,
+            confirm_after: Duration::from_mins(15),
         }
     }
 }

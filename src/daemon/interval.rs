@@ -4,12 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rand::Rng as _;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::target::prepare_target;
+use crate::baton::Code;
+use crate::c1z::{self, place};
 use crate::config::SyncSettings;
+use crate::control_plane::chain;
 use crate::sync::SyncOptions;
-use crate::tasks::{Context, EngineError, make};
+use crate::tasks::{Context, EngineError, Held, Synced, make};
 
 /// How far a time may be off the schedule, as a part of the interval: many connectors of one operator do not call at
 /// once.
@@ -56,7 +61,7 @@ async fn make_ahead(
 }
 
 /// Replaces `file` with a new sync at each interval, the first at once, until `intake` is cancelled. A sync that
-/// fails leaves the file as it was. One under way may finish; it ends early with `work`.
+/// fails, or looks as if access had collapsed, leaves the file as it was. One under way may finish; it ends early with `work`.
 pub(super) async fn refresh(
     context: Context,
     file: PathBuf,
@@ -76,16 +81,63 @@ pub(super) async fn refresh(
 
 async fn write(context: &Context, options: &SyncOptions, file: &Path, work: &CancellationToken) {
     let began = Instant::now();
-    let sync = context.engine.sync(options, file, &context.work_dir, work.clone());
     let path = file.display();
-    match work.run_until_cancelled(sync).await {
-        Some(Ok(_)) => {
+    match replace(context, options, file, work).await {
+        Ok(()) => {
             tracing::info!(path = %path, duration = began.elapsed().as_secs_f64(), "file replaced with a new sync");
         }
-        Some(Err(error)) => {
-            tracing::error!(path = %path, error = %error, "sync failed; the file stays as it was");
+        Err(NotReplaced::Stopped) => {
+            tracing::warn!(path = %path, "sync interrupted; the file stays as it was");
         }
-        None => tracing::warn!(path = %path, "sync interrupted; the file stays as it was"),
+        Err(NotReplaced::Held(held)) => tracing::error!(
+            path = %path,
+            reason = %held,
+            "the sync looks as if access had collapsed; the file stays as it was"
+        ),
+        Err(NotReplaced::Failed(error)) => {
+            tracing::error!(path = %path, error, "sync failed; the file stays as it was");
+        }
+    }
+}
+
+/// Why a file was not replaced.
+enum NotReplaced {
+    Stopped,
+    Held(Held),
+    Failed(String),
+}
+
+/// Whoever reads the file takes what it lacks for revoked, as a control plane does: a new sync is judged by the last.
+async fn replace(
+    context: &Context,
+    options: &SyncOptions,
+    file: &Path,
+    work: &CancellationToken,
+) -> Result<(), NotReplaced> {
+    let made = make(context, options, work).await.map_err(|error| NotReplaced::of(&error))?;
+    // No task asks for it: each crawl stands for itself.
+    context.judge(&made.census.sync_id, &made).await.map_err(|held| {
+        held.map_or_else(|| NotReplaced::Failed("it could not be judged".to_owned()), NotReplaced::Held)
+    })?;
+    let (whole, target, stop) = (made.file.clone(), file.to_owned(), work.clone());
+    let placed = spawn_blocking(move || {
+        let target = prepare_target(&target).map_err(|error| NotReplaced::Failed(chain(&error)))?;
+        place(whole.path(), &target, &stop).map_err(|error| match error {
+            c1z::Error::Cancelled => NotReplaced::Stopped,
+            error => NotReplaced::Failed(chain(&error)),
+        })
+    });
+    placed.await.unwrap_or_else(|_| Err(NotReplaced::Failed("it could not be put in place".to_owned())))?;
+    context.uploaded(Synced { file: made.file, counted: Some((made.options, made.census)) }).await;
+    Ok(())
+}
+
+impl NotReplaced {
+    fn of(error: &EngineError) -> Self {
+        match Code::from_i32(error.status.code) {
+            Code::Cancelled => Self::Stopped,
+            _ => Self::Failed(error.to_string()),
+        }
     }
 }
 

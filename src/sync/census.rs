@@ -19,4 +19,7 @@ pub struct Census {
     pub entered: BTreeSet<String>,
     /// The accounts that refused to be entered, by id.
     pub refused: BTreeSet<String>,
+    /// Scopes that were not read whole, by area; accounts that refused are no part of it.
+    #[serde(default)]
+    pub incomplete: BTreeMap<String, u64>,
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::census::Census;
-use super::completeness::Completeness;
+use super::completeness::{Area, Completeness};
 use super::crawl::Found;
 use super::seal::{AccountCounts, Counts, Dropped, Sealed};
 use super::{Target, TypeCounts};
@@ -20,6 +20,8 @@ pub struct Report {
     pub file: PathBuf,
     /// The size of the file.
     pub bytes: u64,
+    /// The size of the database in it, unpacked, in bytes.
+    pub decoded: u64,
     /// The SHA-256 of the file.
     pub sha256: [u8; 32],
     /// The rows by resource type; entitlements and grants under the type of the entitlement's resource.
@@ -77,12 +79,13 @@ impl Report {
         elapsed: Duration,
     ) -> Self {
         let Found { completeness, incomplete, cheaper, orphans, entered, refused } = found;
-        let Sealed { sync_id, bytes, sha256, types, accounts, expanded, dropped, missing } = sealed;
+        let Sealed { sync_id, bytes, decoded, sha256, types, accounts, expanded, dropped, missing } = sealed;
         let incomplete = incomplete.into_iter().chain(missing.into_iter().map(Incomplete::target)).collect();
         Self {
             sync_id,
             file: file.to_owned(),
             bytes,
+            decoded,
             sha256,
             types,
             accounts,
@@ -115,7 +118,21 @@ impl Report {
             accounts: self.accounts.clone(),
             entered: ids(&self.entered),
             refused: ids(&self.refused),
+            incomplete: self.incomplete_scopes(),
         }
+    }
+
+    /// Scopes that were not read whole, by area, without the accounts that refused to be entered.
+    fn incomplete_scopes(&self) -> BTreeMap<String, u64> {
+        let refused = self.refused.len() as u64;
+        let scopes = self.completeness.iter().map(|(area, coverage)| match area {
+            Area::Iam => (area, coverage.incomplete.saturating_sub(refused)),
+            _ => (area, coverage.incomplete),
+        });
+        scopes
+            .filter(|(_, incomplete)| *incomplete > 0)
+            .map(|(area, incomplete)| (area.name().to_owned(), incomplete))
+            .collect()
     }
 
     /// The sum over all resource types.

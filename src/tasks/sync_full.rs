@@ -1,10 +1,9 @@
 //! A `sync_full` task: make a sync as the task wants it and leave it on disk for the upload.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Once};
+use std::sync::Once;
 
 use crate::baton::Code;
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
@@ -15,22 +14,23 @@ use crate::baton::api::task::SyncFullTask;
 use crate::baton::v2;
 use crate::config::SyncSettings;
 use crate::sync::{SyncOptions, Target};
-use crate::telemetry::metrics;
 
 /// With `debug`, the sync is made for this task alone, so that its debug log tells all of it.
 pub(super) async fn execute(
+    task_id: &str,
     order: SyncFullTask,
     debug: bool,
     context: &Context,
     cancel: &CancellationToken,
 ) -> Outcome {
-    match sync(order, debug, context, cancel).await {
+    match sync(task_id, order, debug, context, cancel).await {
         Ok(synced) => Outcome::Synced(synced),
         Err(failure) => Outcome::Failed(failure),
     }
 }
 
 async fn sync(
+    task_id: &str,
     order: SyncFullTask,
     debug: bool,
     context: &Context,
@@ -54,31 +54,21 @@ async fn sync(
     } else {
         make(context, &options, cancel).await.map_err(failed)?
     };
-    judge(&made, context).await?;
+    judge(task_id, &made, context).await?;
     Ok(Synced { file: made.file, counted: Some((options, made.census)) })
 }
 
 /// Lets a plausible sync pass. One that is held is of no further use: only another crawl can confirm it.
-async fn judge(made: &Made, context: &Context) -> Result<(), Failure> {
-    let (breaker, options, census) =
-        (Arc::clone(&context.breaker), made.options.clone(), Arc::clone(&made.census));
-    let judged = spawn_blocking(move || breaker.judge(&options, &census)).await;
-    match judged {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(held)) => {
-            context.prepared.forget();
-            metrics::upload_held();
-            Err(Failure::retryable(
-                Code::FailedPrecondition,
-                format!(
-                    "the upload is held, because the sync looks as if access had collapsed: {held}. Nothing was \
-                     uploaded. If the next sync finds the same within 1 %, it is uploaded; \
-                     BATON_ALLOW_COLLAPSE=true uploads at once"
-                ),
-            ))
-        }
-        Err(_) => Err(Failure::retryable(Code::Internal, "the sync could not be judged")),
-    }
+async fn judge(task_id: &str, made: &Made, context: &Context) -> Result<(), Failure> {
+    context.judge(task_id, made).await.map_err(|held| match held {
+        Some(held) => Failure::retryable(
+            Code::FailedPrecondition,
+            format!(
+                "the upload is held, because the sync looks as if access had collapsed: {held}. Nothing was uploaded"
+            ),
+        ),
+        None => Failure::retryable(Code::Internal, "the sync could not be judged"),
+    })
 }
 
 /// Full syncs are switched off. Downstream, an empty sync reads as "everyone lost access", so that one is made only

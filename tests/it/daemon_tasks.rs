@@ -444,8 +444,13 @@ async fn a_targeted_sync_reads_its_resources_alone_and_is_not_judged() {
     world.assert_no_violations();
 }
 
+/// The refusal of a role that does not want the caller, or is not there.
+fn closed() -> Effect {
+    Effect::Error { code: "AccessDenied".into(), message: "not authorized".into(), status: 403 }
+}
+
 #[tokio::test]
-async fn accounts_that_stop_letting_us_in_hold_the_upload_until_a_second_crawl_confirms_it() {
+async fn accounts_that_stop_letting_us_in_hold_every_upload_until_they_let_us_in_or_that_is_allowed() {
     let mut world = World::new().await;
     let state = TempDir::new().unwrap();
     world.settings.aws.cross_account_iam = true;
@@ -456,7 +461,8 @@ async fn accounts_that_stop_letting_us_in_hold_the_upload_until_a_second_crawl_c
     assert_eq!(daemon.stop().await, Ended::Cleanly);
 
     // A restart remembers what was uploaded.
-    world.aws.arm(AwsFault::new("sts:AssumeRole", Effect::Deny));
+    world.settings.sync.breaker.confirm_after = Duration::ZERO;
+    world.aws.arm(AwsFault::new("sts:AssumeRole", closed()));
     let daemon = world.start();
     let poor = world.plane.push(task::sync_full());
     let held = world.report(&poor).await;
@@ -465,9 +471,17 @@ async fn accounts_that_stop_letting_us_in_hold_the_upload_until_a_second_crawl_c
     assert!(held.message.contains("was readable and no longer is"), "{held:?}");
     assert!(world.plane.uploads(&poor).is_empty());
 
-    let confirming = world.plane.push(task::sync_full());
-    assert!(world.plane.finished(&confirming).await.unwrap().success);
-    assert_eq!(world.plane.uploads(&confirming).len(), 1);
+    // However often it is found: trouble confirms no trouble.
+    let again = world.plane.push(task::sync_full());
+    let held = world.report(&again).await;
+    assert!(held.message.contains("No later crawl confirms that"), "{held:?}");
+    assert_eq!(daemon.stop().await, Ended::Cleanly);
+
+    world.settings.sync.breaker.allow = true;
+    let daemon = world.start();
+    let allowed = world.plane.push(task::sync_full());
+    assert!(world.plane.finished(&allowed).await.unwrap().success);
+    assert_eq!(world.plane.uploads(&allowed).len(), 1);
     assert_eq!(daemon.stop().await, Ended::Cleanly);
     world.assert_no_violations();
     assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 1);
@@ -477,7 +491,7 @@ async fn accounts_that_stop_letting_us_in_hold_the_upload_until_a_second_crawl_c
 async fn the_first_upload_of_an_organization_that_mostly_refuses_is_held_unless_that_is_allowed() {
     let mut world = World::new().await;
     world.settings.aws.cross_account_iam = true;
-    world.aws.arm(AwsFault::new("sts:AssumeRole", Effect::Deny));
+    world.aws.arm(AwsFault::new("sts:AssumeRole", closed()));
     let daemon = world.start();
     let sync = world.plane.push(task::sync_full());
     let held = world.report(&sync).await;

@@ -21,16 +21,17 @@ section! { "Control plane";
         "Answer sync tasks under --skip-full-sync with an empty sync, which reads as if everyone had lost access",
     ).mode(Mode::Service);
     STATE_DIR = path("state-dir", "Existing directory that keeps the counts of the last uploaded sync, to judge the \
-        next one by; unset, they last as long as the process").mode(Mode::Service);
+        next one by; unset, they last as long as the process");
     ALLOW_COLLAPSE = switch("allow-collapse",
-        "Upload a sync even if it looks as if far too many had lost their access").mode(Mode::Service);
+        "Upload a sync even if it looks as if far too many had lost their access");
     COLLAPSE_PERCENT = number("collapse-percent", "30",
         "Hold an upload if more than this share of the rows of a type, of one account or all, is gone since the last \
-        upload, 1 to 100").mode(Mode::Service);
-    COLLAPSE_ROWS = number("collapse-rows", "50", "Never hold an upload for fewer rows than this that are gone, 1 or more")
-        .mode(Mode::Service);
+        upload, 1 to 100");
+    COLLAPSE_ROWS = number("collapse-rows", "50", "Never hold an upload for fewer rows than this that are gone, 1 or more");
     COLLAPSE_UNREADABLE_PERCENT = number("collapse-unreadable-percent", "50",
-        "Hold the first upload if more than this share of the accounts cannot be entered, 0 to 100").mode(Mode::Service);
+        "Hold the first upload if more than this share of the accounts cannot be entered, 0 to 100");
+    COLLAPSE_CONFIRM_AFTER = duration("collapse-confirm-after", "15m",
+        "Upload what was held if a later sync task, begun no sooner than this after it, finds the same");
     SYNC_MAX_AGE = duration(
         "sync-max-age", "0s",
         "Answer a sync task with the newest sync of the interval if it is younger than this; 0 always syncs anew",

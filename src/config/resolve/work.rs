@@ -90,6 +90,7 @@ fn breaker(reader: &mut Reader) -> BreakerSettings {
         unreadable_percent: reader
             .number(&control_plane::COLLAPSE_UNREADABLE_PERCENT, 0..=100, percent)
             .unsigned_abs(),
+        confirm_after: reader.duration(&control_plane::COLLAPSE_CONFIRM_AFTER).unwrap_or_default(),
     }
 }
 

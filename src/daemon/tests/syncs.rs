@@ -1,7 +1,10 @@
 //! Syncs of tasks: shared crawls, and uploads that are held.
 
+use super::super::interval;
 use super::*;
+use crate::config::BreakerSettings;
 use crate::sync::seal::Counts;
+use crate::tasks::Breaker;
 
 /// A sync of one type with so many users.
 fn census(id: &str, users: u64) -> Census {
@@ -98,30 +101,61 @@ async fn a_crawl_that_fails_fails_all_who_joined_it_alike() {
     assert_eq!((crawls(&bench), bench.files()), (1, 0));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_collapse_is_held_with_its_numbers_until_a_second_crawl_finds_the_same() {
-    let bench = Bench::new();
-    let found = [census("1", 4000), census("2", 12), census("3", 4000), census("4", 13), census("5", 13)];
-    bench.engine.censuses.lock().unwrap().extend(found);
-    for (number, id) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
-        bench.runner.run(sync(id)).await;
-        let finish = bench.service.finishes().pop().unwrap();
-        let held = ["b", "d"].contains(&id);
-        if held {
-            assert_eq!(failure(&finish), (Code::FailedPrecondition, false), "{number}");
-            let message = finish.status.unwrap().message;
-            assert!(message.contains("sso_user resources fell from 4000 to 1"), "{message}");
-            assert!(message.contains("BATON_ALLOW_COLLAPSE"), "{message}");
-        } else {
-            assert!(succeeded(&finish), "{finish:?}");
-        }
+/// Runs the task, and says whether its sync was uploaded. One that was not is held, with its numbers.
+async fn is_uploaded(bench: &Bench, id: &str) -> bool {
+    let before = uploads(bench);
+    bench.runner.run(sync(id)).await;
+    let finish = bench.service.finishes().pop().unwrap();
+    if !succeeded(&finish) {
+        assert_eq!(failure(&finish), (Code::FailedPrecondition, false), "{id}");
+        let message = finish.status.unwrap().message;
+        assert!(message.contains("sso_user resources fell from 4000 to"), "{message}");
+        assert!(message.contains("BATON_ALLOW_COLLAPSE"), "{message}");
     }
-    assert_eq!((crawls(&bench), uploads(&bench), bench.files()), (5, 3, 0));
+    uploads(bench) > before
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collapse_is_held_with_its_numbers_until_a_later_task_finds_the_same() {
+    let bench = Bench::new();
+    let users = [4000, 12, 12, 12, 12, 4000, 13];
+    let found = users.iter().zip(0..).map(|(users, number)| census(&format!("{number}"), *users));
+    bench.engine.censuses.lock().unwrap().extend(found);
+    assert!(is_uploaded(&bench, "a").await);
+    assert!(!is_uploaded(&bench, "b").await);
+    sleep(Duration::from_secs(2)).await;
+    assert!(!is_uploaded(&bench, "b").await, "the held task, handed out again");
+    assert!(!is_uploaded(&bench, "c").await, "another task, seconds later");
+    sleep(Duration::from_mins(15)).await;
+    assert!(is_uploaded(&bench, "d").await);
+    // What was found once is no news the next time.
+    assert!(is_uploaded(&bench, "e").await);
+    assert!(!is_uploaded(&bench, "f").await);
+    assert_eq!((crawls(&bench), bench.files()), (7, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crawl_that_fails_in_between_makes_a_held_sync_wait_anew() {
+    let quarter = Duration::from_mins(15);
+    let bench = Bench::new();
+    let found =
+        [4000, 12, 12, 12].iter().zip(0..).map(|(users, number)| census(&format!("{number}"), *users));
+    bench.engine.censuses.lock().unwrap().extend(found);
+    assert!(is_uploaded(&bench, "a").await);
+    assert!(!is_uploaded(&bench, "b").await);
+    bench.engine.acts.lock().unwrap().push_back(Act::Fail(Code::Unavailable));
+    bench.runner.run(sync("c")).await;
+    sleep(quarter).await;
+    assert!(!is_uploaded(&bench, "d").await);
+    sleep(quarter).await;
+    assert!(is_uploaded(&bench, "e").await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_tasks_that_share_a_crawl_do_not_confirm_it() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    let at_once = BreakerSettings { confirm_after: Duration::ZERO, ..Default::default() };
+    bench.runner.context.breaker = Arc::new(Breaker::new(at_once));
     bench.engine.censuses.lock().unwrap().extend([census("1", 4000), census("2", 12), census("3", 12)]);
     bench.runner.run(sync("a")).await;
     bench.engine.acts.lock().unwrap().push_back(Act::Succeed(Duration::from_secs(1)));
@@ -129,6 +163,39 @@ async fn two_tasks_that_share_a_crawl_do_not_confirm_it() {
     assert_eq!((crawls(&bench), uploads(&bench)), (2, 1));
     bench.runner.run(sync("d")).await;
     assert_eq!(uploads(&bench), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_control_plane_a_collapse_leaves_the_file_until_a_later_crawl_finds_the_same() {
+    let bench = Bench::new();
+    let found =
+        [4000, 12, 12, 12].iter().zip(0..).map(|(users, number)| census(&format!("{number}"), *users));
+    bench.engine.censuses.lock().unwrap().extend(found);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sync.c1z");
+    let (intake, work) = (CancellationToken::new(), CancellationToken::new());
+    let interval = Duration::from_mins(10);
+    let refreshing =
+        interval::refresh(bench.runner.context.clone(), file.clone(), interval, intake.clone(), work.clone());
+    let watching = async {
+        // Blocking work takes no time of the paused clock, but it has to be waited for.
+        let crawled = async |count: usize| {
+            while crawls(&bench) < count {
+                sleep(Duration::from_secs(1)).await;
+            }
+            sleep(Duration::from_secs(30)).await;
+        };
+        crawled(1).await;
+        assert!(file.exists());
+        std::fs::remove_file(&file).unwrap();
+        crawled(2).await;
+        crawled(3).await;
+        assert!(!file.exists(), "a collapse that nobody confirmed");
+        crawled(4).await;
+        assert!(file.exists());
+        intake.cancel();
+    };
+    tokio::join!(refreshing, watching);
 }
 
 #[tokio::test(start_paused = true)]

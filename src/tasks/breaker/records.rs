@@ -6,7 +6,9 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use ring::digest::{Context, SHA256};
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::json;
@@ -16,8 +18,10 @@ use crate::sync::{Census, SyncOptions};
 const MOST: usize = 16;
 /// Bytes of a record that are read; one of ten thousand accounts takes about five million.
 const LARGEST: u64 = 64 << 20;
-/// The form of the files; another one is no record.
-const VERSION: u32 = 1;
+/// The form of the files.
+const VERSION: u32 = 2;
+/// The form before it, whose held syncs tell neither task nor time: of these files the last upload alone is read.
+const WITHOUT_FINDINGS: u32 = 1;
 
 /// What a record is kept under: the options of a sync, with its types spelled out. A type that a setting switches
 /// off is gone because somebody wanted it.
@@ -29,8 +33,34 @@ pub(super) struct Key(String);
 pub(super) struct Record {
     /// The last that was uploaded.
     pub(super) uploaded: Option<Census>,
-    /// The last that was held since.
-    pub(super) held: Option<Census>,
+    /// What was found first of those that were held since, as long as nothing else was found.
+    pub(super) held: Option<Finding>,
+}
+
+/// What a held sync was found to hold.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Finding {
+    /// The task that asked for it; a repetition of that task is no second opinion.
+    pub(super) task: String,
+    /// When it was held.
+    #[serde(with = "milliseconds")]
+    pub(super) since: Timestamp,
+    /// What it counted.
+    pub(super) census: Census,
+}
+
+/// A time as the milliseconds since 1970.
+mod milliseconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(time.as_millisecond())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        Timestamp::from_millisecond(i64::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
 }
 
 /// The records, in a directory or in memory.
@@ -46,11 +76,21 @@ impl Default for Records {
     }
 }
 
-#[derive(Deserialize, Serialize)]
-struct Stored {
+#[derive(Serialize)]
+struct Written<'a> {
     version: u32,
     #[serde(flatten)]
-    record: Record,
+    record: &'a Record,
+}
+
+#[derive(Deserialize)]
+struct Form {
+    version: u32,
+}
+
+#[derive(Deserialize)]
+struct Uploaded {
+    uploaded: Option<Census>,
 }
 
 impl Key {
@@ -94,6 +134,30 @@ impl Records {
         }
     }
 
+    /// Forgets every finding: what was uploaded stays.
+    pub(super) fn forget_findings(&self) {
+        for key in self.keys() {
+            let mut record = self.read(&key);
+            if record.held.take().is_some() {
+                self.write(&key, &record);
+            }
+        }
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        match self {
+            Self::Here(records) => {
+                records.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+            }
+            // A directory that cannot be read has been told of by whoever read a record there.
+            Self::On(directory) => fs::read_dir(directory)
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| key_of(&entry.ok()?.file_name().to_string_lossy()))
+                .collect(),
+        }
+    }
+
     /// Keeps `record` under `key`, in place of what was there.
     pub(super) fn write(&self, key: &Key, record: &Record) {
         match self {
@@ -121,21 +185,36 @@ fn file(directory: &Path, key: &Key) -> PathBuf {
     directory.join(format!("counts-{}.json", key.0))
 }
 
+/// The key of the file with this name, if it is one of a record.
+fn key_of(name: &str) -> Option<Key> {
+    Some(Key(name.strip_prefix("counts-")?.strip_suffix(".json")?.to_owned()))
+}
+
+/// Nothing but a plain file is read: to open a pipe would wait for whoever writes to it, for ever.
 fn load(path: &Path) -> io::Result<Record> {
-    let mut text = Vec::new();
-    File::open(path)?.take(LARGEST).read_to_end(&mut text)?;
-    let stored: Stored = json::read(&text)?;
-    if stored.version != VERSION {
-        return Err(io::Error::other(format!("version {} is unknown", stored.version)));
+    let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::open(path, OFlags::RDONLY | flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no plain file"));
     }
-    Ok(stored.record)
+    let mut text = Vec::new();
+    (&mut file).take(LARGEST).read_to_end(&mut text)?;
+    let Form { version } = json::read(&text)?;
+    match version {
+        VERSION => Ok(json::read(&text)?),
+        WITHOUT_FINDINGS => {
+            let Uploaded { uploaded } = json::read(&text)?;
+            Ok(Record { uploaded, held: None })
+        }
+        unknown => Err(io::Error::other(format!("version {unknown} is unknown"))),
+    }
 }
 
 /// Replaces the file at once, mode 0600.
 fn store(directory: &Path, key: &Key, record: &Record) -> io::Result<()> {
-    let stored = Stored { version: VERSION, record: record.clone() };
+    let written = Written { version: VERSION, record };
     let mut unfinished = tempfile::Builder::new().prefix(".counts-").tempfile_in(directory)?;
-    unfinished.write_all(&serde_json::to_vec(&stored)?)?;
+    unfinished.write_all(&serde_json::to_vec(&written)?)?;
     unfinished.as_file().sync_all()?;
     let path = file(directory, key);
     unfinished.persist(&path).map_err(|error| error.error)?;
@@ -147,10 +226,8 @@ fn forget_oldest(directory: &Path, newest: &Path) -> io::Result<()> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let ours = name.starts_with("counts-") && name.ends_with(".json");
-        if ours && entry.path() != newest {
+        let is_ours = key_of(&entry.file_name().to_string_lossy()).is_some();
+        if is_ours && entry.path() != newest {
             files.push((entry.metadata()?.modified()?, entry.path()));
         }
     }
@@ -174,7 +251,12 @@ mod tests {
     }
 
     fn record(id: &str) -> Record {
-        Record { uploaded: Some(census(id, &["account"])), held: Some(census("held", &["account"])) }
+        let held = Finding {
+            task: "task".into(),
+            since: "2026-01-02T03:04:05Z".parse().unwrap(),
+            census: census("held", &["account"]),
+        };
+        Record { uploaded: Some(census(id, &["account"])), held: Some(held) }
     }
 
     fn key(number: usize) -> Key {
@@ -224,12 +306,48 @@ mod tests {
     fn a_file_that_is_no_record_counts_as_none() {
         let directory = tempfile::tempdir().unwrap();
         let records = Records::new(Some(directory.path().to_owned()));
-        for text in ["", "{", "[]", r#"{"version":2,"uploaded":null,"held":null}"#, "\u{0}"] {
+        for text in ["", "{", "[]", r#"{"version":3,"uploaded":null,"held":null}"#, "\u{0}"] {
             fs::write(file(directory.path(), &key(0)), text).unwrap();
             assert_eq!(records.read(&key(0)), Record::default(), "{text:?}");
         }
         records.write(&key(0), &record("a"));
         assert_eq!(records.read(&key(0)), record("a"));
+    }
+
+    #[test]
+    fn of_a_file_of_the_form_before_the_last_upload_is_read_and_what_it_held_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = Records::new(Some(directory.path().to_owned()));
+        let counts = r#"{"sync_id":"a","types":{"account":{"resources":3,"grants":2}},"accounts":{},"entered":[],"refused":[]}"#;
+        let text = format!(r#"{{"version":1,"uploaded":{counts},"held":{counts}}}"#);
+        fs::write(file(directory.path(), &key(0)), text).unwrap();
+        assert_eq!(records.read(&key(0)), Record { uploaded: Some(census("a", &["account"])), held: None });
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_no_record_and_holds_nothing_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = Records::new(Some(directory.path().to_owned()));
+        let path = file(directory.path(), &key(0));
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        assert_eq!(records.read(&key(0)), Record::default());
+        records.write(&key(0), &record("a"));
+        assert_eq!(records.read(&key(0)), record("a"), "the pipe was replaced");
+    }
+
+    #[test]
+    fn findings_can_be_forgotten_and_uploads_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        for records in [Records::new(Some(directory.path().to_owned())), Records::new(None)] {
+            for number in 0..2 {
+                records.write(&key(number), &record("a"));
+            }
+            records.forget_findings();
+            for number in 0..2 {
+                assert_eq!(records.read(&key(number)), Record { held: None, ..record("a") });
+            }
+        }
     }
 
     #[test]

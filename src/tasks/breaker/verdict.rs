@@ -8,14 +8,17 @@ use crate::connector::{account, iam_user, sso_user};
 use crate::sync::seal::Counts;
 use crate::sync::{Census, SyncOptions};
 
-/// A crawl confirms another if what they count differs by no more than one in so many.
+/// Two crawls found the same if what a finding counts differs by no more than one in so many of what there was before
+/// it, ...
 const CLOSE: u64 = 100;
+/// ... or by so many rows.
+const CLOSE_ROWS: u64 = 1;
 
 /// One thing about a sync that is hard to believe.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Reason {
     /// There is none of what every organization has.
-    Empty { what: &'static str, before: Option<u64> },
+    Empty { count: Total, before: Option<u64> },
     /// There are far fewer than in the last uploaded sync.
     Shrunk { counted: Counted, before: u64, now: u64 },
     /// An account that was readable refuses to be entered.
@@ -57,42 +60,83 @@ pub(super) fn reasons(
     reasons
 }
 
-/// Whether `now` is another crawl that found what `before` did: the totals, what `reasons` name, and no further
-/// account that refuses.
-pub(super) fn confirms(now: &Census, before: &Census, reasons: &[Reason]) -> bool {
-    let same = |counted: &Counted| counted.close(now, before);
-    let named = reasons.iter().filter_map(|reason| match reason {
-        Reason::Shrunk { counted, .. } => Some(counted),
-        _ => None,
+/// Whether what `reasons` say of `now` holds of `held`, too. What else was counted plays no part: it may change for
+/// reasons of its own. That accounts refuse is trouble, which no crawl confirms.
+pub(super) fn is_same(reasons: &[Reason], now: &Census, held: &Census) -> bool {
+    reasons.iter().all(|reason| match reason {
+        Reason::Empty { count, .. } => count.of(held) == 0,
+        Reason::Shrunk { counted, before, .. } => {
+            counted.count(now).abs_diff(counted.count(held)) <= CLOSE_ROWS.max(before / CLOSE)
+        }
+        Reason::Unreadable { .. } | Reason::MostlyUnreadable { .. } => false,
+    })
+}
+
+/// What a sync with `reasons` could not read and the last uploaded one could, for an operator; empty if there is no
+/// such trouble. A crawl with trouble neither confirms a finding nor makes one that may be confirmed.
+pub(super) fn trouble(reasons: &[Reason], now: &Census, before: Option<&Census>) -> Vec<String> {
+    let refusals = reasons.iter().filter_map(|reason| match reason {
+        Reason::Unreadable { .. } | Reason::MostlyUnreadable { .. } => Some(reason.to_string()),
+        Reason::Empty { .. } | Reason::Shrunk { .. } => None,
     });
-    now.sync_id != before.sync_id
-        && now.types.keys().eq(before.types.keys())
-        && now.types.keys().flat_map(|id| Counted::of_type(id)).all(|counted| same(&counted))
-        && named.into_iter().all(same)
-        && now.refused.is_subset(&before.refused)
+    let known =
+        |area: &str| before.and_then(|before| before.incomplete.get(area)).copied().unwrap_or_default();
+    let scopes = now.incomplete.iter().filter(|(area, count)| **count > known(area));
+    refusals.chain(scopes.map(|(area, count)| format!("{count} of {area} could not be read whole"))).collect()
+}
+
+/// What every organization has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Total {
+    Accounts,
+    Users,
+    Assignments,
+}
+
+impl Total {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Users => "users",
+            Self::Assignments => "assignments",
+        }
+    }
+
+    fn types(self) -> &'static [&'static str] {
+        match self {
+            Self::Accounts | Self::Assignments => &[account::ID],
+            Self::Users => &[sso_user::ID, iam_user::ID],
+        }
+    }
+
+    fn of(self, census: &Census) -> u64 {
+        let rows = match self {
+            Self::Accounts | Self::Users => Rows::Resources,
+            Self::Assignments => Rows::Grants,
+        };
+        let counts = self.types().iter().filter_map(|id| census.types.get(*id));
+        counts.map(|counts| rows.of(*counts)).sum()
+    }
+
+    /// Whether the sync is about it.
+    fn is_asked_for(self, census: &Census, options: &SyncOptions) -> bool {
+        let has_grants = options.entitlements_and_grants && options.grants;
+        (self != Self::Assignments || has_grants)
+            && self.types().iter().any(|id| census.types.contains_key(*id))
+    }
 }
 
 /// No accounts, no users, no assignments: all of these there were always. One that was empty in the last uploaded
 /// sync, too, is what the organization is like.
 fn empty(now: &Census, before: Option<&Census>, options: &SyncOptions) -> Vec<Reason> {
-    let grants = options.entitlements_and_grants && options.grants;
-    let users: &[&str] = &[sso_user::ID, iam_user::ID];
-    [
-        ("accounts", Some(sum(now, &[account::ID], Rows::Resources)), &[account::ID][..], Rows::Resources),
-        ("users", Some(sum(now, users, Rows::Resources)), users, Rows::Resources),
-        ("assignments", grants.then(|| sum(now, &[account::ID], Rows::Grants)), &[account::ID], Rows::Grants),
-    ]
-    .into_iter()
-    .filter(|(_, count, types, _)| *count == Some(0) && types.iter().any(|id| now.types.contains_key(*id)))
-    .filter_map(|(what, _, types, rows)| match before.map(|before| sum(before, types, rows)) {
-        Some(0) => None,
-        before => Some(Reason::Empty { what, before }),
-    })
-    .collect()
-}
-
-fn sum(census: &Census, types: &[&str], rows: Rows) -> u64 {
-    types.iter().filter_map(|id| census.types.get(*id)).map(|counts| rows.of(*counts)).sum()
+    [Total::Accounts, Total::Users, Total::Assignments]
+        .into_iter()
+        .filter(|count| count.is_asked_for(now, options) && count.of(now) == 0)
+        .filter_map(|count| match before.map(|before| count.of(before)) {
+            Some(0) => None,
+            before => Some(Reason::Empty { count, before }),
+        })
+        .collect()
 }
 
 fn unreadable<'a>(now: &'a Census, before: &'a Census) -> impl Iterator<Item = Reason> + 'a {
@@ -151,19 +195,14 @@ impl Counted {
         };
         types.and_then(|types| types.get(&self.resource_type)).map_or(0, |counts| self.kind.of(*counts))
     }
-
-    fn close(&self, a: &Census, b: &Census) -> bool {
-        let (a, b) = (self.count(a), self.count(b));
-        a.abs_diff(b).saturating_mul(CLOSE) <= a.max(b)
-    }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty { what, before: None } => write!(f, "there are no {what}"),
-            Self::Empty { what, before: Some(before) } => {
-                write!(f, "there are no {what}, and there were {before}")
+            Self::Empty { count, before: None } => write!(f, "there are no {}", count.name()),
+            Self::Empty { count, before: Some(before) } => {
+                write!(f, "there are no {}, and there were {before}", count.name())
             }
             Self::Shrunk { counted, before, now } => {
                 // The bounds of the settings keep it from being divided by zero.
@@ -348,41 +387,84 @@ mod tests {
         assert!(said(&now, Some(&before)).is_empty());
     }
 
-    fn confirmed(now: &Census, held: &Census) -> bool {
-        let before = organization("0", 40);
-        confirms(now, held, &reasons(now, Some(&before), &SyncOptions::default(), &settings()))
+    fn is_confirmed(now: &Census, held: &Census) -> bool {
+        is_same(&reasons(now, Some(&organization("0", 40)), &SyncOptions::default(), &settings()), now, held)
     }
 
     #[test]
-    fn another_crawl_within_a_hundredth_confirms_and_the_same_one_does_not() {
+    fn the_same_finding_is_the_same_within_a_hundredth_of_what_there_was() {
         let mut held = organization("a", 40);
         set(&mut held, "sso_user", 100, 0);
-        assert!(!confirmed(&held, &held), "one crawl is no second opinion");
         let mut now = organization("b", 40);
-        for (users, confirms) in [(100, true), (99, true), (101, true), (98, false), (102, false)] {
+        for (users, same) in [(100, true), (96, true), (104, true), (95, false), (105, false), (0, false)] {
             set(&mut now, "sso_user", users, 0);
-            assert_eq!(confirmed(&now, &held), confirms, "{users}");
+            assert_eq!(is_confirmed(&now, &held), same, "{users}");
         }
     }
 
     #[test]
-    fn a_crawl_that_misses_another_account_confirms_nothing() {
-        let refusing = |id: &str, account: &str| {
-            let mut census = organization(id, 40);
-            census.entered.remove(account);
-            census.refused.insert(account.into());
-            census
-        };
-        assert!(confirmed(&refusing("b", "000000000007"), &refusing("a", "000000000007")));
-        assert!(!confirmed(&refusing("b", "000000000008"), &refusing("a", "000000000007")));
+    fn what_a_finding_is_not_about_may_change_meanwhile() {
+        let mut held = organization("a", 40);
+        set(&mut held, "sso_user", 100, 0);
+        set(&mut held, "access-key", 10, 0);
+        let mut now = organization("b", 41);
+        set(&mut now, "sso_user", 100, 0);
+        set(&mut now, "access-key", 11, 0);
+        assert!(is_confirmed(&now, &held));
+        set(&mut now, "iam_user", 100, 0);
+        assert!(!is_confirmed(&now, &held), "a collapse that the held crawl did not find");
+    }
 
+    #[test]
+    fn nothing_left_is_the_same_as_nothing_left_alone() {
+        let mut held = organization("a", 40);
+        for id in ["sso_user", "iam_user"] {
+            set(&mut held, id, 0, 0);
+        }
+        let mut now = Census { sync_id: "b".into(), ..held.clone() };
+        assert!(is_confirmed(&now, &held));
+        set(&mut held, "sso_user", 1, 0);
+        assert!(!is_confirmed(&now, &held));
+        set(&mut now, "sso_user", 1, 0);
+        assert!(is_confirmed(&now, &held));
+    }
+
+    #[test]
+    fn a_collapse_of_one_account_is_confirmed_for_that_account_alone() {
         let collapsed = |id: &str, account: &str| {
             let mut census = organization(id, 40);
             census.accounts.get_mut(account).unwrap().insert("iam_user".into(), Counts::default());
             set(&mut census, "iam_user", 3900, 0);
             census
         };
-        assert!(confirmed(&collapsed("b", "000000000007"), &collapsed("a", "000000000007")));
-        assert!(!confirmed(&collapsed("b", "000000000008"), &collapsed("a", "000000000007")));
+        assert!(is_confirmed(&collapsed("b", "000000000007"), &collapsed("a", "000000000007")));
+        assert!(!is_confirmed(&collapsed("b", "000000000008"), &collapsed("a", "000000000007")));
+    }
+
+    fn troubles(now: &Census, before: Option<&Census>) -> Vec<String> {
+        trouble(&reasons(now, before, &SyncOptions::default(), &settings()), now, before)
+    }
+
+    #[test]
+    fn an_account_that_refuses_is_never_confirmed() {
+        let before = organization("0", 40);
+        let mut now = organization("a", 40);
+        now.entered.remove("000000000007");
+        now.refused.insert("000000000007".into());
+        assert!(!is_confirmed(&now, &now));
+        assert_eq!(troubles(&now, Some(&before)), ["account 000000000007 was readable and no longer is"]);
+        assert!(troubles(&now, Some(&now)).is_empty(), "it refused before the last upload, too");
+    }
+
+    #[test]
+    fn scopes_that_are_not_whole_are_trouble_unless_they_were_so_before() {
+        let mut now = organization("a", 40);
+        now.incomplete.insert("groups".into(), 3);
+        assert_eq!(troubles(&now, None), ["3 of groups could not be read whole"]);
+        let mut before = organization("0", 40);
+        before.incomplete.insert("groups".into(), 2);
+        assert_eq!(troubles(&now, Some(&before)).len(), 1);
+        before.incomplete.insert("groups".into(), 3);
+        assert!(troubles(&now, Some(&before)).is_empty());
     }
 }
