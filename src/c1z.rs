@@ -6,7 +6,9 @@
 //! a file, whoever wrote it.
 
 mod annotation;
+mod bounds;
 mod error;
+mod index;
 mod message;
 mod pack;
 mod reader;
@@ -17,16 +19,19 @@ mod stage;
 mod staged;
 mod stamp;
 mod summary;
+mod supersede;
 mod writer;
 
+pub use bounds::{LARGEST, LARGEST_OF_OLD};
 pub use error::Error;
-pub use pack::Packed;
+pub use pack::{Packed, place};
 pub use reader::{Counts, Reader};
-pub use sort::{Merge, Record, Sorted, Sorter};
+pub use sort::{Keep, Merge, Record, Sorted, Sorter};
 pub use stage::{Foreign, Stage, Traits};
 pub use staged::{
     EntitlementRows, GrantRows, ResourceRows, Rows, Staged, StagedEntitlement, StagedGrant, StagedResource,
     StagedType, TypeRows,
 };
 pub use summary::{Quality, Token, TypeCounts};
+pub use supersede::Owner;
 pub use writer::{EntitlementRow, Finished, GrantRow, Run, SyncType, Writer};

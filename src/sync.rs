@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::baton::ksuid;
-use crate::c1z::Stage;
+use crate::c1z::{LARGEST, LARGEST_OF_OLD, Stage};
 use crate::connector::Connector;
 
 mod census;
+mod changes;
 pub mod completeness;
 mod crawl;
 mod error;
@@ -28,6 +29,7 @@ pub mod seal;
 
 pub use crate::c1z::TypeCounts;
 pub use census::Census;
+pub use changes::{Affected, Change, Changes};
 pub use error::SyncError;
 pub use external::ExternalError;
 pub use focus::Target;
@@ -35,8 +37,15 @@ pub use options::SyncOptions;
 pub use progress::{Phase, Progress, Snapshot};
 pub use report::{Incomplete, Report};
 
+use crawl::Found;
+use options::Scope;
+
+/// How often what was changed meanwhile is read again: each time takes little, so that little is changed during it.
+const ROUNDS: usize = 8;
+
 /// Syncs once: crawls AWS and publishes the result at `target`, or leaves whatever is there untouched.
 ///
+/// What `changes` tells to have been changed by this process since the crawl began is read again before it is sealed.
 /// Temporary files live in `work_dir`. Cancelling `cancel` ends every call to AWS and leaves no file behind; so does
 /// dropping the future.
 pub async fn run(
@@ -45,6 +54,7 @@ pub async fn run(
     target: &Path,
     work_dir: &Path,
     progress: &Progress,
+    changes: &Changes,
     cancel: CancellationToken,
 ) -> Result<Report, SyncError> {
     let begun = Instant::now();
@@ -52,16 +62,14 @@ pub async fn run(
     let before = connector.aws().stats();
     let used_before = connector.aws().saturation();
     let scope = options.scope(&connector.resource_types())?;
-    let stage = Stage::create(work_dir)?;
 
     progress.enter(Phase::Crawl);
-    let found = tokio::select! {
+    let (stage, found) = tokio::select! {
         biased;
         () = cancel.cancelled() => return Err(SyncError::Cancelled),
-        crawled = Box::pin(
-            crawl::run(connector, &scope, &stage, progress, cancel.clone())
-                .instrument(tracing::info_span!("crawl")),
-        ) => crawled?,
+        read = Box::pin(
+            read(connector, &scope, work_dir, progress, changes, &cancel).instrument(tracing::info_span!("crawl")),
+        ) => read?,
     };
 
     progress.enter(Phase::Write);
@@ -82,10 +90,58 @@ pub async fn run(
     let writer = tokio::task::spawn_blocking(move || span.in_scope(write));
     let sealed = writer.await.map_err(|_| SyncError::Writer)??;
     drop(stop_on_drop);
+    if sealed.decoded > LARGEST_OF_OLD {
+        tracing::warn!(
+            decoded_bytes = sealed.decoded,
+            most_of_old_readers = LARGEST_OF_OLD,
+            most = LARGEST,
+            "the sync is so large that old readers of its file may refuse it"
+        );
+    }
 
     progress.enter(Phase::Done);
     let calls = &connector.aws().stats() - &before;
     let used = connector.aws().saturation().into_iter().map(|used| used.since(&used_before));
     let used = used.filter(|used| used.calls > 0).collect();
     Ok(Report::new(sealed, target, calls, used, found, begun.elapsed()))
+}
+
+/// Crawls, and reads again what this process changed meanwhile, until nothing more was changed.
+async fn read(
+    connector: &Connector,
+    scope: &Scope,
+    work_dir: &Path,
+    progress: &Progress,
+    changes: &Changes,
+    cancel: &CancellationToken,
+) -> Result<(Stage, Found), SyncError> {
+    let mut began = tokio::time::Instant::now();
+    let mut stage = Stage::create(work_dir)?;
+    let mut found = crawl::run(connector, scope, &stage, progress, cancel.clone()).await?;
+    for _ in 0..ROUNDS {
+        let Some(affected) = changes.ended_since(began) else { return Ok((stage, found)) };
+        began = tokio::time::Instant::now();
+        match affected {
+            Affected::These(targets) if scope.focus.is_none() => {
+                let Some((again, focus)) = scope.renewing(&targets) else { continue };
+                tracing::info!(
+                    targets = targets.len(),
+                    "access was changed during the sync; reading that again"
+                );
+                stage.supersede(move |row| focus.covers(row))?;
+                found.renew(crawl::run(connector, &again, &stage, progress, cancel.clone()).await?);
+            }
+            Affected::These(_) | Affected::Anything => {
+                tracing::info!("access was changed during the sync; reading all of it again");
+                stage = Stage::create(work_dir)?;
+                found = crawl::run(connector, scope, &stage, progress, cancel.clone()).await?;
+            }
+        }
+    }
+    match changes.ended_since(began) {
+        None => Ok((stage, found)),
+        Some(_) => Err(SyncError::Shifted {
+            what: format!("this process changed access again each time that it was read, {ROUNDS} times"),
+        }),
+    }
 }

@@ -4,6 +4,7 @@
 //! hands tasks out reports the outcomes, too.
 
 mod actions;
+mod affected;
 mod breaker;
 mod code;
 mod crawl;
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use crate::baton::api::Task;
 use crate::baton::api::task::TaskType;
 use crate::config::{Settings, SyncSettings};
+use crate::telemetry::metrics;
 
 /// What every task works with.
 #[derive(Clone)]
@@ -79,6 +81,22 @@ impl Context {
 }
 
 impl Context {
+    /// Whether a sync may take the place of the last one, for whoever asks for it (the id of a task). One that is held
+    /// is not used again.
+    ///
+    /// # Errors
+    /// Why it is held; `None` where it could not be judged.
+    pub async fn judge(&self, asked_by: &str, made: &Made) -> Result<(), Option<Held>> {
+        let (breaker, asked_by, made) = (Arc::clone(&self.breaker), asked_by.to_owned(), made.clone());
+        let judging = move || breaker.judge(&asked_by, made.started_at, &made.options, &made.census);
+        let held = spawn_blocking(judging).await.map_err(|_| None)?;
+        held.map_err(|held| {
+            self.prepared.forget();
+            metrics::upload_held();
+            Some(held)
+        })
+    }
+
     /// Remembers a sync that was uploaded: the next one is judged by it.
     pub async fn uploaded(&self, synced: Synced) {
         let Some((options, census)) = synced.counted else { return };
@@ -97,7 +115,7 @@ pub async fn execute(task: Task, context: &Context, cancel: &CancellationToken) 
     let Task { id, task_type, debug, .. } = task;
     match task_type {
         Some(TaskType::Hello(_)) => Outcome::Announce(Box::new(context.engine.metadata())),
-        Some(TaskType::SyncFull(order)) => sync_full::execute(order, debug, context, cancel).await,
+        Some(TaskType::SyncFull(order)) => sync_full::execute(&id, order, debug, context, cancel).await,
         Some(TaskType::Grant(order)) => grant::execute(id, order, context, cancel).await,
         Some(TaskType::Revoke(order)) => revoke::execute(id, order, context, cancel).await,
         Some(TaskType::CreateAccount(order)) => create_account::execute(id, order, context, cancel).await,

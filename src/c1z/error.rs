@@ -43,6 +43,9 @@ pub enum Error {
         /// Table of the rows.
         table: &'static str,
     },
+    /// Rows were given up more often than can be told apart.
+    #[error("rows were staged anew too often")]
+    Rounds,
     /// Rows staged on disk came back damaged.
     #[error("staged rows in {} are damaged", path.display())]
     Staged {
@@ -79,6 +82,17 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The largest size accepted, in bytes.
+        limit: u64,
+    },
+    /// The database became larger than readers unpack. A repetition makes the same one.
+    #[error(
+        "the sync takes {bytes} bytes unpacked, and readers of its file refuse more than {limit}: sync fewer types \
+         (BATON_SYNC_RESOURCE_TYPES), or have the control plane expand the grants"
+    )]
+    Oversized {
+        /// Size of the database so far, in bytes.
+        bytes: u64,
+        /// The largest that readers unpack, in bytes.
         limit: u64,
     },
     /// A table of the file is a view, a virtual table or has generated columns: reading it would run what the file

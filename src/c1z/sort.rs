@@ -2,6 +2,7 @@
 
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ impl Sorter {
         while runs.files.len() > FAN_IN {
             let first = FAN_IN.min(runs.files.len() - FAN_IN + 1);
             let merged: Vec<PathBuf> = runs.files.drain(..first).collect();
-            let mut merge = Merge::open(&merged)?;
+            let mut merge = Merge::open(&merged, None)?;
             let mut run = runs.create()?;
             while let Some((key, value)) = merge.next()? {
                 run.write(key, value)?;
@@ -108,31 +109,48 @@ impl Sorted {
     /// # Errors
     /// [`Error::Io`] when a run cannot be read.
     pub fn read(&self) -> Result<Merge, Error> {
-        Merge::open(&self.runs.files)
+        Merge::open(&self.runs.files, None)
+    }
+
+    /// Reads the records whose value `keep` tells.
+    ///
+    /// # Errors
+    /// As [`Sorted::read`].
+    pub fn read_kept(&self, keep: Keep) -> Result<Merge, Error> {
+        Merge::open(&self.runs.files, Some(keep))
     }
 }
+
+/// Tells by its value whether a record is read.
+pub type Keep = Box<dyn Fn(&[u8]) -> bool + Send>;
 
 /// A key and its value.
 pub type Record<'a> = (&'a [u8], &'a [u8]);
 
 /// Reads sorted runs as one.
-#[derive(Debug)]
 pub struct Merge {
     heap: BinaryHeap<Cursor>,
     key: Vec<u8>,
     value: Vec<u8>,
+    keep: Option<Keep>,
+}
+
+impl fmt::Debug for Merge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merge").field("runs", &self.heap.len()).finish_non_exhaustive()
+    }
 }
 
 impl Merge {
-    fn open(paths: &[PathBuf]) -> Result<Self, Error> {
+    fn open(paths: &[PathBuf], keep: Option<Keep>) -> Result<Self, Error> {
         let mut heap = BinaryHeap::with_capacity(paths.len());
         for path in paths {
             let mut cursor = Cursor::open(path)?;
-            if cursor.advance()? {
+            if cursor.advance(keep.as_ref())? {
                 heap.push(cursor);
             }
         }
-        Ok(Self { heap, key: Vec::new(), value: Vec::new() })
+        Ok(Self { heap, key: Vec::new(), value: Vec::new(), keep })
     }
 
     /// The next key and value.
@@ -147,7 +165,7 @@ impl Merge {
         let Some(mut cursor) = self.heap.peek_mut() else { return Ok(None) };
         std::mem::swap(&mut self.key, &mut cursor.key);
         std::mem::swap(&mut self.value, &mut cursor.value);
-        if !cursor.advance()? {
+        if !cursor.advance(self.keep.as_ref())? {
             PeekMut::pop(cursor);
         }
         Ok(Some((&self.key, &self.value)))
@@ -246,8 +264,17 @@ impl Cursor {
         Ok(Self { path: path.to_owned(), file, key: Vec::new(), value: Vec::new() })
     }
 
-    /// Steps to the next record; false at the end.
-    fn advance(&mut self) -> Result<bool, Error> {
+    /// Steps to the next record that is kept; false at the end.
+    fn advance(&mut self, keep: Option<&Keep>) -> Result<bool, Error> {
+        while self.step()? {
+            if keep.is_none_or(|keep| keep(&self.value)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn step(&mut self) -> Result<bool, Error> {
         let mut head = [0; HEAD];
         match self.file.read_exact(&mut head) {
             Ok(()) => {}
@@ -347,5 +374,21 @@ mod tests {
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
         drop(records);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn only_what_is_kept_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(directory.path(), "rows", 32);
+        for (key, value) in [(1, 0), (1, 1), (2, 0), (3, 1), (4, 0)] {
+            sorter.push(&[key], &[value]).unwrap();
+        }
+        let sorted = sorter.finish().unwrap();
+        let mut merge = sorted.read_kept(Box::new(|value| value == [1])).unwrap();
+        assert_eq!(merge.peek(), Some(&[1][..]));
+        assert_eq!(merge.next().unwrap(), Some((&[1][..], &[1][..])));
+        assert!(!merge.next_is_same());
+        assert_eq!(merge.next().unwrap(), Some((&[3][..], &[1][..])));
+        assert_eq!(merge.next().unwrap(), None);
     }
 }

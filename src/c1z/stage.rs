@@ -1,7 +1,7 @@
 //! Rows on their way into a file, kept on disk in whatever order a crawl finds them.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use prost::Message;
@@ -9,7 +9,8 @@ use prost_types::Any;
 use tempfile::TempDir;
 
 use super::record::put;
-use super::{Error, Sorter, Staged, annotation};
+use super::supersede::{Rule, Rules};
+use super::{Error, Owner, Sorter, Staged, annotation};
 use crate::baton::v2;
 
 /// Bytes of rows held in memory before a sorted run is written, per kind.
@@ -29,6 +30,9 @@ pub struct Stage {
     entitlements: Mutex<Sorter>,
     grants: Mutex<Sorter>,
     nameless: AtomicU64,
+    /// How often rows were given up so far; rows bear the number at which they were staged.
+    round: AtomicU8,
+    superseded: Mutex<Rules>,
     work_dir: PathBuf,
     directory: TempDir,
 }
@@ -51,6 +55,8 @@ impl Stage {
             entitlements: sorter("entitlements", SOME),
             grants: sorter("grants", MANY),
             nameless: AtomicU64::new(0),
+            round: AtomicU8::new(0),
+            superseded: Mutex::default(),
             work_dir: work_dir.to_owned(),
             directory,
         })
@@ -60,6 +66,31 @@ impl Stage {
     /// id, and need not bear the traits of their types.
     pub fn foreign(&self) -> Foreign<'_> {
         Foreign(self)
+    }
+
+    /// Gives up the rows staged so far that `covers` tells: what is staged from here on takes their place. Of other
+    /// rows that are staged again, the later ones stay.
+    ///
+    /// # Errors
+    /// [`Error::Rounds`] after 255 times.
+    pub fn supersede(
+        &self,
+        covers: impl Fn(&Owner<'_>) -> bool + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let mut superseded = self.superseded.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.round.load(Ordering::Acquire).checked_add(1).ok_or(Error::Rounds)?;
+        superseded.add(Rule::new(covers));
+        self.round.store(next, Ordering::Release);
+        Ok(())
+    }
+
+    /// A record that begins with the origin and the round: of those with one key, foreign ones are the last, and the
+    /// latest of those that are ours.
+    fn record(&self, origin: Origin) -> Vec<u8> {
+        let mut record = Vec::new();
+        put(&mut record, &[origin as u8]);
+        put(&mut record, &[self.round.load(Ordering::Acquire)]);
+        record
     }
 
     /// Adds a resource type.
@@ -76,7 +107,7 @@ impl Stage {
             return Ok(());
         }
         let key = key("resource type", &[&row.id])?;
-        let mut record = origin.record();
+        let mut record = self.record(origin);
         put(&mut record, row.id.as_bytes());
         put(&mut record, &[Traits::required_by(row).0]);
         put(&mut record, &row.encode_to_vec());
@@ -97,7 +128,7 @@ impl Stage {
             return Ok(());
         };
         let key = key("resource", &[&id.resource_type, &id.resource])?;
-        let mut record = origin.record();
+        let mut record = self.record(origin);
         put(&mut record, id.resource_type.as_bytes());
         put(&mut record, id.resource.as_bytes());
         let parent = named(row.parent_resource_id.as_ref());
@@ -127,7 +158,7 @@ impl Stage {
         for group in annotation::all::<v2::EntitlementExclusionGroup>(&row.annotations) {
             put(&mut groups, &group.encode_to_vec());
         }
-        let mut record = origin.record();
+        let mut record = self.record(origin);
         put(&mut record, resource.resource_type.as_bytes());
         put(&mut record, resource.resource.as_bytes());
         put(&mut record, row.id.as_bytes());
@@ -172,7 +203,7 @@ impl Stage {
             put(&mut sources, source.as_bytes());
             put(&mut sources, &[u8::from(detail.is_direct)]);
         }
-        let mut record = origin.record();
+        let mut record = self.record(origin);
         put(&mut record, row.id.as_bytes());
         put(&mut record, resource.resource_type.as_bytes());
         put(&mut record, resource.resource.as_bytes());
@@ -201,6 +232,7 @@ impl Stage {
             entitlements: finish(self.entitlements)?,
             grants: finish(self.grants)?,
             nameless: self.nameless.into_inner(),
+            superseded: self.superseded.into_inner().unwrap_or_else(PoisonError::into_inner),
             work_dir: self.work_dir,
             directory: self.directory,
         })
@@ -257,13 +289,6 @@ enum Origin {
 }
 
 impl Origin {
-    /// A record that begins with the origin: of those with one key, foreign ones are the last.
-    fn record(self) -> Vec<u8> {
-        let mut record = Vec::new();
-        put(&mut record, &[self as u8]);
-        record
-    }
-
     fn traits(self, row: &v2::Resource) -> Traits {
         match self {
             Self::Own => Traits::of(row),

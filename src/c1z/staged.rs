@@ -9,6 +9,7 @@ use prost::Message;
 use tempfile::TempDir;
 
 use super::record::Fields;
+use super::supersede::{OwnerOf, Rules, of_grant, of_resource, of_type};
 use super::{Error, Merge, Sorted, Traits};
 use crate::baton::v2;
 
@@ -20,6 +21,7 @@ pub struct Staged {
     pub(super) entitlements: Sorted,
     pub(super) grants: Sorted,
     pub(super) nameless: u64,
+    pub(super) superseded: Rules,
     pub(super) work_dir: PathBuf,
     /// Last, so that it goes after the files in it.
     pub(super) directory: TempDir,
@@ -31,7 +33,7 @@ impl Staged {
     /// # Errors
     /// [`Error::Io`] when the disk refuses.
     pub fn types(&self) -> Result<Rows<TypeRows>, Error> {
-        self.rows(&self.types)
+        self.rows(&self.types, of_type)
     }
 
     /// Resources, by type and id.
@@ -39,7 +41,7 @@ impl Staged {
     /// # Errors
     /// As [`Staged::types`].
     pub fn resources(&self) -> Result<Rows<ResourceRows>, Error> {
-        self.rows(&self.resources)
+        self.rows(&self.resources, of_resource)
     }
 
     /// Entitlements, by resource type and id.
@@ -47,7 +49,7 @@ impl Staged {
     /// # Errors
     /// As [`Staged::types`].
     pub fn entitlements(&self) -> Result<Rows<EntitlementRows>, Error> {
-        self.rows(&self.entitlements)
+        self.rows(&self.entitlements, of_resource)
     }
 
     /// Grants, by entitlement, principal type and principal: one of each.
@@ -55,7 +57,7 @@ impl Staged {
     /// # Errors
     /// As [`Staged::types`].
     pub fn grants(&self) -> Result<Rows<GrantRows>, Error> {
-        self.rows(&self.grants)
+        self.rows(&self.grants, of_grant)
     }
 
     /// How many rows were dropped for want of an id.
@@ -73,9 +75,15 @@ impl Staged {
         self.directory.path()
     }
 
-    fn rows<K>(&self, sorted: &Sorted) -> Result<Rows<K>, Error> {
+    fn rows<K>(&self, sorted: &Sorted, owner_of: OwnerOf) -> Result<Rows<K>, Error> {
+        let merge = if self.superseded.is_empty() {
+            sorted.read()?
+        } else {
+            let rules = self.superseded.clone();
+            sorted.read_kept(Box::new(move |record| rules.keep(record, owner_of)))?
+        };
         Ok(Rows {
-            merge: sorted.read()?,
+            merge,
             same: Vec::new(),
             united: Vec::new(),
             duplicates: 0,
@@ -215,7 +223,8 @@ impl<K> Rows<K> {
         Ok(true)
     }
 
-    /// Of several records with one key the last, which is a choice as good as any and always the same.
+    /// Of several records with one key the last: of the latest round, and of these a choice as good as any and always
+    /// the same.
     fn last(&self) -> Fields<'_> {
         fields(self.same.last().map_or(&[], Vec::as_slice))
     }
@@ -373,9 +382,10 @@ impl<'a> StagedGrant<'a> {
     }
 }
 
-/// The fields of a record behind its origin.
+/// The fields of a record behind its origin and its round.
 fn fields(record: &[u8]) -> Fields<'_> {
     let mut fields = Fields(record);
+    fields.byte();
     fields.byte();
     fields
 }

@@ -7,7 +7,7 @@ use super::{Exit, account, action, answer, credential, events, failure, provisio
 use crate::config::{Operation, Settings};
 use crate::connector::Connector;
 use crate::daemon::{WorkDir, prepare_target};
-use crate::sync::{self, Progress, SyncOptions};
+use crate::sync::{self, Changes, Progress, SyncOptions};
 use crate::telemetry;
 
 /// Carries out the operation of the settings.
@@ -20,11 +20,13 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
         Ok(work_dir) => work_dir,
         Err(error) => return Ok(failure::at_start(&error)),
     };
-    if settings.operation == Operation::Sync
-        && let Err(error) = prepare_target(&settings.file)
-    {
-        return Ok(failure::at_start(&error));
-    }
+    let file = match settings.operation {
+        Operation::Sync => match prepare_target(&settings.file) {
+            Ok(target) => target,
+            Err(error) => return Ok(failure::at_start(&error)),
+        },
+        _ => settings.file.clone(),
+    };
     let connector = tokio::select! {
         biased;
         () = cancel.cancelled() => return Ok(Exit::INTERRUPTED),
@@ -37,9 +39,10 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
     let change = match &settings.operation {
         Operation::Sync => {
             let options = SyncOptions::configured(&settings.sync);
-            let progress = Progress::default();
-            let work =
-                sync::run(&connector, &options, &settings.file, work_dir.path(), &progress, cancel.clone());
+            // This process does nothing else.
+            let (progress, changes) = (Progress::default(), Changes::default());
+            let (room, stop) = (work_dir.path(), cancel.clone());
+            let work = sync::run(&connector, &options, &file, room, &progress, &changes, stop);
             return Ok(match display.follow(&progress, connector.aws(), work).await {
                 Ok(done) => {
                     if display.is_live() {
@@ -71,5 +74,5 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
             return Ok(account::delete(&connector, resource_type, id, &provision).await);
         }
     };
-    Ok(provision::run(&connector, &change, &settings.file, work_dir.path(), &provision).await)
+    Ok(provision::run(&connector, &change, &file, work_dir.path(), &provision).await)
 }

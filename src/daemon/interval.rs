@@ -115,10 +115,13 @@ async fn replace(
     work: &CancellationToken,
 ) -> Result<(), NotReplaced> {
     let made = make(context, options, work).await.map_err(|error| NotReplaced::of(&error))?;
-    // No task asks for it: each crawl stands for itself.
-    context.judge(&made.census.sync_id, &made).await.map_err(|held| {
-        held.map_or_else(|| NotReplaced::Failed("it could not be judged".to_owned()), NotReplaced::Held)
-    })?;
+    // A sync of some resources says nothing of the others. No task asks for it: each crawl stands for itself.
+    let is_judged = made.options.targets.is_none();
+    if is_judged {
+        context.judge(&made.census.sync_id, &made).await.map_err(|held| {
+            held.map_or_else(|| NotReplaced::Failed("it could not be judged".to_owned()), NotReplaced::Held)
+        })?;
+    }
     let (whole, target, stop) = (made.file.clone(), file.to_owned(), work.clone());
     let placed = spawn_blocking(move || {
         let target = prepare_target(&target).map_err(|error| NotReplaced::Failed(chain(&error)))?;
@@ -128,7 +131,8 @@ async fn replace(
         })
     });
     placed.await.unwrap_or_else(|_| Err(NotReplaced::Failed("it could not be put in place".to_owned())))?;
-    context.uploaded(Synced { file: made.file, counted: Some((made.options, made.census)) }).await;
+    let counted = is_judged.then_some((made.options, made.census));
+    context.uploaded(Synced { file: made.file, counted }).await;
     Ok(())
 }
 

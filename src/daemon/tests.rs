@@ -29,7 +29,7 @@ use crate::baton::{Code, any, rpc, v2};
 use crate::config::{DaemonSettings, SyncSettings};
 use crate::connector::Provision;
 use crate::control_plane::scripted::{Call, Scripted};
-use crate::sync::{Census, SyncOptions};
+use crate::sync::{Census, Changes, SyncOptions};
 use crate::tasks::{Context, Engine, EngineError};
 
 const GRACE: Duration = Duration::from_secs(25);
@@ -205,6 +205,7 @@ impl Engine for FakeEngine {
         _: &'a SyncOptions,
         target: &'a Path,
         _: &'a Path,
+        _: &'a Changes,
         cancel: CancellationToken,
     ) -> BoxFuture<'a, Result<Census, EngineError>> {
         async move {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::baton::id::{account_in, sso_group_of};
+use crate::c1z::Owner;
 use crate::connector::{
     access_key, account, account_iam, group, iam_policy, iam_user, inline_policy, organization,
     organizational_unit, permission_set, permission_set_assignment, role, sso_group, sso_user,
@@ -138,6 +139,29 @@ impl Focus {
     pub(super) fn aws_managed_policies(&self) -> bool {
         self.aws_managed_policies
     }
+
+    /// Whether the reads that lead to the targets give this row anew, if it is still there. Rows that they give besides,
+    /// such as groups without their members, are not among these.
+    pub(super) fn covers(&self, row: &Owner<'_>) -> bool {
+        let of_center = |id: &str| account_in(id).is_some_and(|account| self.accounts.has(account));
+        let of_iam = |id: &str| account_in(id).is_some_and(|account| self.iam.has(account));
+        match (row.resource_type, row.principal) {
+            // A policy knows nothing of who has it: that is read with each holder.
+            (iam_policy::ID, Some((permission_set_assignment::ID, binding))) => of_center(binding),
+            (iam_policy::ID, Some((permission_set::ID, _))) => self.sets(),
+            (iam_policy::ID, Some((_, entity))) => of_iam(entity),
+            (sso_user::ID, _) => self.users,
+            (sso_group::ID, _) => sso_group_of(row.resource).is_ok_and(|group| self.members_of(group)),
+            (account::ID | permission_set_assignment::ID, _) => of_center(row.resource),
+            // A key does not name its account.
+            (access_key::ID, _) => self.iam == Reach::All,
+            (
+                account_iam::ID | iam_user::ID | role::ID | group::ID | inline_policy::ID | iam_policy::ID,
+                _,
+            ) => of_iam(row.resource),
+            _ => false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -182,6 +206,54 @@ mod tests {
             assert!(!focus.center() && !focus.sets(), "{kind}");
         }
         assert!(on("access-key", "AKIAEXAMPLE").iam_of("222222222222"), "a key does not name its account");
+    }
+
+    fn covers(focus: &Focus, resource_type: &str, resource: &str, principal: Option<(&str, &str)>) -> bool {
+        focus.covers(&Owner { resource_type, resource, principal })
+    }
+
+    #[test]
+    fn a_group_that_is_read_again_gives_its_members_anew_and_no_other_row() {
+        let (g, h) =
+            ("arn:aws:identitystore:us-east-1::d-1/group/g", "arn:aws:identitystore:us-east-1::d-1/group/h");
+        let focus = on("sso_group", g);
+        assert!(
+            covers(&focus, "sso_group", g, Some(("sso_user", "u"))) && covers(&focus, "sso_group", g, None)
+        );
+        assert!(!covers(&focus, "sso_group", h, None) && !covers(&focus, "sso_user", "u", None));
+        assert!(!covers(&focus, "account", "111111111111", Some(("sso_group", g))));
+    }
+
+    #[test]
+    fn an_account_that_is_read_again_gives_its_bindings_and_their_policies_anew() {
+        let focus = on("account", "111111111111");
+        let binding = |account: &str| format!("arn:aws:sso:::permissionSet/ssoins-1/ps-1-{account}");
+        for (account, covered) in [("111111111111", true), ("222222222222", false)] {
+            let binding = binding(account);
+            assert_eq!(covers(&focus, "account", account, Some(("sso_user", "u"))), covered);
+            assert_eq!(covers(&focus, "permission_set_assignment", &binding, None), covered);
+            let held = Some(("permission_set_assignment", binding.as_str()));
+            assert_eq!(covers(&focus, "iam_policy", "arn:aws:iam::aws:policy/P", held), covered);
+        }
+        assert!(!covers(&focus, "iam_user", "arn:aws:iam::111111111111:user/ann", None));
+        assert!(!covers(&focus, "permission_set", "arn:aws:sso:::permissionSet/ssoins-1/ps-1", None));
+    }
+
+    #[test]
+    fn an_entity_that_is_read_again_gives_iam_of_its_account_anew() {
+        let focus = on("iam_user", "arn:aws:iam::111111111111:user/ann");
+        let (ours, theirs) = ("arn:aws:iam::111111111111:role/r", "arn:aws:iam::222222222222:role/r");
+        assert!(covers(&focus, "role", ours, None) && !covers(&focus, "role", theirs, None));
+        let managed = "arn:aws:iam::aws:policy/P";
+        assert!(covers(&focus, "iam_policy", managed, Some(("role", ours))));
+        assert!(!covers(&focus, "iam_policy", managed, Some(("role", theirs))));
+        assert!(!covers(&focus, "iam_policy", managed, None), "it is listed once for all accounts");
+        // Who may assume a role is told by the role.
+        assert!(!covers(&focus, "role", theirs, Some(("iam_user", "arn:aws:iam::111111111111:user/ann"))));
+        assert!(
+            !covers(&focus, "access-key", "AKIA", None)
+                && covers(&on("access-key", "AKIA"), "access-key", "AKIB", None)
+        );
     }
 
     #[test]

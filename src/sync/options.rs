@@ -65,6 +65,14 @@ impl Scope {
         self.ids.contains(id)
     }
 
+    /// What has to be read again where `targets` may have changed; `None` where the sync is about none of them.
+    pub(super) fn renewing(&self, targets: &BTreeSet<Target>) -> Option<(Self, Focus)> {
+        let ours: BTreeSet<Target> =
+            targets.iter().filter(|target| self.has(&target.resource_type)).cloned().collect();
+        let focus = Focus::on(&ours);
+        (focus != Focus::default()).then(|| (Self { focus: Some(focus.clone()), ..self.clone() }, focus))
+    }
+
     /// Whether a part of the organization has to be read; all parts, unless the sync is targeted.
     pub(super) fn reads(&self, part: impl FnOnce(&Focus) -> bool) -> bool {
         self.focus.as_ref().is_none_or(part)

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, WeakShared};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
@@ -11,6 +12,7 @@ use tracing::Instrument as _;
 use super::Context;
 use super::engine::EngineError;
 use super::outcome::SyncFile;
+use crate::baton::Code;
 use crate::sync::{Census, SyncOptions};
 
 /// A sync that was made.
@@ -139,6 +141,17 @@ async fn crawl(
     stop: CancellationToken,
 ) -> Result<Made, EngineError> {
     let target = SyncFile::empty_in(&context.work_dir)?;
-    let census = context.engine.sync(&options, target.path(), &context.work_dir, stop).await?;
+    let (work_dir, changes) = (&context.work_dir, context.prepared.changes());
+    let census = match context.engine.sync(&options, target.path(), work_dir, changes, stop).await {
+        Ok(census) => census,
+        Err(error) => {
+            if error.status.code != i32::from(Code::Cancelled) {
+                let breaker = Arc::clone(&context.breaker);
+                // A panic there must not hide the error.
+                _ = spawn_blocking(move || breaker.crawl_failed()).await;
+            }
+            return Err(error);
+        }
+    };
     Ok(Made { options, started_at, file: target, census: Arc::new(census) })
 }

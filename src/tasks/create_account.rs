@@ -2,13 +2,14 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::Context;
 use super::grant::failed;
 use super::outcome::{Failure, Outcome};
 use super::request::{check_account, malformed, provisioning_disabled};
+use super::{Context, affected};
 use crate::baton::api::task::CreateAccountTask;
 use crate::baton::{any, v2};
 use crate::connector::Provision;
+use crate::sync::Affected;
 
 pub(super) async fn execute(
     task_id: String,
@@ -39,13 +40,15 @@ async fn create(
         encryption_configs: order.encryption_configs,
         resource_type_id: order.resource_type_id,
     };
-    let _change = context.prepared.provisioning();
+    // Until it answers, nobody knows which it is.
+    let mut change = context.prepared.provisioning(Affected::Anything);
     let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine
         .create_account(&request, &provision)
         .await
         .map_err(|error| failed("create account failed", error.status))?;
+    change.affects(affected::by_creation(&response));
     let annotations = response.annotations.clone();
     Ok(Outcome::Done { response: any::pack(&response), annotations })
 }

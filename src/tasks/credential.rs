@@ -2,10 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::Context;
 use super::grant::failed;
 use super::outcome::{Failure, Outcome};
 use super::request::{check_resource_id, invalid, malformed, provisioning_disabled};
+use super::{Context, affected};
 use crate::baton::api::task::{IssueCredentialTask, RotateCredentialsTask};
 use crate::baton::{any, v2};
 use crate::connector::Provision;
@@ -31,6 +31,7 @@ async fn rotated(
     let id = order.resource_id.as_ref();
     let id = id.ok_or_else(|| malformed("rotate_credentials", "the resource id is missing"))?;
     check_resource_id(id, "resource_id")?;
+    let affected = affected::by_resource(id);
     if !context.provisioning {
         return Err(provisioning_disabled());
     }
@@ -39,7 +40,7 @@ async fn rotated(
         credential_options: order.credential_options,
         encryption_configs: order.encryption_configs,
     };
-    let _change = context.prepared.provisioning();
+    let _change = context.prepared.provisioning(affected);
     let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine
@@ -81,6 +82,7 @@ async fn issued(
     if !context.provisioning {
         return Err(provisioning_disabled());
     }
+    let affected = affected::by_resource(id);
     let request = v2::IssueCredentialRequest {
         identity_id: order.identity_id,
         credential_options: order.credential_options,
@@ -88,7 +90,7 @@ async fn issued(
         request_id: task_id.clone(),
         expires_at: order.expires_at,
     };
-    let _change = context.prepared.provisioning();
+    let _change = context.prepared.provisioning(affected);
     let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine

@@ -2,10 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::Context;
 use super::grant::failed;
 use super::outcome::{Failure, Outcome};
 use super::request::{check_resource_id, malformed, provisioning_disabled};
+use super::{Context, affected};
 use crate::baton::any;
 use crate::baton::api::task::DeleteResourceTask;
 use crate::connector::Provision;
@@ -38,7 +38,7 @@ async fn delete(
     if !context.provisioning {
         return Err(provisioning_disabled());
     }
-    let _change = context.prepared.provisioning();
+    let _change = context.prepared.provisioning(affected::by_deletion(&id));
     let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine

@@ -15,10 +15,10 @@ use super::figures::Counted;
 use crate::aws::{CallError, Class};
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::{Code, any, ksuid, rpc, v2};
-use crate::c1z::Stage;
+use crate::c1z::{self, Stage};
 use crate::connector::{Connector, FeedError, Provision, ProvisionError};
 use crate::sync::seal::{Contents, SealError, SealOptions, seal};
-use crate::sync::{self, Census, ExternalError, Progress, Report, SyncError, SyncOptions};
+use crate::sync::{self, Census, Changes, ExternalError, Progress, Report, SyncError, SyncOptions};
 
 /// The operations of a connector. Those that take a cancellation token obey it down to the call to AWS.
 pub trait Engine: Send + Sync + 'static {
@@ -91,12 +91,13 @@ pub trait Engine: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<v2::ListEventsResponse, EngineError>>;
 
     /// Writes a finished sync to `target`, which is replaced at once and only by a whole file; `work_dir` holds
-    /// what is unfinished. Gives what the sync counted.
+    /// what is unfinished, and `changes` what this process changes meanwhile. Gives what the sync counted.
     fn sync<'a>(
         &'a self,
         options: &'a SyncOptions,
         target: &'a Path,
         work_dir: &'a Path,
+        changes: &'a Changes,
         cancel: CancellationToken,
     ) -> BoxFuture<'a, Result<Census, EngineError>>;
 
@@ -114,7 +115,7 @@ pub trait Engine: Send + Sync + 'static {
 pub struct EngineError {
     /// Code, message for humans, details for programs.
     pub status: rpc::Status,
-    /// Whether what was read contradicts itself; reading it again would not help.
+    /// Whether reading again would not help: what was read contradicts itself, or makes a file that nobody reads.
     pub integrity: bool,
 }
 
@@ -221,11 +222,13 @@ impl Engine for Connector {
         options: &'a SyncOptions,
         target: &'a Path,
         work_dir: &'a Path,
+        changes: &'a Changes,
         cancel: CancellationToken,
     ) -> BoxFuture<'a, Result<Census, EngineError>> {
         async move {
             let counted = Counted::begin();
-            let report = sync::run(self, options, target, work_dir, &Progress::default(), cancel).await;
+            let progress = Progress::default();
+            let report = sync::run(self, options, target, work_dir, &progress, changes, cancel).await;
             counted.ends(&report);
             let report = report?;
             log(&report);
@@ -290,6 +293,7 @@ fn log(report: &Report) {
                 throttled = report.calls.total().throttled,
                 busiest_quota = report.busiest().map(tracing::field::display),
                 bytes = report.bytes,
+                decoded_bytes = report.decoded,
                 duration = report.elapsed.as_secs_f64(),
                 $($message)+
             )
@@ -363,6 +367,7 @@ impl From<SyncError> for EngineError {
                     SealError::MissingTrait { .. }
                         | SealError::ExclusionGroup { .. }
                         | SealError::ExpansionSource { .. }
+                        | SealError::File(c1z::Error::Oversized { .. })
                 );
                 Self { integrity, ..Self::new(Code::Unknown, message) }
             }

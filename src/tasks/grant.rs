@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Context;
 use super::outcome::{Failure, Outcome};
 use super::request::{check_entitlement, check_resource, invalid, malformed, provisioning_disabled};
+use super::{Context, affected};
 use crate::baton::api::task::GrantTask;
 use crate::baton::{any, rpc, v2};
 use crate::connector::Provision;
@@ -40,7 +40,7 @@ async fn grant(
     if !context.provisioning {
         return Err(provisioning_disabled());
     }
-    let _change = context.prepared.provisioning();
+    let _change = context.prepared.provisioning(affected::by_grant(&entitlement, &principal));
     let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine

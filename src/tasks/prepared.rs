@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::crawl::Made;
-use crate::sync::SyncOptions;
+use crate::sync::{self, Affected, Changes, SyncOptions};
 
 /// How long after a change AWS may still show what was before it.
 const SETTLING: Duration = Duration::from_mins(1);
@@ -18,6 +18,7 @@ const SETTLING: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 pub struct Prepared {
     state: Mutex<State>,
+    changes: Arc<Changes>,
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +31,17 @@ struct State {
 
 /// While it lives, a change of AWS is under way.
 #[derive(Debug)]
-pub(super) struct Change(Arc<Prepared>);
+pub(super) struct Change {
+    prepared: Arc<Prepared>,
+    logged: sync::Change,
+}
+
+impl Change {
+    /// It is known by now what was changed, and that it was nothing else.
+    pub(super) fn affects(&mut self, affected: Affected) {
+        self.logged.affects(affected);
+    }
+}
 
 impl Prepared {
     /// Keeps `sync` as the newest, if no change of AWS makes it doubtful. Says whether it did.
@@ -74,12 +85,17 @@ impl Prepared {
         self.state().asked = Some(options.clone());
     }
 
-    /// Marks that a change of AWS begins.
-    pub(super) fn provisioning(self: &Arc<Self>) -> Change {
+    /// Marks that a change of AWS begins, and what it may change.
+    pub(super) fn provisioning(self: &Arc<Self>, affected: Affected) -> Change {
         let mut state = self.state();
         state.changes_running += 1;
         state.newest = None;
-        Change(Arc::clone(self))
+        Change { prepared: Arc::clone(self), logged: self.changes.begin(affected) }
+    }
+
+    /// What this process changed.
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -95,7 +111,7 @@ impl State {
 
 impl Drop for Change {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.prepared.state();
         state.changes_running = state.changes_running.saturating_sub(1);
         state.last_change = Some(Instant::now());
     }
@@ -136,7 +152,7 @@ mod tests {
     async fn a_change_during_the_sync_makes_it_unusable() {
         let prepared = Arc::new(Prepared::default());
         let started = Instant::now();
-        let change = prepared.provisioning();
+        let change = prepared.provisioning(Affected::Anything);
         assert!(!prepared.offer(sync(started)), "a change is under way");
         drop(change);
         assert!(!prepared.offer(sync(started)), "a change ended after the sync began");
@@ -145,7 +161,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_change_in_the_minute_before_the_sync_makes_it_unusable() {
         let prepared = Arc::new(Prepared::default());
-        drop(prepared.provisioning());
+        drop(prepared.provisioning(Affected::Anything));
         advance(Duration::from_secs(59)).await;
         assert!(!prepared.offer(sync(Instant::now())));
         advance(Duration::from_secs(1)).await;
@@ -156,7 +172,7 @@ mod tests {
     async fn a_change_after_the_sync_makes_it_worthless() {
         let prepared = Arc::new(Prepared::default());
         assert!(prepared.offer(sync(Instant::now())));
-        let change = prepared.provisioning();
+        let change = prepared.provisioning(Affected::Anything);
         assert!(prepared.newest(&options(&[]), HOUR).is_none());
         drop(change);
         assert!(prepared.newest(&options(&[]), HOUR).is_none());

@@ -3,10 +3,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::Context;
 use super::grant::failed;
 use super::outcome::{Failure, Outcome};
 use super::request::{check_entitlement, check_id, check_resource, malformed, provisioning_disabled};
+use super::{Context, affected};
 use crate::baton::api::task::RevokeTask;
 use crate::baton::{any, v2};
 use crate::connector::Provision;
@@ -30,11 +30,11 @@ async fn revoke(
     cancel: &CancellationToken,
 ) -> Result<Outcome, Failure> {
     let grant = order.grant.ok_or_else(|| malformed("revoke", "the grant is missing"))?;
-    check_grant(&grant)?;
+    let (entitlement, principal) = check_grant(&grant)?;
     if !context.provisioning {
         return Err(provisioning_disabled());
     }
-    let _change = context.prepared.provisioning();
+    let _change = context.prepared.provisioning(affected::by_grant(entitlement, principal));
     let provision = Provision::new(task_id, cancel.clone());
     let response = context
         .engine
@@ -45,12 +45,14 @@ async fn revoke(
     Ok(Outcome::Done { response: any::pack(&response), annotations })
 }
 
-fn check_grant(grant: &v2::Grant) -> Result<(), Failure> {
+/// Gives what was granted, and to whom.
+fn check_grant(grant: &v2::Grant) -> Result<(&v2::Entitlement, &v2::Resource), Failure> {
     let entitlement =
         grant.entitlement.as_ref().ok_or_else(|| malformed("revoke", "the entitlement is missing"))?;
     let principal =
         grant.principal.as_ref().ok_or_else(|| malformed("revoke", "the principal is missing"))?;
     check_entitlement(entitlement)?;
     check_resource(principal, "principal")?;
-    check_id(&grant.id, "grant.id")
+    check_id(&grant.id, "grant.id")?;
+    Ok((entitlement, principal))
 }

@@ -30,6 +30,7 @@ mod quotas;
 mod readme;
 mod runbook;
 mod seal;
+mod straddle;
 mod support;
 mod sync;
 mod targeted;

@@ -1,12 +1,12 @@
 //! What several modules need: settings that reach a testbed, and a sync in a directory of its own.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use batond::c1z::Reader;
 use batond::config::{AccountKind, AwsSettings, QuotaSetting, Secret, StaticKeys};
 use batond::connector::Connector;
-use batond::sync::{self, Progress, Report, SyncError, SyncOptions};
+use batond::sync::{self, Changes, Progress, Report, SyncError, SyncOptions};
 use tempfile::TempDir;
 use testbed::aws::{Fixture, IamRole, Server, Trust};
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,12 @@ impl Work {
         options: &SyncOptions,
         cancel: CancellationToken,
     ) -> Result<Report, SyncError> {
-        sync::run(connector, options, &self.file(), self.dir.path(), &Progress::default(), cancel).await
+        let (progress, changes) = (Progress::default(), Changes::default());
+        sync::run(connector, options, &self.file(), self.path(), &progress, &changes, cancel).await
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn read(&self) -> Reader {

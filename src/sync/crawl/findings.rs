@@ -49,6 +49,26 @@ pub(in crate::sync) struct Found {
     pub(in crate::sync) refused: BTreeSet<AccountId>,
 }
 
+impl Found {
+    /// Adds what a crawl found that read a part again.
+    pub(in crate::sync) fn renew(&mut self, again: Self) {
+        let Self { completeness, incomplete, cheaper, orphans: _, entered, refused } = again;
+        for (area, coverage) in completeness {
+            self.completeness.entry(area).or_default().incomplete += coverage.incomplete;
+        }
+        self.incomplete.extend(incomplete);
+        self.incomplete.sort();
+        self.incomplete.dedup();
+        self.cheaper.extend(cheaper);
+        self.cheaper.sort();
+        self.cheaper.dedup();
+        self.refused.retain(|account| !entered.contains(account));
+        self.entered.retain(|account| !refused.contains(account));
+        self.entered.extend(entered);
+        self.refused.extend(refused);
+    }
+}
+
 impl Findings {
     /// One scope was read whole.
     pub(super) fn whole(&self, area: Area) {
