@@ -33,8 +33,9 @@ mod world;
 pub use fault::{Effect, Fault};
 pub use fixture::{
     Account, AccountState, Assignment as FixtureAssignment, DelegatedAdministrator, ExternalId, Fixture,
-    FixtureError, Group, IamRole, IamShape, IamUser, IdentityCenter, Organization, OrganizationalUnit,
-    OtherInstance, PermissionSet, Principals, Shape, Trust, User, iam,
+    FixtureError, Group, IamRole, IamShape, IamUser, IdentityCenter, Instance, InstancePrefix, NetworkRules,
+    Organization, OrganizationalUnit, OtherInstance, PermissionSet, Principals, Region, ServiceControlPolicy, Shape,
+    Trust, User, iam,
 };
 pub use knobs::{AccountFields, Knobs};
 pub use ledger::{Count, Counters, Entry};

@@ -7,6 +7,7 @@ use super::ids::Ids;
 
 pub(crate) mod access;
 pub(crate) mod assignments;
+pub(crate) mod control;
 pub(crate) mod directory;
 pub(crate) mod iam;
 pub(crate) mod organization;
@@ -29,6 +30,8 @@ pub(crate) struct World {
     pub(crate) access: Access,
     pub(crate) iam: Iam,
     pub(crate) trail: Trail,
+    /// What ids are derived from.
+    pub(crate) ids: Ids,
 }
 
 impl World {
@@ -40,7 +43,7 @@ impl World {
         let center = Center::build(&fixture.identity_center, &organization, &directory, &ids)?;
         let access = Access::build(&fixture.principals, &organization, &ids)?;
         let iam = Iam::build(fixture, &organization, &center, &access, &ids)?;
-        Ok(Self { organization, directory, center, access, iam, trail: Trail::default() })
+        Ok(Self { organization, directory, center, access, iam, trail: Trail::default(), ids })
     }
 
     /// What writes events of this organization.

@@ -15,6 +15,7 @@ pub(crate) static SERVICE: Service = Service {
         Operation::listing("ListGroups", 100, 100, list_groups),
         Operation::listing("ListGroupMemberships", 100, 100, list_group_memberships),
         Operation::listing("ListGroupMembershipsForMember", 100, 100, list_group_memberships_for_member),
+        Operation::new("DescribeIdentityStore", describe_identity_store),
         Operation::new("DescribeUser", describe_user),
         Operation::new("GetUserId", get_user_id),
         Operation::new("DescribeGroup", describe_group),
@@ -121,6 +122,24 @@ fn list_group_memberships_for_member(call: &mut Call<'_>) -> Result<Value, ApiEr
     let directory = &call.world.directory;
     let rows = directory.recent.as_of(call.knobs.lag, directory.groups_of(user), |row| row.user == *user);
     call.page("GroupMemberships", rows, |row| render_membership(call, row))
+}
+
+fn describe_identity_store(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    check_store(call)?;
+    let (store, owner) = (&call.world.directory.store_id, &call.world.organization.management);
+    let mut answer = json!({
+        "IdentityStoreId": store,
+        "IdentityStoreArn": format!("arn:aws:identitystore::{owner}:identitystore/{store}"),
+    });
+    if let Some(rules) = &call.world.center.instance.store_network {
+        let rules = json!({
+            "VpceAccessRequired": rules.vpce_required,
+            "ApiRestrictSourceVpcs": rules.vpcs,
+            "ApiAllowSourceIps": rules.addresses,
+        });
+        put(&mut answer, "NetworkConfiguration", rules);
+    }
+    Ok(answer)
 }
 
 fn describe_user(call: &mut Call<'_>) -> Result<Value, ApiError> {

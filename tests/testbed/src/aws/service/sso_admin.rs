@@ -97,20 +97,53 @@ fn list_instances(call: &mut Call<'_>) -> Result<Value, ApiError> {
 
 fn render_instance(call: &Call<'_>) -> Value {
     let center = &call.world.center;
-    json!({
+    let (store, owner) = (&call.world.directory.store_id, &call.world.organization.management);
+    let mut row = json!({
         "InstanceArn": center.instance_arn,
-        "IdentityStoreId": call.world.directory.store_id,
-        "OwnerAccountId": call.world.organization.management,
-        "Status": "ACTIVE",
+        "IdentityStoreId": store,
+        "IdentityStoreArn": format!("arn:aws:identitystore::{owner}:identitystore/{store}"),
+        "OwnerAccountId": owner,
+        "Status": center.instance.status,
         "CreatedDate": center.created.as_second(),
-    })
+    });
+    if let Some(reason) = &center.instance.status_reason {
+        put(&mut row, "StatusReason", json!(reason));
+    }
+    if !center.instance.without_regions {
+        put(&mut row, "PrimaryRegion", json!(primary_region(call)));
+        put(&mut row, "Regions", regions(call));
+    }
+    row
+}
+
+fn primary_region<'c>(call: &'c Call<'_>) -> &'c str {
+    call.world.center.instance.primary_region.as_deref().unwrap_or(&call.world.directory.region)
+}
+
+/// The primary region, then the others.
+fn regions(call: &Call<'_>) -> Value {
+    let added = call.world.center.created.as_second();
+    let region = |name: &str, status: &str, primary: bool| {
+        json!({"RegionName": name, "Status": status, "AddedDate": added, "IsPrimaryRegion": primary})
+    };
+    let further = &call.world.center.instance.further_regions;
+    let further = further.iter().map(|one| region(&one.name, &one.status, false));
+    std::iter::once(region(primary_region(call), "ACTIVE", true)).chain(further).collect()
 }
 
 fn describe_instance(call: &mut Call<'_>) -> Result<Value, ApiError> {
     check_instance(call)?;
     let mut instance = render_instance(call);
-    put(&mut instance, "PermissionSetsEnabled", json!(true));
-    put(&mut instance, "PrimaryRegion", json!(call.world.directory.region));
+    let told = &call.world.center.instance;
+    put(&mut instance, "PermissionSetsEnabled", json!(told.permission_sets_enabled));
+    if let Some(rules) = &told.network {
+        let rules = json!({
+            "VpceAccessRequired": rules.vpce_required,
+            "RestrictSourceVpcs": rules.vpcs,
+            "AllowSourceIps": rules.addresses,
+        });
+        put(&mut instance, "NetworkConfigurationDetails", rules);
+    }
     put(
         &mut instance,
         "EncryptionConfigurationDetails",
@@ -123,7 +156,8 @@ fn describe_instance(call: &mut Call<'_>) -> Result<Value, ApiError> {
 /// it.
 fn check_instance(call: &Call<'_>) -> Result<(), ApiError> {
     let named = call.required("InstanceArn")?;
-    let digits = named.strip_prefix("arn:aws:sso:::instance/ssoins-").unwrap_or_default();
+    let id = named.strip_prefix("arn:aws:sso:::instance/").unwrap_or_default();
+    let digits = id.strip_prefix("ssoins-").or_else(|| id.strip_prefix("ins-")).unwrap_or_default();
     if digits.len() != 16 {
         return Err(call.invalid(format!(
             "1 validation error detected: Value '{named}' at 'instanceArn' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:aws(-[a-z]{{1,5}}){{0,3}}:sso:::instance/(sso)?ins-[a-zA-Z0-9-.]{{16}}"

@@ -11,7 +11,7 @@ use super::created;
 use super::directory::Directory;
 use super::organization::Organization;
 use super::recent::{self, Recent};
-use crate::aws::fixture::{self, AccountState, FixtureError};
+use crate::aws::fixture::{self, AccountState, FixtureError, Instance};
 use crate::aws::ids::{Ids, random_uuid};
 
 /// Identity Center as it is.
@@ -19,6 +19,7 @@ use crate::aws::ids::{Ids, random_uuid};
 pub(crate) struct Center {
     pub(crate) enabled: bool,
     pub(crate) instance_arn: String,
+    pub(crate) instance: Instance,
     pub(crate) created: Timestamp,
     pub(crate) permission_sets: BTreeMap<String, PermissionSet>,
     pub(crate) assignments: BTreeSet<Assignment>,
@@ -134,10 +135,12 @@ impl Center {
         directory: &Directory,
         ids: &Ids,
     ) -> Result<Self, FixtureError> {
-        let instance = fixture.instance_id.clone().unwrap_or_else(|| ids.hex(16, &["instance"]));
+        let digits = fixture.instance_id.clone().unwrap_or_else(|| ids.hex(16, &["instance"]));
+        let instance = format!("{}{digits}", fixture.instance.prefix.as_str());
         let mut center = Self {
             enabled: fixture.enabled,
-            instance_arn: format!("arn:aws:sso:::instance/ssoins-{instance}"),
+            instance_arn: format!("arn:aws:sso:::instance/{instance}"),
+            instance: fixture.instance.clone(),
             created: created(ids, &["instance"]),
             permission_sets: BTreeMap::new(),
             assignments: BTreeSet::new(),
@@ -149,7 +152,7 @@ impl Center {
         let mut names = BTreeMap::new();
         for set in &fixture.permission_sets {
             let id = set.id.clone().unwrap_or_else(|| ids.hex(16, &["permission set", &set.name]));
-            let arn = format!("arn:aws:sso:::permissionSet/ssoins-{instance}/ps-{id}");
+            let arn = format!("arn:aws:sso:::permissionSet/{instance}/ps-{id}");
             if names.insert(set.name.as_str(), arn.clone()).is_some()
                 || center.permission_sets.contains_key(&arn)
             {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::control::Control;
 use super::created;
 use crate::aws::fixture::{self, AccountState, FixtureError};
 use crate::aws::ids::Ids;
@@ -20,6 +21,8 @@ pub(crate) struct Organization {
     names: BTreeMap<String, Option<String>>,
     /// Delegated administrators: account to service principals.
     pub(crate) delegated: BTreeMap<String, BTreeSet<String>>,
+    /// Service control policies.
+    pub(super) controls: Vec<Control>,
 }
 
 /// An organizational unit.
@@ -57,6 +60,7 @@ impl Organization {
             accounts: BTreeMap::new(),
             names: BTreeMap::new(),
             delegated: BTreeMap::new(),
+            controls: Vec::new(),
             id,
             root,
         };
@@ -94,6 +98,7 @@ impl Organization {
                 organization.resolve(&delegated.account, "organization.delegated_administrators")?;
             organization.delegated.entry(account).or_default().extend(delegated.services.iter().cloned());
         }
+        organization.set_controls(&fixture.service_control_policies, ids)?;
         Ok(organization)
     }
 
