@@ -12,11 +12,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::fault::{Effect, Strike};
+use super::knobs::Lagging;
+use super::past;
 use super::service::{ApiError, Call, Service, pattern};
 use super::signature::Authorization;
 use super::state::{Inner, State};
 use super::ticket::{Ticket, abort};
 use super::wire::{self, Request};
+use super::world::World;
 use super::world::access::Caller;
 
 /// Answers one AWS request.
@@ -131,18 +134,34 @@ fn carry_out(
         }
     }
     pattern::check(service, request.operation.name, &request.input)?;
-    let mut call = Call {
-        world: &mut inner.world,
-        knobs: &inner.knobs,
-        caller,
-        region: &ticket.entry.region,
-        service,
-        operation: request.operation,
-        action,
-        input: &request.input,
-        quirk: effect,
+    let Inner { world, past, knobs, .. } = &mut *inner;
+    let run = |world: &mut World| {
+        (request.operation.run)(&mut Call {
+            world,
+            knobs,
+            caller,
+            region: &ticket.entry.region,
+            service,
+            operation: request.operation,
+            action,
+            input: &request.input,
+            quirk: effect,
+        })
     };
-    let mut answer = (request.operation.run)(&mut call)?;
+    let mut answer = if request.operation.writes() {
+        if knobs.lag_of == Lagging::Everything
+            && let Some(before) = past.as_of(knobs.lag)
+            && let Err(error) = run(&mut before.clone())
+            && error.is_not_found()
+        {
+            return Err(error.into());
+        }
+        past.remember(world, knobs.lag);
+        run(world)?
+    } else {
+        let before = past::lags(knobs.lag_of, service, request.operation).then(|| past.as_of(knobs.lag));
+        run(before.flatten().unwrap_or(world))?
+    };
     if let Some(effect) = effect {
         effect.change(&mut answer);
     }

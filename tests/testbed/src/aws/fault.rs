@@ -91,6 +91,14 @@ pub enum Effect {
     LostReply,
     /// Carries the call out and sends the body in two halves, so many milliseconds apart.
     SlowBody(#[serde(with = "millis")] Duration),
+    /// Carries the call out and sends the body in pieces, with a pause before each.
+    Trickle {
+        /// Bytes of a piece.
+        bytes: usize,
+        /// Milliseconds of each pause.
+        #[serde(rename = "every_ms", with = "millis")]
+        every: Duration,
+    },
     /// Carries the call out and sends only the first half of the body, as if it were all.
     TruncatedBody,
     /// Carries the call out and sends no body, as if there were none.

@@ -35,10 +35,11 @@ pub struct Knobs {
     /// The same per action, for example `sso:DeleteAccountAssignment: 5000`; goes before `settle_ms`.
     #[serde(rename = "settles_ms", with = "millis_by_name")]
     pub settles: BTreeMap<String, Duration>,
-    /// How long listings of memberships and assignments go on showing what was before a write; at most ten
-    /// minutes.
+    /// How long calls go on seeing what was before a write; which ones, `lag_of` says.
     #[serde(rename = "lag_ms", with = "millis")]
     pub lag: Duration,
+    /// Which calls lag behind.
+    pub lag_of: Lagging,
     /// The lifetime of new role sessions, whatever is asked for; AWS's own rules when absent.
     #[serde(rename = "session_lifetime_ms", with = "optional_millis")]
     pub session_lifetime: Option<Duration>,
@@ -75,6 +76,7 @@ impl Default for Knobs {
             settle: Duration::from_millis(20),
             settles: BTreeMap::new(),
             lag: Duration::ZERO,
+            lag_of: Lagging::Listings,
             session_lifetime: None,
             session_lifetimes: BTreeMap::new(),
             report_generation: Duration::ZERO,
@@ -110,6 +112,19 @@ impl Knobs {
     pub(crate) fn page_cap(&self, action: &str, documented: usize) -> usize {
         self.page_sizes.get(action).copied().or(self.page_size).unwrap_or(documented).clamp(1, documented)
     }
+}
+
+/// The calls that see what was before a write.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Lagging {
+    /// Listings of memberships and assignments.
+    #[default]
+    Listings,
+    /// Every read of IAM, Identity Store, SSO Admin and Organizations.
+    Reads,
+    /// The same, and a write does not find what an earlier one has made.
+    Everything,
 }
 
 /// The members that carry an account's state: `State` replaces `Status`.

@@ -101,6 +101,13 @@ impl Operation {
         Self { name, page: Some((default, max)), anonymous: false, run }
     }
 
+    /// Whether it changes what others read.
+    pub(crate) fn writes(&self) -> bool {
+        const VERBS: [&str; 8] =
+            ["Create", "Update", "Delete", "Deactivate", "Add", "Remove", "Attach", "Detach"];
+        VERBS.iter().any(|verb| self.name.starts_with(verb))
+    }
+
     const fn anonymous(name: &'static str, run: fn(&mut Call<'_>) -> Result<Value, ApiError>) -> Self {
         Self { name, page: None, anonymous: true, run }
     }
@@ -194,6 +201,11 @@ impl ApiError {
             return self.member("RetryAfterSeconds", whole_seconds(pause));
         }
         self
+    }
+
+    /// Whether the thing that the request names is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        ["NoSuchEntity", "ResourceNotFoundException"].contains(&self.code.as_ref())
     }
 
     fn member(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -11,7 +11,6 @@ pub(crate) mod control;
 pub(crate) mod directory;
 pub(crate) mod iam;
 pub(crate) mod organization;
-pub(crate) mod recent;
 pub(crate) mod trail;
 
 use access::Access;
@@ -22,7 +21,7 @@ use organization::Organization;
 use trail::{Recorder, Trail};
 
 /// Everything that calls read and change.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) organization: Organization,
     pub(crate) directory: Directory,

@@ -60,6 +60,13 @@ async fn bodies_come_short_cut_or_slow() {
     let before = std::time::Instant::now();
     assert_eq!(client.store("ListUsers", json!({})).await.ok()["Users"].as_array().unwrap().len(), 6);
     assert!(before.elapsed() >= pause);
+    server.arm(Fault::once(LIST_USERS, Effect::Trickle { bytes: 400, every: Duration::from_millis(10) }));
+    let before = std::time::Instant::now();
+    let trickled = client.store("ListUsers", json!({})).await;
+    assert_eq!(trickled.ok()["Users"].as_array().unwrap().len(), 6);
+    // A pause before each piece, and never a shorter one.
+    let pieces = u32::try_from(trickled.body.len().div_ceil(400)).unwrap();
+    assert!(pieces > 1 && before.elapsed() >= pieces * Duration::from_millis(10));
 }
 
 #[tokio::test]

@@ -111,17 +111,13 @@ fn list_groups(call: &mut Call<'_>) -> Result<Value, ApiError> {
 fn list_group_memberships(call: &mut Call<'_>) -> Result<Value, ApiError> {
     check_store(call)?;
     let group = &group(call)?.id;
-    let directory = &call.world.directory;
-    let rows = directory.recent.as_of(call.knobs.lag, directory.members(group), |row| row.group == *group);
-    call.page("GroupMemberships", rows, |row| render_membership(call, row))
+    call.page("GroupMemberships", call.world.directory.members(group), |row| render_membership(call, row))
 }
 
 fn list_group_memberships_for_member(call: &mut Call<'_>) -> Result<Value, ApiError> {
     check_store(call)?;
     let user = &user(call, member_id(call)?)?.id;
-    let directory = &call.world.directory;
-    let rows = directory.recent.as_of(call.knobs.lag, directory.groups_of(user), |row| row.user == *user);
-    call.page("GroupMemberships", rows, |row| render_membership(call, row))
+    call.page("GroupMemberships", call.world.directory.groups_of(user), |row| render_membership(call, row))
 }
 
 fn describe_identity_store(call: &mut Call<'_>) -> Result<Value, ApiError> {

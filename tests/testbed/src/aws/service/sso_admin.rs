@@ -255,10 +255,7 @@ fn list_accounts_for_provisioned(call: &mut Call<'_>) -> Result<Value, ApiError>
 fn list_account_assignments(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let set = permission_set(call)?;
     let account = account(call, "AccountId")?;
-    let center = &call.world.center;
-    let rows = center.recent.as_of(call.knobs.lag, center.of_pair(account, &set.arn), |row| {
-        row.account == account && row.permission_set == set.arn
-    });
+    let rows = call.world.center.of_pair(account, &set.arn);
     call.page("AccountAssignments", rows, render_assignment)
 }
 
@@ -271,15 +268,12 @@ fn list_for_principal(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let (kind, id) = principal(call)?;
     let only = call.input.pointer("/Filter/AccountId").and_then(Value::as_str);
     let center = &call.world.center;
-    let held = |id: &str| {
-        let rows = center.by_principal.get(id).into_iter().flatten();
-        center.recent.as_of(call.knobs.lag, rows, |row| row.principal_id == id).collect::<Vec<_>>()
-    };
-    let mut rows: Vec<&Assignment> = held(id).into_iter().filter(|row| row.principal_type == kind).collect();
+    let held = |id: &str| center.by_principal.get(id).into_iter().flatten();
+    let mut rows: Vec<&Assignment> = held(id).filter(|row| row.principal_type == kind).collect();
     if kind == PrincipalType::User {
         for membership in call.world.directory.groups_of(id) {
             let inherited = held(&membership.group);
-            rows.extend(inherited.into_iter().filter(|row| row.principal_type == PrincipalType::Group));
+            rows.extend(inherited.filter(|row| row.principal_type == PrincipalType::Group));
         }
     }
     rows.retain(|row| only.is_none_or(|only| row.account == only));

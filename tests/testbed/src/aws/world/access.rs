@@ -12,7 +12,7 @@ use crate::aws::ids::{Ids, random_hex};
 use crate::aws::quota::matches;
 
 /// Who may call, and with which keys.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Access {
     pub(crate) users: Vec<User>,
     pub(crate) roles: Vec<Role>,
@@ -27,7 +27,7 @@ pub(crate) struct Access {
 }
 
 /// An IAM user.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) account: String,
@@ -38,7 +38,7 @@ pub(crate) struct User {
 }
 
 /// An IAM role.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Role {
     pub(crate) name: String,
     pub(crate) account: String,

@@ -10,12 +10,11 @@ use tokio::time::Instant;
 use super::created;
 use super::directory::Directory;
 use super::organization::Organization;
-use super::recent::{self, Recent};
 use crate::aws::fixture::{self, AccountState, FixtureError, Instance};
 use crate::aws::ids::{Ids, random_uuid};
 
 /// Identity Center as it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Center {
     pub(crate) enabled: bool,
     pub(crate) instance_arn: String,
@@ -24,14 +23,12 @@ pub(crate) struct Center {
     pub(crate) permission_sets: BTreeMap<String, PermissionSet>,
     pub(crate) assignments: BTreeSet<Assignment>,
     pub(crate) by_principal: BTreeMap<String, BTreeSet<Assignment>>,
-    /// Assignments that began or ended lately.
-    pub(crate) recent: Recent<Assignment>,
     pub(crate) requests: Vec<Request>,
     pub(crate) other_instances: Vec<OtherInstance>,
 }
 
 /// A permission set.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PermissionSet {
     pub(crate) arn: String,
     pub(crate) name: String,
@@ -46,7 +43,7 @@ pub(crate) struct PermissionSet {
 }
 
 /// An instance that holds nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OtherInstance {
     pub(crate) name: String,
     pub(crate) arn: String,
@@ -145,7 +142,6 @@ impl Center {
             permission_sets: BTreeMap::new(),
             assignments: BTreeSet::new(),
             by_principal: BTreeMap::new(),
-            recent: Recent::default(),
             requests: Vec::new(),
             other_instances: Vec::new(),
         };
@@ -291,17 +287,16 @@ impl Center {
         request
     }
 
-    /// Decides the requests that are due, in the order in which they were made.
-    pub(crate) fn settle(&mut self, organization: &Organization, directory: &Directory) {
+    /// Requests that are to be decided, in the order in which they were made.
+    pub(crate) fn due(&self) -> Vec<usize> {
         let now = Instant::now();
-        let due: Vec<usize> = (0..self.requests.len())
-            .filter(|index| {
-                self.requests
-                    .get(*index)
-                    .is_some_and(|request| request.status == Status::InProgress && request.due <= now)
-            })
-            .collect();
-        for index in due {
+        let open = |request: &Request| request.status == Status::InProgress && request.due <= now;
+        self.requests.iter().enumerate().filter(|(_, one)| open(one)).map(|(index, _)| index).collect()
+    }
+
+    /// Decides the requests that are due.
+    pub(crate) fn settle(&mut self, due: &[usize], organization: &Organization, directory: &Directory) {
+        for &index in due {
             let Some(request) = self.requests.get(index).cloned() else { continue };
             let status = self.decide(&request, organization, directory);
             if let Some(request) = self.requests.get_mut(index) {
@@ -316,10 +311,7 @@ impl Center {
         }
         let target = &request.assignment;
         match request.change {
-            Change::Delete if self.unassign(target) => {
-                self.recent.note(target.clone(), recent::Change::Removed);
-                Status::Succeeded
-            }
+            Change::Delete if self.unassign(target) => Status::Succeeded,
             Change::Delete => Status::Failed(
                 "Received a 404 status error: the account assignment does not exist.".to_owned(),
             ),
@@ -342,9 +334,7 @@ impl Center {
                         target.principal_id
                     ));
                 }
-                if self.assign(target.clone()) {
-                    self.recent.note(target.clone(), recent::Change::Added);
-                }
+                self.assign(target.clone());
                 Status::Succeeded
             }
         }

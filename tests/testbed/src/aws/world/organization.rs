@@ -10,7 +10,7 @@ use crate::aws::fixture::{self, AccountState, FixtureError};
 use crate::aws::ids::Ids;
 
 /// The organization as it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Organization {
     pub(crate) id: String,
     pub(crate) root: String,
@@ -26,7 +26,7 @@ pub(crate) struct Organization {
 }
 
 /// An organizational unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Unit {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -36,7 +36,7 @@ pub(crate) struct Unit {
 }
 
 /// An account.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) id: String,
     pub(crate) name: String,
