@@ -35,8 +35,8 @@ pub use fault::{Effect, Fault};
 pub use fixture::{
     Account, AccountState, Assignment as FixtureAssignment, DelegatedAdministrator, ExternalId, Fixture,
     FixtureError, Group, IamRole, IamShape, IamUser, IdentityCenter, Instance, InstancePrefix, NetworkRules,
-    Organization, OrganizationalUnit, OtherInstance, PermissionSet, Principals, Region, ServiceControlPolicy, Shape,
-    Trust, User, iam,
+    Organization, OrganizationalUnit, OtherInstance, PermissionSet, Principals, Region, ServiceControlPolicy,
+    Shape, Trust, User, iam,
 };
 pub use knobs::{AccountFields, Knobs, Lagging};
 pub use ledger::{Count, Counters, Entry};

@@ -165,7 +165,13 @@ pub struct ServiceControlPolicy {
 impl Default for ServiceControlPolicy {
     fn default() -> Self {
         let everything = vec!["*".to_owned()];
-        Self { name: String::new(), targets: Vec::new(), deny: Vec::new(), allow: everything, without_arn: false }
+        Self {
+            name: String::new(),
+            targets: Vec::new(),
+            deny: Vec::new(),
+            allow: everything,
+            without_arn: false,
+        }
     }
 }
 

@@ -250,8 +250,10 @@ impl ApiError {
             Verdict::Denied { arn: None } => "with an explicit deny in a service control policy".to_owned(),
             Verdict::NotAllowed => format!("because no service control policy allows the {action} action"),
         };
-        let message =
-            format!("User: {} is not authorized to perform: {action} on resource: {resource} {why}", caller.arn);
+        let message = format!(
+            "User: {} is not authorized to perform: {action} on resource: {resource} {why}",
+            caller.arn
+        );
         Self::access_denied(service, message)
     }
 

@@ -57,8 +57,12 @@ struct Slot {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     /// From this moment on it may be given out; none at first.
-    Waiting { from: Option<Instant> },
-    Leased { until: Instant },
+    Waiting {
+        from: Option<Instant>,
+    },
+    Leased {
+        until: Instant,
+    },
     Closed,
 }
 

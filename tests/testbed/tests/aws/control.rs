@@ -1,7 +1,7 @@
 //! What withholds actions beyond the caller's own policy: service control policies, and trust that is changed.
 
 use serde_json::json;
-use testbed::aws::{Fixture, ServiceControlPolicy, Server, Trust};
+use testbed::aws::{Fixture, Server, ServiceControlPolicy, Trust};
 
 use crate::client::{Client, EXTERNAL_ID, example, exchange, start};
 

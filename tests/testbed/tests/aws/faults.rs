@@ -98,7 +98,8 @@ async fn an_error_carries_the_members_that_are_asked_for() {
     let client = Client::new(&server);
     let gone =
         Effect::Error { code: "ResourceNotFoundException".into(), message: "it is gone".into(), status: 400 };
-    server.arm(Fault::once(LIST_USERS, gone).member("ResourceType", "IDENTITY_STORE").member("ResourceId", 7));
+    server
+        .arm(Fault::once(LIST_USERS, gone).member("ResourceType", "IDENTITY_STORE").member("ResourceId", 7));
     let reply = client.store("ListUsers", json!({})).await.value();
     assert_eq!((&reply["ResourceType"], &reply["ResourceId"]), (&json!("IDENTITY_STORE"), &json!(7)));
     let reason = json!({"Reason": "KMS_ACCESS_DENIED"});
@@ -117,7 +118,9 @@ async fn answers_lack_the_members_that_are_left_out() {
     let client = Client::new(&server);
     server.set(|knobs| {
         knobs.left_out.insert("identitystore:*".into(), vec!["DisplayName".into(), "UserStatus".into()]);
-        knobs.left_out.insert("iam:ListRoles".into(), vec!["Description".into(), "MaxSessionDuration".into()]);
+        knobs
+            .left_out
+            .insert("iam:ListRoles".into(), vec!["Description".into(), "MaxSessionDuration".into()]);
     });
     let users = client.store("ListUsers", json!({})).await.ok();
     for user in users["Users"].as_array().unwrap() {

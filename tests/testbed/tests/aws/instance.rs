@@ -42,8 +42,7 @@ async fn status_regions_and_network_rules_are_told_as_they_are_set() {
         instance.status = "CREATE_IN_PROGRESS".to_owned();
         instance.status_reason = Some("The instance is being made.".to_owned());
         instance.primary_region = Some("eu-central-1".to_owned());
-        instance.further_regions =
-            vec![Region { name: "us-east-1".to_owned(), status: "ADDING".to_owned() }];
+        instance.further_regions = vec![Region { name: "us-east-1".to_owned(), status: "ADDING".to_owned() }];
         instance.permission_sets_enabled = false;
         instance.network = Some(rules.clone());
         instance.store_network = Some(NetworkRules { vpce_required: false, ..rules });
@@ -56,10 +55,7 @@ async fn status_regions_and_network_rules_are_told_as_they_are_set() {
         assert_eq!(told["PrimaryRegion"], "eu-central-1");
         let regions = told["Regions"].as_array().unwrap();
         let names: Vec<_> = regions.iter().map(|one| (&one["RegionName"], &one["IsPrimaryRegion"])).collect();
-        assert_eq!(
-            names,
-            [(&json!("eu-central-1"), &json!(true)), (&json!("us-east-1"), &json!(false))]
-        );
+        assert_eq!(names, [(&json!("eu-central-1"), &json!(true)), (&json!("us-east-1"), &json!(false))]);
     }
     assert_eq!(described["PermissionSetsEnabled"], false);
     assert_eq!(described["NetworkConfigurationDetails"]["VpceAccessRequired"], true);

@@ -225,7 +225,8 @@ async fn every_read_can_lag_behind_writes() {
         client.sso("DescribeAccountAssignmentDeletionStatus", input).await.status
     };
     client.form("iam", &[IAM, ("Action", "CreateUser"), ("UserName", "robot")]).await;
-    let robot = async || client.form("iam", &[IAM, ("Action", "GetUser"), ("UserName", "robot")]).await.status;
+    let robot =
+        async || client.form("iam", &[IAM, ("Action", "GetUser"), ("UserName", "robot")]).await.status;
     assert_eq!((found().await, listed().await, status().await, robot().await), (400, false, 400, 404));
     // Writes know what others have written.
     let key = [IAM, ("Action", "CreateAccessKey"), ("UserName", "robot")];

@@ -123,9 +123,7 @@ fn primary_region<'c>(call: &'c Call<'_>) -> &'c str {
 /// The primary region, then the others.
 fn regions(call: &Call<'_>) -> Value {
     let added = call.world.center.created.as_second();
-    let region = |name: &str, status: &str, primary: bool| {
-        json!({"RegionName": name, "Status": status, "AddedDate": added, "IsPrimaryRegion": primary})
-    };
+    let region = |name: &str, status: &str, primary: bool| json!({"RegionName": name, "Status": status, "AddedDate": added, "IsPrimaryRegion": primary});
     let further = &call.world.center.instance.further_regions;
     let further = further.iter().map(|one| region(&one.name, &one.status, false));
     std::iter::once(region(primary_region(call), "ACTIVE", true)).chain(further).collect()
