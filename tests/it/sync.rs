@@ -276,6 +276,7 @@ async fn a_cancelled_sync_ends_promptly_and_leaves_what_was_there() {
     let connector = connector(&aws).await;
     aws.set(|knobs| knobs.latency = std::time::Duration::from_mins(10));
     let cancel = CancellationToken::new();
+    tokio::time::pause();
     let stop = async {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         cancel.cancel();
