@@ -37,6 +37,8 @@ impl Request {
 
     fn parse_json(target: &str, body: &Bytes) -> Result<Self, Box<Unserved>> {
         let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
+        // Some SDKs write the whole package of a service before its name.
+        let prefix = prefix.rsplit('.').next().unwrap_or(prefix);
         let served = SERVICES
             .into_iter()
             .find(|service| matches!(service.protocol, Protocol::Json { target } if target == prefix));

@@ -153,8 +153,15 @@ fn get_user_id(call: &mut Call<'_>) -> Result<Value, ApiError> {
     else {
         return Err(call.invalid("Only the unique attribute userName is supported"));
     };
-    let user = call.world.directory.user_named(name).ok_or_else(|| not_found("USER", name))?;
-    Ok(json!({"IdentityStoreId": call.world.directory.store_id, "UserId": user.id}))
+    // Nobody knows an id to name.
+    let unknown =
+        || ApiError::new("ResourceNotFoundException", "USER not found.").member("ResourceType", "USER");
+    let user = call.world.directory.user_named(name).ok_or_else(unknown)?;
+    Ok(json!({
+        "IdentityStoreId": call.world.directory.store_id,
+        "UserId": user.id,
+        "UserArn": format!("arn:aws:identitystore:::user/{}", user.id),
+    }))
 }
 
 fn describe_group(call: &mut Call<'_>) -> Result<Value, ApiError> {
