@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::endpoint::answer;
 use super::fault::{Fault, Faults};
-use super::fixture::{Fixture, FixtureError, Instance, ServiceControlPolicy, Trust};
+use super::fixture::{Fixture, FixtureError};
 use super::ids::random_uuid;
 use super::knobs::Knobs;
 use super::ledger::{Counters, Entry};
@@ -187,6 +187,11 @@ impl Server {
         self.state.lock().faults.clear();
     }
 
+    /// How many calls wait for the faults to be disarmed ([`Effect::Hold`](super::Effect::Hold)).
+    pub fn held(&self) -> usize {
+        self.state.lock().faults.held
+    }
+
     /// The faults that are still armed.
     pub fn armed(&self) -> Vec<Fault> {
         self.state.lock().faults.armed().to_vec()
@@ -217,32 +222,6 @@ impl Server {
     /// Empties the trust policy of a role: nobody can assume it any more. False when there is no such role.
     pub fn distrust(&self, role_arn: &str) -> bool {
         self.state.lock().world.access.distrust(role_arn)
-    }
-
-    /// Replaces the statements of a role's trust policy; principals are named as in a fixture. False when there is no
-    /// such role. Sessions that have begun go on.
-    ///
-    /// # Errors
-    /// A principal that nobody has.
-    pub fn trust(&self, role_arn: &str, statements: Vec<Trust>) -> Result<bool, FixtureError> {
-        let mut inner = self.state.lock();
-        let World { access, organization, .. } = &mut inner.world;
-        access.set_trust(role_arn, statements, organization)
-    }
-
-    /// Replaces the service control policies of the organization.
-    ///
-    /// # Errors
-    /// A target that nobody has.
-    pub fn control(&self, policies: &[ServiceControlPolicy]) -> Result<(), FixtureError> {
-        let mut inner = self.state.lock();
-        let World { organization, ids, .. } = &mut inner.world;
-        organization.set_controls(policies, ids)
-    }
-
-    /// Changes what AWS tells of the organization's instance of Identity Center, except its id.
-    pub fn change_instance(&self, change: impl FnOnce(&mut Instance)) {
-        change(&mut self.state.lock().world.center.instance);
     }
 
     /// Makes all role sessions expire now.
@@ -485,6 +464,17 @@ impl Server {
     /// Removes a group from the directory, as if somebody else had done it; its assignments stay.
     pub fn remove_group(&self, id: &str) -> bool {
         self.state.lock().world.directory.remove_group(id)
+    }
+
+    /// Adds a user to the directory, as if somebody else had done it; its id.
+    pub fn add_user(&self, name: &str) -> String {
+        let user = super::fixture::User { name: name.to_owned(), ..super::fixture::User::default() };
+        self.state.lock().world.directory.add_user(&user)
+    }
+
+    /// Puts a user into a group, both given by id, as if somebody else had done it. False when it already was.
+    pub fn add_member(&self, group: &str, user: &str) -> bool {
+        self.state.lock().world.directory.add_member(group, user).is_some()
     }
 
     /// Adds an empty group, as if somebody else had done it; its id.

@@ -7,11 +7,12 @@ use super::ids::Ids;
 
 pub(crate) mod access;
 pub(crate) mod assignments;
-pub(crate) mod control;
 pub(crate) mod directory;
 pub(crate) mod iam;
 pub(crate) mod organization;
+pub(crate) mod recent;
 pub(crate) mod trail;
+mod vanish;
 
 use access::Access;
 use assignments::Center;
@@ -21,7 +22,7 @@ use organization::Organization;
 use trail::{Recorder, Trail};
 
 /// Everything that calls read and change.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct World {
     pub(crate) organization: Organization,
     pub(crate) directory: Directory,
@@ -29,8 +30,6 @@ pub(crate) struct World {
     pub(crate) access: Access,
     pub(crate) iam: Iam,
     pub(crate) trail: Trail,
-    /// What ids are derived from.
-    pub(crate) ids: Ids,
 }
 
 impl World {
@@ -42,7 +41,7 @@ impl World {
         let center = Center::build(&fixture.identity_center, &organization, &directory, &ids)?;
         let access = Access::build(&fixture.principals, &organization, &ids)?;
         let iam = Iam::build(fixture, &organization, &center, &access, &ids)?;
-        Ok(Self { organization, directory, center, access, iam, trail: Trail::default(), ids })
+        Ok(Self { organization, directory, center, access, iam, trail: Trail::default() })
     }
 
     /// What writes events of this organization.

@@ -9,13 +9,13 @@ use crate::aws::ids::random_uuid;
 pub(crate) const IDENTITY_CENTER: &str = "sso.amazonaws.com";
 
 /// Events of the organization's management account in the region of its Identity Center, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Trail {
     events: Vec<Event>,
 }
 
 /// One event.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) id: String,
     pub(crate) source: String,
