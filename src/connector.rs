@@ -44,6 +44,7 @@ pub mod last_login;
 mod new_account;
 pub mod organization;
 pub mod organizational_unit;
+mod owner;
 mod password;
 pub mod permission_set;
 pub mod permission_set_assignment;
@@ -61,6 +62,7 @@ mod web_identity;
 pub use error::ProvisionError;
 pub use holder::Holder;
 pub use last_login::FeedError;
+pub use owner::account_of;
 pub use rehearsal::{Planned, Rehearsal};
 pub use undelivered::Undelivered;
 

@@ -153,15 +153,13 @@ impl<'a> Arn<'a> {
     }
 }
 
-/// The 12-digit account that the id of a resource names: it is the account, an ARN of the account, or a permission set
-/// on it. `None` for what belongs to no single account.
-pub fn account_in(id: &str) -> Option<&str> {
-    let account = match Arn::parse(id) {
-        Some(arn) if arn.account.is_empty() => id.rsplit_once('-')?.1,
-        Some(arn) => arn.account,
-        None => id,
-    };
-    grammar::is_account(account).then_some(account)
+/// The ARN of the permission set and the 12-digit account in the id of a permission set assignment; `None` for any
+/// other text.
+pub fn binding_of(id: &str) -> Option<(&str, &str)> {
+    let (set, account) = id.rsplit_once('-')?;
+    let is_set =
+        Arn::parse(set).is_some_and(|arn| arn.service == "sso" && arn.resource.starts_with("permissionSet/"));
+    (is_set && grammar::is_account(account)).then_some((set, account))
 }
 
 /// One permission set on one account: what an account assignment assigns.

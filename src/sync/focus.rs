@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::baton::id::{account_in, sso_group_of};
+use crate::baton::id::sso_group_of;
 use crate::c1z::Owner;
 use crate::connector::{
-    access_key, account, account_iam, group, iam_policy, iam_user, inline_policy, organization,
+    access_key, account, account_iam, account_of, group, iam_policy, iam_user, inline_policy, organization,
     organizational_unit, permission_set, permission_set_assignment, role, sso_group, sso_user,
 };
 
@@ -54,11 +54,11 @@ impl Reach {
         }
     }
 
-    /// The account that an id names; all of them if it names none.
-    fn add(&mut self, id: &str) {
-        match (account_in(id), self) {
+    /// The account that the id of a resource names; all of them if it names none.
+    fn add(&mut self, resource_type: &str, id: &str) {
+        match (account_of(resource_type, id), self) {
             (Some(account), Self::Of(accounts)) => {
-                accounts.insert(account.to_owned());
+                accounts.insert(account.to_string());
             }
             (None, reach @ Self::Of(_)) => *reach = Self::All,
             (_, Self::All) => {}
@@ -83,17 +83,17 @@ impl Focus {
                 self.groups.extend(sso_group_of(id).ok().map(str::to_owned));
             }
             permission_set::ID => self.sets = true,
-            account::ID | permission_set_assignment::ID => self.accounts.add(id),
+            account::ID | permission_set_assignment::ID => self.accounts.add(resource_type, id),
             organization::ID | organizational_unit::ID => self.accounts = Reach::All,
-            inline_policy::ID if account_in(id).is_none() => self.sets = true,
+            inline_policy::ID if account_of(resource_type, id).is_none() => self.sets = true,
             // It is attached to entities, and to permission sets that carry it into accounts.
             iam_policy::ID => {
-                self.aws_managed_policies |= account_in(id).is_none();
-                self.iam.add(id);
-                self.accounts.add(id);
+                self.aws_managed_policies |= account_of(resource_type, id).is_none();
+                self.iam.add(resource_type, id);
+                self.accounts.add(resource_type, id);
             }
             account_iam::ID | iam_user::ID | role::ID | group::ID | inline_policy::ID | access_key::ID => {
-                self.iam.add(id);
+                self.iam.add(resource_type, id);
             }
             _ => {}
         }
@@ -143,22 +143,32 @@ impl Focus {
     /// Whether the reads that lead to the targets give this row anew, if it is still there. Rows that they give besides,
     /// such as groups without their members, are not among these.
     pub(super) fn covers(&self, row: &Owner<'_>) -> bool {
-        let of_center = |id: &str| account_in(id).is_some_and(|account| self.accounts.has(account));
-        let of_iam = |id: &str| account_in(id).is_some_and(|account| self.iam.has(account));
+        let of = |reach: &Reach, kind: &str, id: &str| {
+            account_of(kind, id).is_some_and(|account| reach.has(account.as_str()))
+        };
         match (row.resource_type, row.principal) {
             // A policy knows nothing of who has it: that is read with each holder.
-            (iam_policy::ID, Some((permission_set_assignment::ID, binding))) => of_center(binding),
+            (iam_policy::ID, Some((kind @ permission_set_assignment::ID, binding))) => {
+                of(&self.accounts, kind, binding)
+            }
             (iam_policy::ID, Some((permission_set::ID, _))) => self.sets(),
-            (iam_policy::ID, Some((_, entity))) => of_iam(entity),
+            (iam_policy::ID, Some((kind, entity))) => of(&self.iam, kind, entity),
             (sso_user::ID, _) => self.users,
             (sso_group::ID, _) => sso_group_of(row.resource).is_ok_and(|group| self.members_of(group)),
-            (account::ID | permission_set_assignment::ID, _) => of_center(row.resource),
+            (kind @ (account::ID | permission_set_assignment::ID), _) => {
+                of(&self.accounts, kind, row.resource)
+            }
             // A key does not name its account.
             (access_key::ID, _) => self.iam == Reach::All,
             (
-                account_iam::ID | iam_user::ID | role::ID | group::ID | inline_policy::ID | iam_policy::ID,
+                kind @ (account_iam::ID
+                | iam_user::ID
+                | role::ID
+                | group::ID
+                | inline_policy::ID
+                | iam_policy::ID),
                 _,
-            ) => of_iam(row.resource),
+            ) => of(&self.iam, kind, row.resource),
             _ => false,
         }
     }

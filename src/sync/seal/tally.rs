@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::baton::id::account_in;
+use crate::connector::account_of;
 
 /// Rows of one account: by resource type, how many.
 pub type AccountCounts = BTreeMap<String, Counts>;
@@ -42,7 +42,8 @@ impl Tally {
 
     /// Nothing where the id names no account. Keys are only copied when they are new.
     fn counts(&mut self, resource_type: &str, resource: &str) -> Option<&mut Counts> {
-        let account = account_in(resource)?;
+        let account = account_of(resource_type, resource)?;
+        let account = account.as_str();
         if !self.0.contains_key(account) {
             self.0.insert(account.to_owned(), AccountCounts::default());
         }
@@ -65,7 +66,9 @@ mod tests {
         tally.grant("account", "111111111111");
         tally.grant("account", "111111111111");
         tally.resource("iam_user", "arn:aws:iam::222222222222:user/ann");
-        tally.resource("sso_user", "arn:aws:identitystore:us-east-1::d-1/user/u");
+        // Twelve digits at the end of an id are an account only where the kind of the id says so.
+        tally.resource("sso_user", "arn:aws:identitystore:us-east-1::d-1/user/0a1b-333333333333");
+        tally.resource("sso_group", "arn:aws:identitystore:us-east-1::d-1/group/0a1b-333333333333");
         let accounts = tally.into_accounts();
         assert_eq!(accounts.len(), 2);
         assert_eq!(accounts["111111111111"]["account"], Counts { resources: 1, grants: 2 });
