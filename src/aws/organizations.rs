@@ -16,6 +16,7 @@ const LIST_ROOTS: Operation = Operation::safe(Service::Organizations, "ListRoots
 const LIST_UNITS: Operation = Operation::safe(Service::Organizations, "ListOrganizationalUnitsForParent");
 const LIST_ACCOUNTS: Operation = Operation::safe(Service::Organizations, "ListAccounts");
 const LIST_ACCOUNTS_FOR_PARENT: Operation = Operation::safe(Service::Organizations, "ListAccountsForParent");
+const LIST_PARENTS: Operation = Operation::safe(Service::Organizations, "ListParents");
 const DESCRIBE_ACCOUNT: Operation = Operation::safe(Service::Organizations, "DescribeAccount");
 const DESCRIBE_ORGANIZATION: Operation = Operation::safe(Service::Organizations, "DescribeOrganization");
 
@@ -41,7 +42,9 @@ impl Organizations {
             let request = client.list_roots().max_results(PAGE).set_next_token(token);
             async move {
                 let page = lane
-                    .send(LIST_ROOTS, || request.clone().customize().interceptor(Answer::OBJECT).send())
+                    .send(LIST_ROOTS, || {
+                        request.clone().customize().interceptor(Answer::with("Roots")).send()
+                    })
                     .await?;
                 let roots = page.roots.unwrap_or_default().into_iter();
                 let roots = roots.map(|root| Root::read(root, &lane)).collect::<Result<_, _>>()?;
@@ -64,7 +67,9 @@ impl Organizations {
                 .set_next_token(token);
             async move {
                 let page = lane
-                    .send(LIST_UNITS, || request.clone().customize().interceptor(Answer::OBJECT).send())
+                    .send(LIST_UNITS, || {
+                        request.clone().customize().interceptor(Answer::with("OrganizationalUnits")).send()
+                    })
                     .await?;
                 let units = page.organizational_units.unwrap_or_default().into_iter();
                 let units =
@@ -81,7 +86,9 @@ impl Organizations {
             let request = client.list_accounts().max_results(PAGE).set_next_token(token);
             async move {
                 let page = lane
-                    .send(LIST_ACCOUNTS, || request.clone().customize().interceptor(Answer::OBJECT).send())
+                    .send(LIST_ACCOUNTS, || {
+                        request.clone().customize().interceptor(Answer::with("Accounts")).send()
+                    })
                     .await?;
                 Ok((read_accounts(page.accounts, LIST_ACCOUNTS, &lane)?, page.next_token))
             }
@@ -97,12 +104,23 @@ impl Organizations {
             async move {
                 let page = lane
                     .send(LIST_ACCOUNTS_FOR_PARENT, || {
-                        request.clone().customize().interceptor(Answer::OBJECT).send()
+                        request.clone().customize().interceptor(Answer::with("Accounts")).send()
                     })
                     .await?;
                 Ok((read_accounts(page.accounts, LIST_ACCOUNTS_FOR_PARENT, &lane)?, page.next_token))
             }
         })
+    }
+
+    /// The id of the root or unit that an account is directly below (`organizations:ListParents`). One that is not in
+    /// the organization is a [`Class::NotFound`](super::Class::NotFound).
+    pub async fn parent_of(&self, account: &AccountId) -> Result<String, CallError> {
+        let request = self.client.list_parents().child_id(account.as_str());
+        let whole = Answer::with("Parents");
+        let answer =
+            self.lane.send(LIST_PARENTS, || request.clone().customize().interceptor(whole).send()).await?;
+        let parent = answer.parents.unwrap_or_default().into_iter().next().and_then(|parent| parent.id);
+        parent.ok_or_else(|| self.lane.malformed(LIST_PARENTS, format!("it names no parent of {account}")))
     }
 
     /// One account (`organizations:DescribeAccount`).

@@ -15,7 +15,6 @@ use super::operation::{Operation, Service};
 use super::pages::pages;
 
 const LIST_INSTANCES: Operation = Operation::safe(Service::SsoAdmin, "ListInstances");
-const DESCRIBE_INSTANCE: Operation = Operation::safe(Service::SsoAdmin, "DescribeInstance");
 const LIST_PERMISSION_SETS: Operation = Operation::safe(Service::SsoAdmin, "ListPermissionSets");
 const DESCRIBE_PERMISSION_SET: Operation = Operation::safe(Service::SsoAdmin, "DescribePermissionSet");
 const LIST_PROVISIONED: Operation =
@@ -69,16 +68,6 @@ impl SsoAdmin {
         own.is_some_and(|own| permission_set.split('/').nth(1) == Some(own))
     }
 
-    /// Whether the instance has permission sets (`sso:DescribeInstance`); `None` where AWS does not say.
-    pub async fn permission_sets_enabled(&self) -> Result<Option<bool>, CallError> {
-        let request = self.client.describe_instance().instance_arn(&self.instance);
-        let answer = self
-            .lane
-            .send(DESCRIBE_INSTANCE, || request.clone().customize().interceptor(Answer::OBJECT).send())
-            .await?;
-        Ok(answer.permission_sets_enabled)
-    }
-
     /// ARNs of all permission sets, by pages (`sso:ListPermissionSets`).
     pub fn permission_sets(&self) -> BoxStream<'static, Result<Vec<String>, CallError>> {
         let (client, instance) = (self.client.clone(), self.instance.clone());
@@ -88,7 +77,7 @@ impl SsoAdmin {
             async move {
                 let page = lane
                     .send(LIST_PERMISSION_SETS, || {
-                        request.clone().customize().interceptor(Answer::OBJECT).send()
+                        request.clone().customize().interceptor(Answer::with("PermissionSets")).send()
                     })
                     .await?;
                 Ok((page.permission_sets.unwrap_or_default(), page.next_token))
@@ -127,6 +116,7 @@ impl SsoAdmin {
                 .max_results(PAGE)
                 .set_next_token(token);
             async move {
+                // The one listing that AWS sends without its list where there is nothing in it.
                 let page = lane
                     .send(LIST_PROVISIONED, || request.clone().customize().interceptor(Answer::OBJECT).send())
                     .await?;
@@ -153,7 +143,9 @@ impl SsoAdmin {
                 .set_next_token(token);
             async move {
                 let page = lane
-                    .send(LIST_ASSIGNMENTS, || request.clone().customize().interceptor(Answer::OBJECT).send())
+                    .send(LIST_ASSIGNMENTS, || {
+                        request.clone().customize().interceptor(Answer::with("AccountAssignments")).send()
+                    })
                     .await?;
                 let rows = page.account_assignments.unwrap_or_default().into_iter();
                 let rows = rows.map(|row| Assignment::read(row, &lane)).collect::<Result<_, _>>()?;
@@ -182,7 +174,7 @@ impl SsoAdmin {
             async move {
                 let page = lane
                     .send(LIST_ASSIGNMENTS_OF_PRINCIPAL, || {
-                        request.clone().customize().interceptor(Answer::OBJECT).send()
+                        request.clone().customize().interceptor(Answer::with("AccountAssignments")).send()
                     })
                     .await?;
                 let rows = page.account_assignments.unwrap_or_default().into_iter();
@@ -209,7 +201,11 @@ impl SsoAdmin {
             async move {
                 let page = lane
                     .send(LIST_MANAGED_POLICIES, || {
-                        request.clone().customize().interceptor(Answer::OBJECT).send()
+                        request
+                            .clone()
+                            .customize()
+                            .interceptor(Answer::with("AttachedManagedPolicies"))
+                            .send()
                     })
                     .await?;
                 let policies = page.attached_managed_policies.unwrap_or_default().into_iter().map(|policy| {
@@ -241,7 +237,11 @@ impl SsoAdmin {
             async move {
                 let page = lane
                     .send(LIST_CUSTOMER_POLICIES, || {
-                        request.clone().customize().interceptor(Answer::OBJECT).send()
+                        request
+                            .clone()
+                            .customize()
+                            .interceptor(Answer::with("CustomerManagedPolicyReferences"))
+                            .send()
                     })
                     .await?;
                 let references = page.customer_managed_policy_references.unwrap_or_default().into_iter();
@@ -355,7 +355,7 @@ impl SsoAdmin {
     pub fn in_progress(&self, direction: Direction) -> BoxStream<'static, Result<Vec<String>, CallError>> {
         /// One listing; the two differ in their operation and in the member that holds the rows.
         macro_rules! list {
-            ($operation:expr, $method:ident, $rows:ident) => {{
+            ($operation:expr, $method:ident, $rows:ident, $member:literal) => {{
                 let (client, instance) = (self.client.clone(), self.instance.clone());
                 pages(self.lane.clone(), $operation, move |lane, token| {
                     let only = OperationStatusFilter::builder().status(StatusValues::InProgress).build();
@@ -368,7 +368,7 @@ impl SsoAdmin {
                     async move {
                         let page = lane
                             .send($operation, || {
-                                request.clone().customize().interceptor(Answer::OBJECT).send()
+                                request.clone().customize().interceptor(Answer::with($member)).send()
                             })
                             .await?;
                         let rows = page.$rows.unwrap_or_default().into_iter();
@@ -381,12 +381,14 @@ impl SsoAdmin {
             Direction::Create => list!(
                 LIST_CREATIONS,
                 list_account_assignment_creation_status,
-                account_assignments_creation_status
+                account_assignments_creation_status,
+                "AccountAssignmentsCreationStatus"
             ),
             Direction::Delete => list!(
                 LIST_DELETIONS,
                 list_account_assignment_deletion_status,
-                account_assignments_deletion_status
+                account_assignments_deletion_status,
+                "AccountAssignmentsDeletionStatus"
             ),
         }
     }
@@ -420,7 +422,9 @@ pub(super) fn instances(client: Client, lane: Lane) -> BoxStream<'static, Result
         let request = client.list_instances().max_results(PAGE).set_next_token(token);
         async move {
             let page = lane
-                .send(LIST_INSTANCES, || request.clone().customize().interceptor(Answer::OBJECT).send())
+                .send(LIST_INSTANCES, || {
+                    request.clone().customize().interceptor(Answer::with("Instances")).send()
+                })
                 .await?;
             let instances = page.instances.unwrap_or_default().into_iter();
             let instances =
@@ -439,12 +443,6 @@ pub struct Instance {
     pub identity_store_id: String,
     /// The account that owns it: the organization's management account for the organization's instance.
     pub owner_account_id: Option<String>,
-    /// Where it stands in its life, in AWS's word, such as `ACTIVE`; `None` where AWS does not say.
-    pub status: Option<String>,
-    /// Why it stands there.
-    pub status_reason: Option<String>,
-    /// The region that it was made in; `None` where AWS does not say.
-    pub primary_region: Option<String>,
 }
 
 /// A permission set.
@@ -490,7 +488,7 @@ pub struct CustomerPolicy {
 }
 
 /// What a principal is.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum PrincipalKind {
     /// A user.
     User,
@@ -547,9 +545,6 @@ impl Instance {
             arn: instance.instance_arn.ok_or_else(|| lacks("InstanceArn"))?,
             identity_store_id: instance.identity_store_id.ok_or_else(|| lacks("IdentityStoreId"))?,
             owner_account_id: instance.owner_account_id,
-            status: instance.status.map(|status| status.as_str().to_owned()),
-            status_reason: instance.status_reason,
-            primary_region: instance.primary_region,
         })
     }
 }

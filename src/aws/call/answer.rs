@@ -45,7 +45,9 @@ impl Answer {
     /// An answer that must be one JSON object.
     pub(in crate::aws) const OBJECT: Self = Self { shape: Shape::Object, required: None };
 
-    /// An answer that must be one JSON object with this member, which AWS's model calls required.
+    /// An answer that must be one JSON object with this member: one that AWS's model calls required, or the list of a
+    /// listing, which AWS sends empty too. The model calls the lists of SSO Admin and Organizations optional, but an
+    /// answer without one says nothing of what there is.
     pub(in crate::aws) const fn with(member: &'static str) -> Self {
         Self { shape: Shape::Object, required: Some(member) }
     }
