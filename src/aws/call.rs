@@ -190,7 +190,12 @@ impl Lane {
         let start = Instant::now();
         under_way.store(true, Ordering::Relaxed);
         let span = tracing::debug_span!("aws", otel.name = %Named(operation), otel.kind = "client");
-        let outcome = attempt().instrument(span).await.map_err(|error| classify::classify(&error));
+        let outcome = attempt().instrument(span).await.map_err(|error| {
+            let failure = classify::classify(&error);
+            // A session whose role is gone, or was made anew, is as good as one that is over.
+            let is_over = used.session_token().is_some() && classify::is_unknown_key(&failure);
+            Failure { expired: failure.expired || is_over, ..failure }
+        });
         under_way.store(false, Ordering::Relaxed);
         drop(in_flight);
         let failure = outcome.as_ref().err();

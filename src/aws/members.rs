@@ -33,7 +33,9 @@ impl Members {
         Self { settings, base, entered: Mutex::default() }
     }
 
-    /// The member, entered unless it was: whoever asks meanwhile shares the entry. A refusal is not remembered.
+    /// The member, entered unless it was: whoever asks meanwhile shares the entry. Its credentials are good, or
+    /// renewed here. A refusal is not remembered, and it means the same whether it comes at the first entry or at a
+    /// renewal: a member that refuses is forgotten, and the next who asks enters it anew.
     pub(super) async fn enter(
         &self,
         account: &AccountId,
@@ -45,14 +47,31 @@ impl Members {
             let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(entered.entry(account.clone()).or_default())
         };
-        let member = cell.get_or_try_init(async || {
+        let entry = cell.get_or_try_init(async || {
             let role = role_of(account, partition, &self.settings.member_role_name)?;
             let credentials =
                 credentials::enter_member(&self.settings, &self.base, calls, caller, &role).await?;
             let config = self.base.client_config(self.base.region(), &credentials);
-            Ok(Member { iam: aws_sdk_iam::Client::new(&config), credentials })
+            Ok::<_, AccessError>(Member { iam: aws_sdk_iam::Client::new(&config), credentials })
         });
-        member.await.cloned()
+        let member = entry.await?;
+        match member.credentials.current().await {
+            Ok(_) => Ok(member.clone()),
+            Err(error) => {
+                if error.is_refusal() {
+                    self.forget(account, &cell);
+                }
+                Err(Arc::unwrap_or_clone(error))
+            }
+        }
+    }
+
+    /// Forgets this entry, unless another one took its place.
+    fn forget(&self, account: &AccountId, cell: &Arc<OnceCell<Member>>) {
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        if entered.get(account).is_some_and(|held| Arc::ptr_eq(held, cell)) {
+            entered.remove(account);
+        }
     }
 }
 

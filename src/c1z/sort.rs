@@ -26,8 +26,8 @@ pub struct Sorter {
 
 impl Sorter {
     /// A sorter that spills to files in `directory` whose names start with `name`, which must be its own.
-    pub fn new(directory: &Path, name: &'static str, budget: usize) -> Self {
-        let runs = Runs { directory: directory.to_owned(), name, next: 0, files: Vec::new() };
+    pub fn new(directory: &Path, name: impl Into<String>, budget: usize) -> Self {
+        let runs = Runs { directory: directory.to_owned(), name: name.into(), next: 0, files: Vec::new() };
         Self { runs, budget, arena: Vec::new(), index: Vec::new() }
     }
 
@@ -51,6 +51,20 @@ impl Sorter {
         self.arena.extend_from_slice(&value_length.to_le_bytes());
         self.arena.extend_from_slice(key);
         self.arena.extend_from_slice(value);
+        Ok(())
+    }
+
+    /// Takes over all records of another sorter: its runs as they are, the rest record by record.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a run cannot be written.
+    pub fn absorb(&mut self, mut other: Self) -> Result<(), Error> {
+        self.runs.files.append(&mut other.runs.files);
+        for (_, start) in &other.index {
+            let record = other.arena.get(*start as usize..).and_then(split);
+            let (key, value) = record.unwrap_or_default();
+            self.push(key, value)?;
+        }
         Ok(())
     }
 
@@ -205,7 +219,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 #[derive(Debug)]
 struct Runs {
     directory: PathBuf,
-    name: &'static str,
+    name: String,
     next: usize,
     files: Vec<PathBuf>,
 }
@@ -353,6 +367,30 @@ mod tests {
             records.sort();
             prop_assert_eq!(&first, &records);
             prop_assert_eq!(second, records);
+        }
+
+        #[test]
+        fn records_of_a_sorter_that_was_taken_over_are_among_the_others(
+            ours in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..12), Just(vec![1])), 0..50),
+            theirs in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..12), Just(vec![2])), 0..50),
+            budget in 1..1024_usize,
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let mut whole = Sorter::new(directory.path(), "whole", budget);
+            let mut part = Sorter::new(directory.path(), "part", budget / 2 + 1);
+            ours.iter().try_for_each(|(key, value)| whole.push(key, value)).unwrap();
+            theirs.iter().try_for_each(|(key, value)| part.push(key, value)).unwrap();
+            whole.absorb(part).unwrap();
+            let mut expected = [ours, theirs].concat();
+            expected.sort();
+            let records = whole.finish().unwrap();
+            let mut merge = records.read().unwrap();
+            for (key, value) in &expected {
+                prop_assert_eq!(merge.next().unwrap(), Some((&key[..], &value[..])));
+            }
+            prop_assert_eq!(merge.next().unwrap(), None);
+            drop(records);
+            prop_assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prost::Message;
 use prost_types::Any;
@@ -17,6 +17,8 @@ use crate::baton::v2;
 const FEW: usize = 64 * 1024;
 const SOME: usize = 1024 * 1024;
 const MANY: usize = 4 * 1024 * 1024;
+/// The same in a part, of which dozens may be open at once.
+const OF_PART: usize = 128 * 1024;
 
 /// Takes rows from any number of threads. Calls block, but do no more than copy a row, or now and then write a
 /// few megabytes to disk.
@@ -33,8 +35,10 @@ pub struct Stage {
     /// How often rows were given up so far; rows bear the number at which they were staged.
     round: AtomicU8,
     superseded: Mutex<Rules>,
+    /// How many parts were made, which the names of their files differ by.
+    parts: Arc<AtomicU64>,
     work_dir: PathBuf,
-    directory: TempDir,
+    directory: Arc<TempDir>,
 }
 
 impl Stage {
@@ -57,8 +61,9 @@ impl Stage {
             nameless: AtomicU64::new(0),
             round: AtomicU8::new(0),
             superseded: Mutex::default(),
+            parts: Arc::default(),
             work_dir: work_dir.to_owned(),
-            directory,
+            directory: Arc::new(directory),
         })
     }
 
@@ -91,6 +96,41 @@ impl Stage {
         put(&mut record, &[origin as u8]);
         put(&mut record, &[self.round.load(Ordering::Acquire)]);
         record
+    }
+
+    /// A stage for the rows of a scope that is not known to be readable to its end. They are staged once it is
+    /// [joined](Self::join); dropping it leaves nothing of them.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        let number = self.parts.fetch_add(1, Ordering::Relaxed);
+        let sorter = |kind: &str| {
+            Mutex::new(Sorter::new(self.directory.path(), format!("{kind}-part-{number}"), OF_PART))
+        };
+        Self {
+            types: sorter("types"),
+            resources: sorter("resources"),
+            entitlements: sorter("entitlements"),
+            grants: sorter("grants"),
+            nameless: AtomicU64::new(0),
+            round: AtomicU8::new(self.round.load(Ordering::Acquire)),
+            superseded: Mutex::default(),
+            parts: Arc::clone(&self.parts),
+            work_dir: self.work_dir.clone(),
+            directory: Arc::clone(&self.directory),
+        }
+    }
+
+    /// Stages all rows of a part.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the disk refuses.
+    pub fn join(&self, part: Self) -> Result<(), Error> {
+        absorb(&self.types, part.types)?;
+        absorb(&self.resources, part.resources)?;
+        absorb(&self.entitlements, part.entitlements)?;
+        absorb(&self.grants, part.grants)?;
+        self.nameless.fetch_add(part.nameless.into_inner(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Adds a resource type.
@@ -344,6 +384,11 @@ impl Traits {
 
 fn push(sorter: &Mutex<Sorter>, key: &[u8], record: &[u8]) -> Result<(), Error> {
     sorter.lock().unwrap_or_else(PoisonError::into_inner).push(key, record)
+}
+
+fn absorb(sorter: &Mutex<Sorter>, part: Mutex<Sorter>) -> Result<(), Error> {
+    let part = part.into_inner().unwrap_or_else(PoisonError::into_inner);
+    sorter.lock().unwrap_or_else(PoisonError::into_inner).absorb(part)
 }
 
 /// The parts behind each other, apart by a null character, so that keys are ordered as their parts are.

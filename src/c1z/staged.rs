@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use prost::Message;
 use tempfile::TempDir;
@@ -24,7 +25,7 @@ pub struct Staged {
     pub(super) superseded: Rules,
     pub(super) work_dir: PathBuf,
     /// Last, so that it goes after the files in it.
-    pub(super) directory: TempDir,
+    pub(super) directory: Arc<TempDir>,
 }
 
 impl Staged {

@@ -65,6 +65,9 @@ const REJECTED: [&str; 8] = [
     "MissingAuthenticationTokenException",
 ];
 
+/// Those of them that say no more than that the key is unknown.
+const UNKNOWN_KEY: [&str; 2] = ["InvalidClientTokenId", "UnrecognizedClientException"];
+
 /// IAM's codes for a change that an earlier one holds up.
 const UNDER_WAY: [&str; 2] = ["ConcurrentModification", "EntityTemporarilyUnmodifiable"];
 
@@ -111,6 +114,11 @@ where
         // ConstructionFailure: the request could not even be built.
         _ => credentials_in(error).unwrap_or_else(|| local(Class::Invalid, chain(error))),
     }
+}
+
+/// Whether AWS does not know the key that the request was signed with.
+pub(super) fn is_unknown_key(failure: &Failure) -> bool {
+    failure.code.as_deref().is_some_and(|code| UNKNOWN_KEY.contains(&code))
 }
 
 /// The credentials for the call could not be had.
@@ -199,6 +207,9 @@ fn class_of(code: Option<&str>, status: u16, message: &str, hints: &Hints) -> (C
         Class::Denied
     } else if is(&TRANSIENT) || status >= 500 {
         Class::Transient
+    } else if hints.resource_type.as_deref() == Some("IDENTITY_STORE") {
+        // The directory itself is not found, which says nothing of what the call names in it.
+        Class::Invalid
     } else if code.contains("NotFound") || code == "NoSuchEntity" {
         Class::NotFound
     } else if code == "ConflictException" || code == "ConcurrentModificationException" {
@@ -276,6 +287,8 @@ fn bare(code: &str) -> &str {
 #[derive(Debug, Default)]
 struct Hints {
     reason: Option<String>,
+    /// What is not found, where the service says.
+    resource_type: Option<String>,
     retry_after: Option<Duration>,
 }
 
@@ -288,6 +301,8 @@ impl Hints {
         struct Body {
             #[serde(rename = "Reason")]
             reason: Option<String>,
+            #[serde(rename = "ResourceType")]
+            resource_type: Option<String>,
             #[serde(rename = "RetryAfterSeconds")]
             retry_after_seconds: Option<f64>,
         }
@@ -301,6 +316,10 @@ impl Hints {
             .filter(|seconds| *seconds > 0.0)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .map(|pause| pause.min(LONGEST_RETRY_AFTER));
-        Self { reason: body.reason.as_deref().map(word), retry_after }
+        Self {
+            reason: body.reason.as_deref().map(word),
+            resource_type: body.resource_type.as_deref().map(word),
+            retry_after,
+        }
     }
 }
