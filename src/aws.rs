@@ -115,9 +115,7 @@ impl Aws {
             let organizations = Organizations::new(clients.organizations.clone(), lane);
             let (wanted, region) =
                 (settings.instance_arn.as_deref(), settings.identity_center_region.as_str());
-            let chosen = instance::choose(visible, wanted, region, &caller.account, &organizations).await?;
-            instance::note_region(&chosen, region);
-            Some(chosen)
+            Some(instance::choose(visible, wanted, region, &caller.account, &organizations).await?)
         } else {
             None
         };

@@ -20,24 +20,13 @@ const GET_GROUP_MEMBERSHIP_ID: Operation = Operation::safe(Service::IdentityStor
 const CREATE_GROUP_MEMBERSHIP: Operation = Operation::safe(Service::IdentityStore, "CreateGroupMembership");
 const DELETE_GROUP_MEMBERSHIP: Operation = Operation::safe(Service::IdentityStore, "DeleteGroupMembership");
 const GET_USER_ID: Operation = Operation::safe(Service::IdentityStore, "GetUserId");
-const DESCRIBE_STORE: Operation = Operation::safe(Service::IdentityStore, "DescribeIdentityStore");
+const DESCRIBE_GROUP: Operation = Operation::safe(Service::IdentityStore, "DescribeGroup");
 const DESCRIBE_USER: Operation = Operation::safe(Service::IdentityStore, "DescribeUser");
 const CREATE_USER: Operation = Operation::safe(Service::IdentityStore, "CreateUser");
 const DELETE_USER: Operation = Operation::safe(Service::IdentityStore, "DeleteUser");
 
 /// AWS's largest page.
 const PAGE: i32 = 100;
-
-/// From where the directory may be called. A caller from one of the addresses is let in whatever the other rules say.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NetworkRules {
-    /// Calls must come through a VPC endpoint.
-    pub endpoint_required: bool,
-    /// ARNs of the only VPCs that calls may come from; any when empty.
-    pub vpcs: Vec<String>,
-    /// Ranges of addresses that may call.
-    pub addresses: Vec<String>,
-}
 
 /// Calls of the identity store of one Identity Center instance.
 #[derive(Clone, Debug)]
@@ -50,19 +39,6 @@ pub struct IdentityStore {
 impl IdentityStore {
     pub(super) fn new(client: Client, lane: Lane, store: String) -> Self {
         Self { client, lane, store }
-    }
-
-    /// From where the directory may be called (`identitystore:DescribeIdentityStore`); `None` without rules.
-    pub async fn network_rules(&self) -> Result<Option<NetworkRules>, CallError> {
-        let request = self.client.describe_identity_store().identity_store_id(&self.store);
-        let whole = Answer::with("IdentityStoreId");
-        let answer =
-            self.lane.send(DESCRIBE_STORE, || request.clone().customize().interceptor(whole).send()).await?;
-        Ok(answer.network_configuration.map(|rules| NetworkRules {
-            endpoint_required: rules.vpce_access_required,
-            vpcs: rules.api_restrict_source_vpcs.unwrap_or_default(),
-            addresses: rules.api_allow_source_ips.unwrap_or_default(),
-        }))
     }
 
     /// All users, by pages (`identitystore:ListUsers`).
@@ -227,6 +203,24 @@ impl IdentityStore {
             .build()
             .map_err(|error| self.lane.malformed(DESCRIBE_USER, error.to_string()))?;
         User::read(user, &self.lane)
+    }
+
+    /// A group (`identitystore:DescribeGroup`).
+    pub async fn group(&self, id: &str) -> Result<Group, CallError> {
+        let request = self.client.describe_group().identity_store_id(&self.store).group_id(id);
+        let whole = Answer::with("GroupId");
+        let answer =
+            self.lane.send(DESCRIBE_GROUP, || request.clone().customize().interceptor(whole).send()).await?;
+        let group = types::Group::builder()
+            .identity_store_id(&self.store)
+            .group_id(answer.group_id)
+            .group_arn(answer.group_arn)
+            .revision(answer.revision)
+            .set_display_name(answer.display_name)
+            .set_external_ids(answer.external_ids)
+            .build()
+            .map_err(|error| self.lane.malformed(DESCRIBE_GROUP, error.to_string()))?;
+        Group::read(group, &self.lane)
     }
 
     /// Makes a user and gives its id (`identitystore:CreateUser`). A name or an address that is taken is a

@@ -153,7 +153,7 @@ const PARTS: [Part; 17] = [
         text: document!("read-identity-center"),
         statements: &[],
         in_members: false,
-        without: "there is no sync of Identity Center; without the policies of permission sets, their texts are missing",
+        without: "there is no sync of Identity Center; without the policies of permission sets, their texts are missing; without DescribeUser and DescribeGroup, who appeared during a sync is missing, and a sync in which one is deleted waits",
         needed: |wanted| wanted.center(),
     },
     Part {
@@ -356,7 +356,11 @@ pub fn entity_by_entity(settings: &AwsSettings) -> Result<Need, serde_json::Erro
         gathered.add(document!("read-tags"), &["ReadTagsEntityByEntity"])?;
     }
     let actions = gathered.document().actions().map(str::to_owned).collect();
-    Ok(Need { actions, without: "IAM cannot be read in any way: there is no sync" })
+    Ok(Need {
+        actions,
+        without: "IAM cannot be read in any way, and there is no sync; without GetUser and GetRole there is none while \
+                  an entity is deleted",
+    })
 }
 
 impl Document {

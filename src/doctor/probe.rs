@@ -181,6 +181,7 @@ async fn try_center(
         ("organizations", "ListAccountsForParent") => {
             first(organizations.accounts_for_parent(&names.root)).await.map(drop)
         }
+        ("organizations", "ListParents") => organizations.parent_of(&site.account).await.map(drop),
         ("organizations", "ListOrganizationalUnitsForParent") => {
             first(organizations.organizational_units(&names.root)).await.map(drop)
         }
@@ -212,6 +213,7 @@ async fn try_center(
             store.membership_id(&names.group, &names.user).await.map(drop)
         }
         ("identitystore", "GetUserId") => store.user_id(NOBODY).await.map(drop),
+        ("identitystore", "DescribeGroup") => store.group(&names.group).await.map(drop),
         ("identitystore", "DescribeUser") => store.user(&names.user).await.map(drop),
         ("cloudtrail", "LookupEvents") => {
             let end = Timestamp::now();

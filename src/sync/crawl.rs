@@ -6,9 +6,11 @@
 //! them: a strand that has its answers early leaves the rate to the others. No call is made twice.
 //!
 //! A row is staged once all that hangs from it has been read: what is deleted in mid-crawl leaves nothing behind,
-//! least of all a group without members or an account without access.
+//! least of all a group without members or an account without access. What is not found is looked at a second time
+//! before it is taken for deleted (`second_look`), and what a row names that no listing did is looked up (`appeared`).
 
 mod accounts;
+mod appeared;
 mod assignments;
 mod findings;
 mod iam;
@@ -16,6 +18,8 @@ mod managed_policies;
 mod permission_sets;
 mod plan;
 mod principals;
+mod rows;
+mod second_look;
 mod tree;
 
 use std::sync::Arc;
@@ -27,12 +31,12 @@ use self::findings::Findings;
 pub(super) use self::findings::Found;
 use self::iam::PageRoom;
 use self::managed_policies::Attached;
+use self::rows::Rows;
 use super::options::Scope;
 use super::{Progress, SyncError};
 use crate::aws::Api;
 use crate::baton::id::Directory;
-use crate::baton::v2::{Entitlement, Grant, Resource};
-use crate::c1z::{self, Stage};
+use crate::c1z::Stage;
 use crate::connector::Connector;
 
 /// How many work items of one strand are under way at most. The calls themselves are paced by the buckets; this only
@@ -59,14 +63,14 @@ pub(super) async fn run(
         connector,
         directory: connector.directory(),
         scope,
-        stage,
+        rows: Rows { stage, progress },
         progress,
         findings: Findings::default(),
         page_room: PageRoom::new(),
         attached: Attached::default(),
     };
     for resource_type in &scope.types {
-        crawl.stage.resource_type(resource_type)?;
+        stage.resource_type(resource_type)?;
     }
     let (users_known, users) = watch::channel(None);
     let (groups_known, groups) = watch::channel(None);
@@ -79,11 +83,12 @@ pub(super) async fn run(
         crawl.permission_sets(sets_known),
         crawl.tree(tree_known),
         crawl.accounts(sets.clone(), tree, accounts_known),
-        crawl.assignments(accounts, sets, users, groups),
+        crawl.assignments(accounts, sets, users.clone(), groups.clone()),
+        crawl.appeared_members(users, groups),
         crawl.own_iam(),
         crawl.aws_managed_policies(),
     )?;
-    crawl.findings.conclude(progress.snapshot().known)
+    crawl.findings.conclude()
 }
 
 struct Crawl<'a> {
@@ -91,30 +96,14 @@ struct Crawl<'a> {
     connector: &'a Connector,
     directory: Directory,
     scope: &'a Scope,
-    stage: &'a Stage,
+    /// Where rows of what is read whole, or not at all, go.
+    rows: Rows<'a>,
     progress: &'a Progress,
     findings: Findings,
     /// Room for pages of IAM entities of all accounts together.
     page_room: PageRoom,
     /// The AWS-managed policies that were found attached somewhere.
     attached: Attached,
-}
-
-impl Crawl<'_> {
-    fn resource(&self, resource: &Resource) -> Result<(), c1z::Error> {
-        self.progress.staged(1);
-        self.stage.resource(resource)
-    }
-
-    fn entitlement(&self, entitlement: &Entitlement) -> Result<(), c1z::Error> {
-        self.progress.staged(1);
-        self.stage.entitlement(entitlement)
-    }
-
-    fn grant(&self, grant: &Grant) -> Result<(), c1z::Error> {
-        self.progress.staged(1);
-        self.stage.grant(grant)
-    }
 }
 
 /// Waits until another strand has published what it found. That strand either does or fails, which ends this one too.

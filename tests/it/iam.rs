@@ -309,6 +309,111 @@ async fn a_member_is_entered_once_and_a_refusal_is_asked_for_again() {
     }
 }
 
+/// The role of the shop, as the example has it.
+const SHOP_ROLE: &str = "arn:aws:iam::444444444444:role/OrganizationAccountAccessRole";
+
+/// The rows where a member lets nobody in from the start.
+async fn rows_without_shop(settings: impl Fn(&Server) -> AwsSettings) -> Dump {
+    let aws = example().await;
+    assert!(aws.distrust(SHOP_ROLE));
+    rows(&settings(&aws)).await.1
+}
+
+#[tokio::test]
+async fn a_member_that_was_entered_and_refuses_later_is_as_one_that_refused_at_once() {
+    let without = rows_without_shop(with_members).await;
+    let aws = example().await;
+    let connector = Connector::open(&with_members(&aws)).await.unwrap();
+    let (work, options) = (Work::new(), SyncOptions::default());
+    let sync = async || work.sync(&connector, &options, CancellationToken::new()).await.unwrap();
+    sync().await;
+    aws.distrust(SHOP_ROLE);
+    aws.expire_sessions_of(SHOP);
+    // Whatever AWS says at first of a session that is over: the refusal is what counts.
+    for _ in 0..2 {
+        let report = sync().await;
+        let told = report.incomplete.iter().find(|one| one.scope.contains(SHOP)).unwrap();
+        assert!(told.reason.contains("cannot assume") && told.reason.contains(SHOP_ROLE), "{told:?}");
+        assert!(Dump::read(&work.file()) == without, "rows differ");
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_refuses_while_it_is_read_leaves_nothing_of_its_iam() {
+    let secrets = |aws: &Server| AwsSettings { secrets: true, ..with_members(aws) };
+    let only_attached = |aws: &Server| AwsSettings { only_attached_policies: true, ..with_members(aws) };
+    let unknown = Effect::Error {
+        code: "InvalidClientTokenId".into(),
+        message: "The security token included in the request is invalid.".into(),
+        status: 403,
+    };
+    let (keyed, attached) = (rows_without_shop(secrets).await, rows_without_shop(only_attached).await);
+    for (action, later, is_keyed) in [
+        (DETAILS, 2, true),
+        ("iam:ListRoles", 0, true),
+        ("iam:GetAccessKeyLastUsed", 0, true),
+        ("iam:ListPolicies", 1, false),
+    ] {
+        for effect in [Effect::ExpiredCredentials, unknown.clone()] {
+            let aws = example().await;
+            aws.set(|knobs| {
+                knobs.page_sizes.insert(DETAILS.into(), 1);
+            });
+            let settings = if is_keyed { secrets(&aws) } else { only_attached(&aws) };
+            let connector = Connector::open(&settings).await.unwrap();
+            // Entered while it lets us in.
+            let account = SHOP.parse().unwrap();
+            connector.aws().sync(CancellationToken::new()).member_iam(&account).await.unwrap();
+            aws.distrust(SHOP_ROLE);
+            aws.arm(Fault::once(action, effect.clone()).after(later).account(SHOP));
+            let work = Work::new();
+            let options = SyncOptions::default();
+            let report = work.sync(&connector, &options, CancellationToken::new()).await.unwrap();
+            assert!(aws.armed().is_empty(), "{action} {effect:?} did not hit");
+            assert!(report.incomplete.iter().any(|one| one.scope.contains(SHOP)), "{:?}", report.incomplete);
+            let expected = if is_keyed { &keyed } else { &attached };
+            assert!(Dump::read(&work.file()) == *expected, "{action} {effect:?}: rows differ");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_a_service_control_policy_closes_is_incomplete_by_name() {
+    let without = rows_without_shop(with_members).await;
+    let scp = |action: &str| Effect::Error {
+        code: "AccessDenied".into(),
+        message: format!(
+            "User: arn:aws:sts::{SHOP}:assumed-role/OrganizationAccountAccessRole/batond is not authorized to perform: \
+             {action} with an explicit deny in a service control policy"
+        ),
+        status: 403,
+    };
+    for (action, details) in
+        [("iam:ListPolicies", true), ("iam:ListGroups", false), ("iam:ListRolePolicies", false)]
+    {
+        let aws = example().await;
+        let mut settings = with_members(&aws);
+        settings.only_attached_policies = details;
+        let without = if details {
+            rows_without_shop(|aws| AwsSettings { only_attached_policies: true, ..with_members(aws) }).await
+        } else {
+            aws.arm(Fault::new(DETAILS, scp(DETAILS)).account(SHOP));
+            without.clone()
+        };
+        aws.arm(Fault::new(action, scp(action)).account(SHOP));
+        let (report, dump) = rows(&settings).await;
+        let told = report.incomplete.iter().find(|one| one.scope.contains(SHOP)).unwrap();
+        assert!(told.reason.contains(action) && told.reason.contains("service control policy"), "{told:?}");
+        assert!(dump == without, "{action}: rows differ");
+        // The connector's own account has no such excuse.
+        aws.disarm();
+        aws.arm(Fault::new(DETAILS, scp(DETAILS)).account(OWN));
+        aws.arm(Fault::new("iam:ListGroups", scp("iam:ListGroups")).account(OWN));
+        let error = sync(&with_members(&aws), &Work::new()).await.unwrap_err();
+        assert!(error.is_denied(), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn sessions_that_expire_in_mid_crawl_go_unnoticed() {
     let aws = example().await;
@@ -376,8 +481,7 @@ async fn an_entity_that_vanishes_in_mid_crawl_leaves_no_row() {
         let settings = aws_settings(&aws);
         let (_, whole) = rows(&settings).await;
         aws.arm(Fault::new(DETAILS, Effect::Deny));
-        let gone = Effect::Error { code: "NoSuchEntity".into(), message: "it is gone".into(), status: 404 };
-        aws.arm(Fault::once(action, gone));
+        aws.arm(Fault::once(action, Effect::Vanish));
         let (report, dump) = rows(&settings).await;
         assert!(!report.incomplete.is_empty(), "{action} is reported");
         assert_eq!(dump.of_type(kind).len() + 1, whole.of_type(kind).len(), "{action}");

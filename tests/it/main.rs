@@ -8,6 +8,7 @@
 )]
 
 mod actions;
+mod appeared;
 mod aws;
 mod collector;
 mod command_line;

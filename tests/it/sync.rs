@@ -123,6 +123,9 @@ async fn no_call_is_made_twice() {
         ("iam:ListPolicies", 1),
         ("iam:ListRoles", 1),
         ("iam:ListUsers", 1),
+        // Of the two assignments that outlived their principals.
+        ("identitystore:DescribeGroup", 1),
+        ("identitystore:DescribeUser", 1),
         ("identitystore:ListGroupMemberships", 3),
         ("identitystore:ListGroups", 1),
         ("identitystore:ListUsers", 1),
@@ -276,7 +279,6 @@ async fn a_cancelled_sync_ends_promptly_and_leaves_what_was_there() {
     let connector = connector(&aws).await;
     aws.set(|knobs| knobs.latency = std::time::Duration::from_mins(10));
     let cancel = CancellationToken::new();
-    tokio::time::pause();
     let stop = async {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         cancel.cancel();
@@ -341,7 +343,7 @@ async fn what_vanishes_in_mid_crawl_leaves_no_row() {
         ("sso:ListAccountAssignments", "permission_set_assignment"),
         ("sso:DescribePermissionSet", "permission_set"),
     ] {
-        aws.arm(Fault::once(action, not_found()));
+        aws.arm(Fault::once(action, Effect::Vanish));
         let report = full_sync(&aws, &work).await.unwrap();
         assert!(!report.incomplete.is_empty(), "{action} is reported");
         let dump = Dump::read(&work.file());
@@ -366,10 +368,100 @@ async fn an_account_that_cannot_be_found_fails_the_sync_for_now() {
 
 #[tokio::test]
 async fn a_crawl_from_which_much_vanishes_is_not_believed() {
-    let aws = Server::start(Fixture::generate(Shape::SMALL).unwrap()).await.unwrap();
+    let small = Fixture::example().unwrap();
+    let large = Fixture::generate(Shape::SMALL).unwrap();
+    for fixture in [small, large] {
+        for (action, kind) in [
+            ("identitystore:ListGroupMemberships", "groups of Identity Center"),
+            ("sso:DescribePermissionSet", "permission sets"),
+            ("sso:ListAccountAssignments", "permission sets on accounts"),
+            ("iam:ListAttachedUserPolicies", "IAM users"),
+            ("iam:GetGroup", "IAM groups"),
+            ("iam:ListRolePolicies", "IAM roles"),
+        ] {
+            let aws = Server::start(fixture.clone()).await.unwrap();
+            aws.arm(Fault::new(action, Effect::Vanish));
+            aws.arm(Fault::new("iam:GetAccountAuthorizationDetails", Effect::Deny));
+            let work = Work::new();
+            let error = full_sync(&aws, &work).await.unwrap_err();
+            let told = format!("{kind} vanished");
+            assert!(error.is_retryable() && error.to_string().contains(&told), "{action}: {error}");
+            assert!(work.left().is_empty(), "{:?}", work.left());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_found_and_is_there_all_the_same_is_not_believed() {
+    for (action, look) in [
+        ("identitystore:ListGroupMemberships", "identitystore:DescribeGroup"),
+        ("sso:ListAccountAssignments", "sso:ListPermissionSetsProvisionedToAccount"),
+        ("iam:ListAttachedUserPolicies", "iam:GetUser"),
+        ("iam:ListRolePolicies", "iam:GetRole"),
+    ] {
+        // The second look finds it, or may not be taken.
+        for denied in [false, true] {
+            let aws = example().await;
+            let first = u32::from(look.starts_with("sso:")) * 6;
+            if denied {
+                aws.arm(Fault::new(look, Effect::Deny).after(first));
+            }
+            aws.arm(Fault::once(action, not_found()));
+            aws.arm(Fault::new("iam:GetAccountAuthorizationDetails", Effect::Deny));
+            let work = Work::new();
+            let error = full_sync(&aws, &work).await.unwrap_err();
+            let message = error.to_string();
+            assert!(
+                error.is_retryable() && matches!(error, SyncError::Shifted { .. }),
+                "{action}: {message}"
+            );
+            let told = if denied { look } else { "is there when it is looked at itself" };
+            assert!(message.contains(told), "{action}: {message}");
+            assert!(work.left().is_empty(), "{action} left {:?}", work.left());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listing_without_its_list_is_no_empty_one() {
+    for (action, list) in [
+        ("organizations:ListRoots", "Roots"),
+        ("organizations:ListOrganizationalUnitsForParent", "OrganizationalUnits"),
+        ("organizations:ListAccounts", "Accounts"),
+        ("sso:ListPermissionSets", "PermissionSets"),
+        ("sso:ListAccountAssignments", "AccountAssignments"),
+        ("sso:ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies"),
+        ("sso:ListCustomerManagedPolicyReferencesInPermissionSet", "CustomerManagedPolicyReferences"),
+        ("identitystore:ListUsers", "Users"),
+        ("identitystore:ListGroups", "Groups"),
+        ("identitystore:ListGroupMemberships", "GroupMemberships"),
+    ] {
+        let aws = example().await;
+        aws.arm(Fault::once(action, Effect::Drop(list.into())));
+        let work = Work::new();
+        let error = full_sync(&aws, &work).await.unwrap_err();
+        assert!(!error.is_retryable() && error.to_string().contains(list), "{action}: {error}");
+        assert!(work.left().is_empty(), "{action} left {:?}", work.left());
+    }
+    // The one listing that AWS sends without its list where there is nothing in it.
+    let aws = example().await;
+    aws.arm(Fault::new("sso:ListPermissionSetsProvisionedToAccount", Effect::Drop("PermissionSets".into())));
     let work = Work::new();
-    aws.arm(Fault::new("sso:ListAccountAssignments", not_found()));
-    let error = full_sync(&aws, &work).await.unwrap_err();
-    assert!(error.is_retryable() && error.to_string().contains("vanished"), "{error}");
-    assert!(work.left().is_empty(), "{:?}", work.left());
+    full_sync(&aws, &work).await.unwrap();
+    assert!(Dump::read(&work.file()).of_type("permission_set_assignment").is_empty());
+}
+
+#[tokio::test]
+async fn parents_are_asked_for_account_by_account_where_that_is_all_that_is_allowed() {
+    let aws = example().await;
+    let work = Work::new();
+    full_sync(&aws, &work).await.unwrap();
+    let with_paths = Dump::read(&work.file());
+    aws.set(|knobs| knobs.account_paths = false);
+    aws.deny("connector", &["organizations:ListAccountsForParent"]);
+    let report = full_sync(&aws, &work).await.unwrap();
+    assert!(Dump::read(&work.file()) == with_paths, "rows differ");
+    assert!(report.incomplete.is_empty(), "{:?}", report.incomplete);
+    assert_eq!(report.cheaper, ["organizations:ListAccountsForParent"]);
+    assert_eq!(aws.counters().calls("organizations:ListParents"), 6, "one for each account that is synced");
 }

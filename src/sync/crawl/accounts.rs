@@ -12,7 +12,6 @@ use super::permission_sets::Sets;
 use super::tree::Tree;
 use super::{Crawl, FAN_OUT, Known, Publish, known};
 use crate::aws::organizations::{Account, AccountState};
-use crate::aws::{CallError, Class};
 use crate::baton::v2::Resource;
 use crate::connector::{account, account_iam, organization, permission_set_assignment};
 use crate::sync::SyncError;
@@ -33,6 +32,15 @@ pub(super) struct Provisioned {
     pub(super) sets: Arc<[Arc<str>]>,
 }
 
+/// The accounts of the organization.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    /// Those that are synced, by id.
+    pub(super) provisioned: Vec<Arc<Provisioned>>,
+    /// Ids of those that are listed and not synced.
+    pub(super) others: BTreeSet<String>,
+}
+
 impl Crawl<'_> {
     /// Lists the accounts once for all who ask, reads them while they are being listed, and publishes what is
     /// provisioned to them. Only those without a path wait for the tree.
@@ -40,14 +48,14 @@ impl Crawl<'_> {
         &self,
         sets: Known<Sets>,
         tree: Known<Tree>,
-        known: Publish<Vec<Arc<Provisioned>>>,
+        known: Publish<Accounts>,
     ) -> Result<(), SyncError> {
         let of_center = self.scope.has(account::ID) && self.scope.reads(Focus::center);
         let of_iam = self.scope.has(account_iam::ID) && self.scope.reads(Focus::iam);
         if !of_center && !of_iam {
             return Ok(());
         }
-        let provisioned = Mutex::new(Vec::new());
+        let (provisioned, others) = (Mutex::new(Vec::new()), Mutex::new(BTreeSet::new()));
         let (placed, found) = mpsc::channel(FAN_OUT);
         let (entered, members) = mpsc::channel(FAN_OUT);
         let read_center = found
@@ -75,12 +83,13 @@ impl Crawl<'_> {
             let mut provisioned =
                 std::mem::take(&mut *provisioned.lock().unwrap_or_else(PoisonError::into_inner));
             provisioned.sort_by(|a: &Arc<Provisioned>, b| a.account.id.cmp(&b.account.id));
-            known.send_replace(Some(Arc::new(provisioned)));
+            let others = std::mem::take(&mut *others.lock().unwrap_or_else(PoisonError::into_inner));
+            known.send_replace(Some(Arc::new(Accounts { provisioned, others })));
             Ok(())
         };
         let placed = of_center.then_some(placed);
         let entered = of_iam.then_some(entered);
-        tokio::try_join!(self.list_accounts(placed, entered, tree.clone()), center, read_members)?;
+        tokio::try_join!(self.list_accounts(placed, entered, &others, tree.clone()), center, read_members)?;
         Ok(())
     }
 
@@ -88,6 +97,7 @@ impl Crawl<'_> {
         &self,
         mut placed: Option<mpsc::Sender<Placed>>,
         mut entered: Option<mpsc::Sender<Account>>,
+        others: &Mutex<BTreeSet<String>>,
         tree: Known<Tree>,
     ) -> Result<(), SyncError> {
         let mut without_path = Vec::new();
@@ -103,6 +113,7 @@ impl Crawl<'_> {
                 let Some(placed) = &mut placed else { continue };
                 if !self.scope.reads(|focus| focus.account(account.id.as_str())) || !self.is_synced(&account)
                 {
+                    others.lock().unwrap_or_else(PoisonError::into_inner).insert(account.id.to_string());
                     continue;
                 }
                 self.progress.found(1);
@@ -115,7 +126,7 @@ impl Crawl<'_> {
             }
         }
         let (Some(placed), false) = (&mut placed, without_path.is_empty()) else { return Ok(()) };
-        let mut parents = self.parents(&*known(tree).await).await?;
+        let mut parents = self.parents(&*known(tree).await, &without_path).await?;
         for account in without_path {
             let parent = parents.remove(account.id.as_str());
             send(placed, (account, parent)).await;
@@ -154,35 +165,24 @@ impl Crawl<'_> {
         // What takes time is asked for first; the names of sets and parents are awaited after.
         let provisioned: BTreeSet<String> =
             if self.scope.has(permission_set_assignment::ID) || self.scope.grants {
-                let listed = self.api.sso_admin().provisioned_permission_sets(&account.id).try_concat().await;
-                let listed: Vec<String> = listed.map_err(|error| without_account(error, &account))?;
-                listed.into_iter().collect()
+                self.provisioned(&account).await?
             } else {
                 BTreeSet::new()
             };
         let parent = match parent {
-            Some(parent) => self.parent_in_scope(parent, &*known(tree).await),
+            Some(parent) => self.parent_in_scope(&account, parent, &*known(tree).await),
             None => None,
         };
         let resource = account::resource(&account, parent);
-        self.resource(&resource)?;
+        self.rows.resource(&resource)?;
         if self.scope.entitlements {
             for described in known(sets).await.values() {
-                self.entitlement(&account::entitlement(&resource, &described.set))?;
+                self.rows.entitlement(&account::entitlement(&resource, &described.set))?;
             }
         }
         self.findings.whole(Area::Accounts);
         let sets = provisioned.into_iter().map(Arc::from).collect();
         Ok(Provisioned { account, resource, sets })
-    }
-}
-
-/// An account that is listed but cannot be found would stay without any access: that is no truth to publish.
-fn without_account(error: CallError, account: &Account) -> SyncError {
-    if matches!(error.class(), Class::NotFound) {
-        SyncError::Shifted { what: format!("account {} is listed, but cannot be found", account.id) }
-    } else {
-        error.into()
     }
 }
 

@@ -1,14 +1,16 @@
 //! Who is assigned what: bindings, and the grants of accounts and bindings, by the plan that takes fewer calls.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::accounts::Provisioned;
-use super::permission_sets::{Described, Sets, is_gone};
+use super::accounts::{Accounts, Provisioned};
+use super::appeared::Listed;
+use super::permission_sets::{Described, Sets};
 use super::plan::{Forecast, Way};
 use super::principals::{Groups, Ids};
+use super::second_look::{self, Kind, Thing};
 use super::{Crawl, FAN_OUT, Known, known};
 use crate::aws::Class;
 use crate::aws::sso_admin::PrincipalKind;
@@ -22,9 +24,9 @@ use crate::sync::focus::Focus;
 
 /// One permission set provisioned to one account.
 #[derive(Clone)]
-struct Pair {
-    account: Arc<Provisioned>,
-    described: Arc<Described>,
+pub(super) struct Pair {
+    pub(super) account: Arc<Provisioned>,
+    pub(super) described: Arc<Described>,
 }
 
 impl Pair {
@@ -47,7 +49,7 @@ impl Crawl<'_> {
     /// Stages the binding of each provisioned pair, and each assignment as a grant of account and binding.
     pub(super) async fn assignments(
         &self,
-        accounts: Known<Vec<Arc<Provisioned>>>,
+        accounts: Known<Accounts>,
         sets: Known<Sets>,
         users: Known<Ids>,
         groups: Known<Groups>,
@@ -58,7 +60,7 @@ impl Crawl<'_> {
             return Ok(());
         }
         let (accounts, sets) = (known(accounts).await, known(sets).await);
-        let pairs = self.pairs(&accounts, &sets);
+        let pairs = self.pairs(&accounts, &sets).await?;
         if !self.scope.grants {
             for pair in &pairs {
                 self.binding(pair)?;
@@ -66,6 +68,7 @@ impl Crawl<'_> {
             return Ok(());
         }
         let (users, groups) = (known(users).await, known(groups).await);
+        let listed = Listed::new(&accounts, &sets, &users, &groups);
         if self.may_ask_principals() {
             let count = |number: usize| number as u64;
             let forecast = Forecast {
@@ -74,12 +77,13 @@ impl Crawl<'_> {
                 groups: count(groups.ids.len()),
             };
             if forecast.first() == Way::PerPrincipal
-                && self.per_principal(forecast, &pairs, &users, &groups).await? == Way::PerPrincipal
+                && self.per_principal(forecast, &pairs, &listed).await? == Way::PerPrincipal
             {
-                return Ok(());
+                return self.appeared_pairs(&listed).await;
             }
         }
-        self.per_pair(pairs, &users, &groups).await
+        self.per_pair(pairs, &listed).await?;
+        self.appeared_pairs(&listed).await
     }
 
     /// AWS answers for a principal in the management account alone; and only where users and groups are both synced
@@ -91,27 +95,32 @@ impl Crawl<'_> {
             && self.scope.has(sso_group::ID)
     }
 
-    fn pairs(&self, accounts: &[Arc<Provisioned>], sets: &Sets) -> Vec<Pair> {
+    async fn pairs(&self, accounts: &Accounts, sets: &Sets) -> Result<Vec<Pair>, SyncError> {
+        let provisioned = accounts.provisioned.iter().flat_map(|account| account.sets.iter());
+        let unlisted: BTreeSet<&Arc<str>> = provisioned.filter(|arn| !sets.contains_key(&***arn)).collect();
+        let mut appeared = Sets::new();
+        for arn in unlisted {
+            if let Some(described) = self.appeared_set(arn, accounts).await? {
+                appeared.insert(arn.to_string(), described);
+            }
+        }
         let mut pairs = Vec::new();
-        for account in accounts {
+        for account in &accounts.provisioned {
             for arn in account.sets.iter() {
-                match sets.get(&**arn) {
-                    Some(described) => {
-                        pairs.push(Pair { account: Arc::clone(account), described: Arc::clone(described) });
-                    }
-                    None => self.unlisted_set(arn, account.account.id.as_str()),
+                if let Some(described) = sets.get(&**arn).or_else(|| appeared.get(&**arn)) {
+                    pairs.push(Pair { account: Arc::clone(account), described: Arc::clone(described) });
                 }
             }
         }
-        pairs
+        Ok(pairs)
     }
 
-    async fn per_pair(&self, pairs: Vec<Pair>, users: &Ids, groups: &Groups) -> Result<(), SyncError> {
+    async fn per_pair(&self, pairs: Vec<Pair>, listed: &Listed<'_>) -> Result<(), SyncError> {
         self.progress.found(pairs.len());
         stream::iter(pairs)
             .map(Ok)
             .map_ok(async |pair: Pair| {
-                self.pair(&pair, users, groups).await?;
+                self.pair(&pair, listed).await?;
                 self.progress.finished();
                 Ok::<_, SyncError>(())
             })
@@ -120,34 +129,26 @@ impl Crawl<'_> {
             .await
     }
 
-    async fn pair(&self, pair: &Pair, users: &Ids, groups: &Groups) -> Result<(), SyncError> {
+    /// Reads who is assigned a pair and stages it with them.
+    pub(super) async fn pair(&self, pair: &Pair, listed: &Listed<'_>) -> Result<(), SyncError> {
         let (account, set) = (&pair.account.account.id, &pair.described.set.arn);
-        let listed = self.api.sso_admin().assignments(account, set).try_collect::<Vec<_>>().await;
-        let pages = match listed {
+        let read = self.api.sso_admin().assignments(account, set).try_collect::<Vec<_>>().await;
+        let pages = match read {
             Ok(pages) => pages,
             Err(error) => {
-                let scope = || format!("permission_set {set} on account {account}");
-                return self.findings.vanished(Area::Bindings, error, scope);
+                return self.vanished(Thing::Pair { account, set }, error).await;
             }
         };
+        self.findings.read(Kind::Pairs);
         let granted = self.binding(pair)?;
         for held in pages.iter().flatten() {
-            if self.has_no_principal(&held.principal, &held.principal_id, users, groups) {
+            if self.has_principal(&held.principal, &held.principal_id, listed).await? {
+                self.assigned(&granted, &held.principal, &held.principal_id)?;
+            } else {
                 self.findings.orphan();
-                continue;
             }
-            self.assigned(&granted, &held.principal, &held.principal_id)?;
         }
         Ok(())
-    }
-
-    /// An assignment outlives its principal at AWS, and gives nobody access from then on.
-    fn has_no_principal(&self, kind: &PrincipalKind, id: &str, users: &Ids, groups: &Groups) -> bool {
-        match kind {
-            PrincipalKind::User => self.scope.has(sso_user::ID) && !users.has(id),
-            PrincipalKind::Group => self.scope.has(sso_group::ID) && !groups.ids.has(id),
-            PrincipalKind::Other(_) => false,
-        }
     }
 
     /// Asks each group, and then, if that is still the cheaper way, each user; gives the way that is left to go.
@@ -157,11 +158,11 @@ impl Crawl<'_> {
         &self,
         forecast: Forecast,
         pairs: &[Pair],
-        users: &Ids,
-        groups: &Groups,
+        listed: &Listed<'_>,
     ) -> Result<Way, SyncError> {
+        let users = listed.users;
         let held: Held<'_> = pairs.iter().map(|pair| (pair.ids(), pair)).collect();
-        let rows_of_group = match self.of_groups(&held, groups).await {
+        let rows_of_group = match self.of_groups(&held, listed).await {
             Ok(rows) => rows,
             Err(SyncError::Call(error)) if matches!(error.class(), Class::Denied) => {
                 self.findings.cheaper(&error);
@@ -169,7 +170,7 @@ impl Crawl<'_> {
             }
             Err(error) => return Err(error),
         };
-        if forecast.then(groups, &rows_of_group) == Way::PerPair {
+        if forecast.then(listed.groups, &rows_of_group) == Way::PerPair {
             return Ok(Way::PerPair);
         }
         for pair in pairs {
@@ -179,8 +180,7 @@ impl Crawl<'_> {
         stream::iter(users.iter().map(str::to_owned))
             .map(Ok)
             .map_ok(async |user: String| {
-                // Rows that AWS adds for the groups of the user stand with the groups already.
-                self.of_principal(&held, &PrincipalKind::User, &user).await?;
+                self.of_principal(&held, &PrincipalKind::User, &user, listed).await?;
                 self.progress.finished();
                 Ok::<_, SyncError>(())
             })
@@ -191,13 +191,14 @@ impl Crawl<'_> {
     }
 
     /// Stages what the groups hold; gives the number of rows of each, by its number.
-    async fn of_groups(&self, held: &Held<'_>, groups: &Groups) -> Result<Vec<u64>, SyncError> {
+    async fn of_groups(&self, held: &Held<'_>, listed: &Listed<'_>) -> Result<Vec<u64>, SyncError> {
+        let groups = listed.groups;
         self.progress.found(groups.ids.len());
         let rows = Mutex::new(vec![0; groups.ids.len()]);
         stream::iter(groups.ids.iter().map(str::to_owned))
             .map(Ok)
             .map_ok(async |group: String| {
-                let count = self.of_principal(held, &PrincipalKind::Group, &group).await?;
+                let count = self.of_principal(held, &PrincipalKind::Group, &group, listed).await?;
                 let number = groups.ids.number(&group).unwrap_or_default() as usize;
                 if let Some(slot) = rows.lock().unwrap_or_else(PoisonError::into_inner).get_mut(number) {
                     *slot = count;
@@ -212,29 +213,45 @@ impl Crawl<'_> {
     }
 
     /// Stages what a principal holds itself; gives the number of rows.
-    async fn of_principal(&self, held: &Held<'_>, kind: &PrincipalKind, id: &str) -> Result<u64, SyncError> {
+    async fn of_principal(
+        &self,
+        held: &Held<'_>,
+        kind: &PrincipalKind,
+        id: &str,
+        listed: &Listed<'_>,
+    ) -> Result<u64, SyncError> {
         let mut count = 0;
         let mut pages = self.api.sso_admin().assignments_of(kind, id);
         loop {
             let page = match pages.try_next().await {
                 Ok(Some(page)) => page,
-                Ok(None) => return Ok(count),
-                Err(error) if is_gone(&error) => {
-                    return self.findings.vanished(Area::Bindings, error, || id.to_owned()).map(|()| count);
+                Ok(None) => break,
+                Err(error) => {
+                    let Some(principal) = second_look::principal(kind, id) else { return Err(error.into()) };
+                    return self.vanished(principal, error).await.map(|()| count);
                 }
-                Err(error) => return Err(error.into()),
             };
             for row in page {
                 count += 1;
-                if (&row.principal, &*row.principal_id) != (kind, id) {
+                // Rows that AWS adds for the groups of a user stand with the groups already, but for a group that
+                // the listing did not name.
+                let is_its_own = (&row.principal, &*row.principal_id) == (kind, id);
+                if !is_its_own && listed.groups.ids.has(&row.principal_id) {
                     continue;
                 }
-                // What is not provisioned, or on an account that is not synced, has no binding to be granted.
-                if let Some(pair) = held.get(&(row.account.as_str(), &*row.permission_set)) {
-                    self.assigned(&self.granted(pair), kind, id)?;
+                match held.get(&(row.account.as_str(), &*row.permission_set)) {
+                    Some(pair) if self.has_principal(&row.principal, &row.principal_id, listed).await? => {
+                        self.assigned(&self.granted(pair), &row.principal, &row.principal_id)?;
+                    }
+                    Some(_) => self.findings.orphan(),
+                    None => listed.unmet(&row),
                 }
             }
         }
+        if let Some(principal) = second_look::principal(kind, id) {
+            self.findings.read(principal.kind());
+        }
+        Ok(count)
     }
 
     /// Stages a binding with its entitlement and the policies that it carries.
@@ -245,16 +262,16 @@ impl Crawl<'_> {
             return Ok(granted);
         }
         let binding = Self::binding_row(pair);
-        self.resource(&binding)?;
+        self.rows.resource(&binding)?;
         if let Some(entitlement) = &granted.of_binding {
-            self.entitlement(entitlement)?;
+            self.rows.entitlement(entitlement)?;
         }
         if self.scope.grants && self.scope.has(iam_policy::ID) {
             let (account, partition) =
                 (pair.account.account.id.as_str(), &*self.connector.aws().caller().partition);
             let holder = Holder::binding(binding.object_id());
             for policy in &pair.described.managed {
-                self.grant(&iam_policy::grant(policy, &holder))?;
+                self.rows.grant(&iam_policy::grant(policy, &holder))?;
             }
             for policy in &pair.described.customer {
                 let policy = permission_set_assignment::customer_policy(
@@ -263,7 +280,7 @@ impl Crawl<'_> {
                     &policy.path,
                     &policy.name,
                 );
-                self.grant(&iam_policy::grant(&policy, &holder))?;
+                self.rows.grant(&iam_policy::grant(&policy, &holder))?;
             }
         }
         Ok(granted)
@@ -286,7 +303,7 @@ impl Crawl<'_> {
         if let Some(principal) = Principal::new(&self.directory, kind, id) {
             for entitlement in [Some(&granted.of_account), granted.of_binding.as_ref()].into_iter().flatten()
             {
-                self.grant(&assignment::grant(entitlement, &principal))?;
+                self.rows.grant(&assignment::grant(entitlement, &principal))?;
             }
         }
         Ok(())

@@ -5,14 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::{info, warn};
 
+use super::second_look::{Kind, Thing};
 use crate::aws::{AccountId, CallError, Class};
-
 use crate::sync::completeness::{Area, Completeness};
 use crate::sync::{Incomplete, SyncError};
 
-/// So many things may vanish during a crawl before it is taken for wrong, ...
-const FEW: u64 = 10;
-/// ... unless there are so many work items that this is less than a tenth of them.
+/// One thing of a kind may vanish during a crawl, and up to a tenth of the kind; when more are gone, it is the crawl
+/// that is wrong.
 const TENTH: u64 = 10;
 
 /// What the strands of a crawl find out, gathered.
@@ -26,10 +25,18 @@ struct Gathered {
     /// Optional reads that were denied: how many, by what they would have told and the missing action.
     denied: BTreeMap<(&'static str, String), u64>,
     cheaper: BTreeSet<String>,
-    vanished: u64,
+    /// How many of each kind were read, and how many were gone.
+    kinds: BTreeMap<Kind, Seen>,
     orphans: u64,
     entered: BTreeSet<AccountId>,
     refused: BTreeSet<AccountId>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    read: u64,
+    /// Names of those that were gone, each of which several strands may miss.
+    gone: BTreeSet<String>,
 }
 
 /// What a crawl found out about itself.
@@ -143,32 +150,33 @@ impl Findings {
         self.gathered().orphans += 1;
     }
 
-    /// Something that was deleted between being listed and being read has no row, which is the truth; any other
-    /// failure to read it is an error.
-    pub(super) fn vanished(
-        &self,
-        area: Area,
-        error: CallError,
-        scope: impl FnOnce() -> String,
-    ) -> Result<(), SyncError> {
-        if !matches!(error.class(), Class::NotFound) {
-            return Err(error.into());
-        }
-        let scope = scope();
-        warn!(scope, operation = error.operation(), "vanished during the sync");
-        self.gathered().vanished += 1;
-        self.incomplete(area, scope, "vanished during the sync".to_owned());
-        Ok(())
+    /// A thing that was listed was read as well.
+    pub(super) fn read(&self, kind: Kind) {
+        self.gathered().kinds.entry(kind).or_default().read += 1;
     }
 
-    /// A few things may be deleted while a crawl reads `items`; when many are gone, it is the crawl that is wrong.
-    pub(super) fn conclude(self, items: u64) -> Result<Found, SyncError> {
+    /// A thing was deleted between being listed and being read: it has no row, which is the truth.
+    pub(super) fn vanished(&self, thing: &Thing<'_>, operation: &str) {
+        let scope = thing.to_string();
+        warn!(scope, operation, "vanished during the sync");
+        let is_news = self.gathered().kinds.entry(thing.kind()).or_default().gone.insert(scope.clone());
+        if is_news {
+            self.incomplete(thing.area(), scope, "vanished during the sync".to_owned());
+        }
+    }
+
+    /// A few things of a kind may be deleted while a crawl reads them; when many are gone, it is the crawl that is wrong.
+    pub(super) fn conclude(self) -> Result<Found, SyncError> {
         let gathered = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Gathered { completeness, mut incomplete, denied, cheaper, vanished, orphans, entered, refused } =
+        let Gathered { completeness, mut incomplete, denied, cheaper, kinds, orphans, entered, refused } =
             gathered;
-        if vanished > FEW && vanished > items / TENTH {
-            let what = format!("{vanished} of {items} things vanished between being listed and being read");
-            return Err(SyncError::Shifted { what });
+        for (kind, Seen { read, gone }) in kinds {
+            let gone = gone.len() as u64;
+            let all = read + gone;
+            if gone > 1 && gone > all / TENTH {
+                let what = format!("{gone} of {all} {kind} vanished between being listed and being read");
+                return Err(SyncError::Shifted { what });
+            }
         }
         incomplete.extend(denied.into_iter().map(|((what, action), reads)| Incomplete {
             scope: what.to_owned(),
@@ -181,5 +189,36 @@ impl Findings {
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn concluded(read: u64, gone: u64) -> Result<Found, SyncError> {
+        let findings = Findings::default();
+        (0..read).for_each(|_| findings.read(Kind::Groups));
+        // Many of another kind make no difference.
+        (0..1000).for_each(|_| findings.read(Kind::Pairs));
+        for number in 0..gone {
+            let group = format!("g{number}");
+            // One that two strands miss is gone once.
+            (0..2).for_each(|_| findings.vanished(&Thing::Group(&group), "ListGroupMemberships"));
+        }
+        findings.conclude()
+    }
+
+    #[test]
+    fn one_thing_of_a_kind_may_vanish_or_a_tenth_of_it() {
+        for (read, gone) in [(0, 1), (2, 1), (18, 2), (900, 100)] {
+            let found = concluded(read, gone).unwrap();
+            assert_eq!(found.incomplete.len() as u64, gone);
+        }
+        for (read, gone) in [(0, 3), (1, 2), (17, 2), (899, 100)] {
+            let error = concluded(read, gone).unwrap_err();
+            let told = format!("{gone} of {} groups of Identity Center vanished", read + gone);
+            assert!(error.is_retryable() && error.to_string().contains(&told), "{error}");
+        }
     }
 }

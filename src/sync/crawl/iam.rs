@@ -13,9 +13,11 @@ use tracing::warn;
 
 pub(super) use self::page_room::PageRoom;
 use super::Crawl;
-use crate::aws::CallError;
-use crate::aws::iam::Iam;
+use super::rows::Rows;
+use super::second_look::Thing;
+use crate::aws::iam::{EntityKind, Iam};
 use crate::aws::organizations::{Account, AccountState};
+use crate::aws::{AccountId, CallError, Class, Denial, PolicyKind, Step, Withheld};
 use crate::baton::v2::ResourceId;
 use crate::connector::{access_key, account_iam, group, iam_policy, iam_user, role};
 use crate::sync::SyncError;
@@ -25,10 +27,19 @@ use crate::sync::completeness::Area;
 const ENTITIES: usize = 16;
 
 /// IAM of one account on its way into rows.
-struct Reading {
+struct Reading<'a> {
     iam: Iam,
+    /// Where its rows go.
+    rows: Rows<'a>,
     /// What the rows hang from: nothing in the caller's own account.
     parent: Option<ResourceId>,
+}
+
+impl Reading<'_> {
+    /// An entity that was listed.
+    fn entity<'t>(&'t self, kind: EntityKind, name: &'t str, arn: &'t str) -> Thing<'t> {
+        Thing::Entity { iam: &self.iam, kind, name, arn }
+    }
 }
 
 /// Whether an account could be read by the one call that tells everything.
@@ -46,38 +57,50 @@ impl Crawl<'_> {
         }
         self.progress.found(1);
         self.findings.entered(own);
-        self.iam(Reading { iam: self.api.iam(), parent: None }).await?;
+        self.iam(Reading { iam: self.api.iam(), rows: self.rows, parent: None }).await?;
         self.progress.finished();
         Ok(())
     }
 
-    /// Enters a member account and reads its IAM. An account that refuses is incomplete, and named; an account that
-    /// could not be asked is no answer, and fails the sync.
+    /// Enters a member account and reads its IAM. An account that refuses, at its entry or while it is read, is
+    /// incomplete and named, and nothing of its IAM is staged; an account that could not be asked is no answer, and
+    /// fails the sync.
     pub(super) async fn member(&self, account: &Account) -> Result<(), SyncError> {
         let is_own = account.id == self.connector.aws().caller().account;
         let is_in_use = matches!(account.state, AccountState::Active | AccountState::Other(_));
         if is_own || !is_in_use {
-            return Ok(self.resource(&account_iam::resource(account, false))?);
+            return Ok(self.rows.resource(&account_iam::resource(account, false))?);
         }
         let iam = match self.api.member_iam(&account.id).await {
             Ok(iam) => iam,
-            Err(error) if error.is_refusal() => {
-                let name = account.name.as_deref().unwrap_or_default();
-                warn!(account.id = %account.id, account.name = name, "IAM of an account is not read: {error}");
-                let scope = format!("IAM of account {} ({name})", account.id);
-                self.findings.refused(&account.id, scope, error.to_string());
-                return Ok(self.resource(&account_iam::resource(account, false))?);
-            }
+            Err(error) if error.is_refusal() => return self.refused(account, error.to_string()),
             Err(error) => {
                 return Err(SyncError::of_entry(account.id.clone(), error));
             }
         };
-        self.findings.entered(&account.id);
         if self.wants_iam() {
+            let part = self.rows.stage.part();
+            let rows = Rows { stage: &part, ..self.rows };
             let parent = Some(account_iam::parent(&account.id));
-            self.iam(Reading { iam, parent }).await?;
+            match self.iam(Reading { iam, rows, parent }).await {
+                Ok(()) => self.rows.stage.join(part)?,
+                Err(SyncError::Call(error)) => {
+                    let Some(reason) = closed(&account.id, &error) else { return Err(error.into()) };
+                    return self.refused(account, reason);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(self.resource(&account_iam::resource(account, true))?)
+        self.findings.entered(&account.id);
+        Ok(self.rows.resource(&account_iam::resource(account, true))?)
+    }
+
+    fn refused(&self, account: &Account, error: String) -> Result<(), SyncError> {
+        let name = account.name.as_deref().unwrap_or_default();
+        warn!(account.id = %account.id, account.name = name, "IAM of an account is not read: {error}");
+        let scope = format!("IAM of account {} ({name})", account.id);
+        self.findings.refused(&account.id, scope, error);
+        Ok(self.rows.resource(&account_iam::resource(account, false))?)
     }
 
     fn wants_iam(&self) -> bool {
@@ -88,7 +111,7 @@ impl Crawl<'_> {
         [iam_user::ID, group::ID, role::ID, iam_policy::ID].iter().any(|id| self.scope.has(id))
     }
 
-    async fn iam(&self, reading: Reading) -> Result<(), SyncError> {
+    async fn iam(&self, reading: Reading<'_>) -> Result<(), SyncError> {
         if self.wants_entities() {
             match self.details(&reading).await? {
                 ByDetails::Read => {}
@@ -103,5 +126,24 @@ impl Crawl<'_> {
         self.attached_aws_policies(&reading.iam).await?;
         self.findings.whole(Area::Iam);
         Ok(())
+    }
+}
+
+/// Why a failed read of a member says that the account is closed to us, if it does: its role refuses a renewal, or a
+/// policy of the organization withholds the read from everybody in the account.
+fn closed(account: &AccountId, error: &CallError) -> Option<String> {
+    match error.class() {
+        Class::Credentials(access) => {
+            let of_member = access.hop().is_some_and(|hop| hop.step == Step::Member);
+            of_member.then(|| access.to_string())
+        }
+        // What the connector reads as itself is another matter than what it reads as the member's role.
+        Class::Denied if error.account() == Some(account) => match error.denial() {
+            Some(Denial::Withheld(Withheld { by: PolicyKind::ServiceControl, .. })) => {
+                Some(error.to_string())
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -48,18 +48,18 @@ impl Crawl<'_> {
         self.managed_policies(iam, true).await
     }
 
+    /// Lists before it reads, and reads as the caller: what one account was the first to name is read whatever comes of
+    /// the rest of that account.
     async fn managed_policies(&self, iam: &Iam, only_attached: bool) -> Result<(), SyncError> {
-        let listed = iam.policies(PolicyOwner::Aws, only_attached).map_err(SyncError::from);
-        listed
-            .map_ok(|page| {
-                let news = page.into_iter().filter(|policy| self.attached.is_first(&policy.arn));
-                let news: Vec<Policy> = news.collect();
-                self.progress.found(news.len());
-                stream::iter(news).map(Ok)
-            })
-            .try_flatten()
+        let listed: Vec<Policy> = iam.policies(PolicyOwner::Aws, only_attached).try_concat().await?;
+        let news: Vec<Policy> =
+            listed.into_iter().filter(|policy| self.attached.is_first(&policy.arn)).collect();
+        self.progress.found(news.len());
+        let own = self.api.iam();
+        stream::iter(news)
+            .map(Ok)
             .map_ok(async |policy: Policy| {
-                self.managed_policy(iam, &policy).await?;
+                self.managed_policy(&own, &policy).await?;
                 self.progress.finished();
                 Ok::<_, SyncError>(())
             })
@@ -68,17 +68,17 @@ impl Crawl<'_> {
             .await
     }
 
-    async fn managed_policy(&self, iam: &Iam, policy: &Policy) -> Result<(), SyncError> {
+    async fn managed_policy(&self, own: &Iam, policy: &Policy) -> Result<(), SyncError> {
         let (arn, version) = (&policy.arn, &policy.default_version);
-        let document = self.shelved(arn, version, iam.policy_document(arn, version)).await;
+        let document = self.shelved(arn, version, own.policy_document(arn, version)).await;
         let document = self.document(arn, document)?;
         let mut description = None;
         if self.connector.settings().iam_tags {
-            let read = async { Ok(iam.policy_description(arn).await?.unwrap_or_default()) };
+            let read = async { Ok(own.policy_description(arn).await?.unwrap_or_default()) };
             let read = self.shelved(arn, DESCRIPTION, read).await;
             description = self.detail("descriptions of IAM policies", arn, read)?;
         }
-        self.policy(policy, description.as_deref(), document.as_deref(), None)
+        self.policy(self.rows, policy, description.as_deref(), document.as_deref(), None)
     }
 
     /// A text from the shelf, else from AWS and then on the shelf. A shelf that fails is as good as an empty one.

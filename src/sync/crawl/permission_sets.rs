@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::stream::{self, TryStreamExt};
-use tracing::warn;
 
+use super::second_look::{Kind, Thing};
 use super::{Crawl, FAN_OUT, Publish};
+use crate::aws::CallError;
 use crate::aws::iam::AttachedPolicy;
 use crate::aws::sso_admin::{CustomerPolicy, PermissionSet};
-use crate::aws::{CallError, Class};
 use crate::connector::{
     Holder, account, iam_policy, inline_policy, permission_set, permission_set_assignment,
 };
@@ -33,7 +33,7 @@ pub(super) struct Described {
 
 /// Which policies of permission sets a sync asks for.
 #[derive(Clone, Copy)]
-struct Wanted {
+pub(super) struct Wanted {
     managed: bool,
     customer: bool,
     inline: bool,
@@ -46,14 +46,7 @@ impl Crawl<'_> {
         if !naming.iter().any(|id| self.scope.has(id)) || !self.scope.reads(Focus::sets) {
             return Ok(());
         }
-        let (sets, bindings) =
-            (self.scope.has(permission_set::ID), self.scope.has(permission_set_assignment::ID));
-        let grants_policies = self.scope.grants && self.scope.has(iam_policy::ID);
-        let wanted = Wanted {
-            managed: grants_policies && (sets || bindings),
-            customer: grants_policies && bindings,
-            inline: sets && self.scope.has(inline_policy::ID),
-        };
+        let wanted = self.wanted_of_sets();
         let arns = self.api.sso_admin().permission_sets().map_err(SyncError::from).map_ok(|page| {
             self.progress.found(page.len());
             stream::iter(page.into_iter().map(Ok::<_, SyncError>))
@@ -69,8 +62,24 @@ impl Crawl<'_> {
         Ok(())
     }
 
+    /// Which policies the types of the sync need.
+    pub(super) fn wanted_of_sets(&self) -> Wanted {
+        let (sets, bindings) =
+            (self.scope.has(permission_set::ID), self.scope.has(permission_set_assignment::ID));
+        let grants_policies = self.scope.grants && self.scope.has(iam_policy::ID);
+        Wanted {
+            managed: grants_policies && (sets || bindings),
+            customer: grants_policies && bindings,
+            inline: sets && self.scope.has(inline_policy::ID),
+        }
+    }
+
     /// Reads one set and stages it; `None` if it is gone.
-    async fn permission_set(&self, arn: &str, wanted: Wanted) -> Result<Option<Described>, SyncError> {
+    pub(super) async fn permission_set(
+        &self,
+        arn: &str,
+        wanted: Wanted,
+    ) -> Result<Option<Described>, SyncError> {
         let sso = self.api.sso_admin();
         let set = async { sso.describe_permission_set(arn).await.map_err(SyncError::from) };
         let managed = async {
@@ -88,24 +97,24 @@ impl Crawl<'_> {
         let (set, managed, customer, inline) = match tokio::try_join!(set, managed, customer, inline) {
             Ok(read) => read,
             Err(SyncError::Call(error)) => {
-                let scope = || format!("permission_set {arn}");
-                return self.findings.vanished(Area::PermissionSets, error, scope).map(|()| None);
+                return self.vanished(Thing::PermissionSet(arn), error).await.map(|()| None);
             }
             Err(error) => return Err(error),
         };
         if self.scope.has(permission_set::ID) {
-            self.resource(&permission_set::resource(&set))?;
+            self.rows.resource(&permission_set::resource(&set))?;
             let holder = Holder::permission_set(arn);
             if self.scope.grants && self.scope.has(iam_policy::ID) {
                 for policy in &managed {
-                    self.grant(&iam_policy::grant(policy, &holder))?;
+                    self.rows.grant(&iam_policy::grant(policy, &holder))?;
                 }
             }
             if let Some(document) = &inline {
-                self.inline_policy(&holder, "inline", Some(document))?;
+                self.inline_policy(self.rows, &holder, "inline", Some(document))?;
             }
         }
         self.findings.whole(Area::PermissionSets);
+        self.findings.read(Kind::PermissionSets);
         Ok(Some(Described { set, managed, customer }))
     }
 
@@ -126,16 +135,4 @@ impl Crawl<'_> {
         }
         Ok(self.findings.optional(what, read)?.unwrap_or_default())
     }
-
-    /// A set that is provisioned but was not listed has no row and no name: the next sync has both.
-    pub(super) fn unlisted_set(&self, arn: &str, account: &str) {
-        warn!(permission_set = arn, account, "appeared or vanished during the sync");
-        let scope = format!("permission_set {arn} on account {account}");
-        self.findings.incomplete(Area::Bindings, scope, "appeared or vanished during the sync".to_owned());
-    }
-}
-
-/// Whether a failure says that the thing is gone.
-pub(super) fn is_gone(error: &CallError) -> bool {
-    matches!(error.class(), Class::NotFound)
 }

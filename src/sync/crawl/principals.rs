@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 
 use futures::stream::{self, TryStreamExt};
 
+use super::second_look::{Kind, Thing};
 use super::{Crawl, FAN_OUT, Publish};
 use crate::aws::identity_store::Group;
 use crate::connector::{sso_group, sso_user};
@@ -74,6 +75,11 @@ impl Memberships {
         self.pairs.push((user, group));
     }
 
+    /// Ids of all members, each once.
+    pub(super) fn users(&self) -> impl Iterator<Item = &str> {
+        self.users.iter()
+    }
+
     /// The sum of `of_group` over the groups of each member; users without a group are absent.
     pub(super) fn sums(&self, of_group: &[u64]) -> Vec<u64> {
         let mut sums = vec![0; self.users.len()];
@@ -96,7 +102,7 @@ impl Crawl<'_> {
             while let Some(page) = pages.try_next().await? {
                 for user in &page {
                     ids.add(&user.id);
-                    self.resource(&sso_user::resource(&self.directory, user))?;
+                    self.rows.resource(&sso_user::resource(&self.directory, user))?;
                 }
             }
             self.findings.whole(Area::Users);
@@ -129,20 +135,21 @@ impl Crawl<'_> {
         Ok(())
     }
 
-    async fn group(&self, group: &Group, groups: &Mutex<Groups>) -> Result<(), SyncError> {
+    /// Reads the members of a group and stages it with them.
+    pub(super) async fn group(&self, group: &Group, groups: &Mutex<Groups>) -> Result<(), SyncError> {
         let mut members = Vec::new();
         if self.scope.grants && self.scope.reads(|focus| focus.members_of(&group.id)) {
             match self.api.identity_store().memberships(&group.id).try_collect::<Vec<_>>().await {
                 Ok(pages) => members = pages,
                 Err(error) => {
-                    return self.findings.vanished(Area::Groups, error, || format!("sso_group {}", group.id));
+                    return self.vanished(Thing::Group(&group.id), error).await;
                 }
             }
         }
         let resource = sso_group::resource(&self.directory, group);
-        self.resource(&resource)?;
+        self.rows.resource(&resource)?;
         if self.scope.entitlements {
-            self.entitlement(&sso_group::entitlement(&resource))?;
+            self.rows.entitlement(&sso_group::entitlement(&resource))?;
         }
         lock(groups).ids.add(&group.id);
         for membership in members.iter().flatten() {
@@ -150,10 +157,11 @@ impl Crawl<'_> {
                 lock(groups).member(&group.id, user);
             }
             if let Some(grant) = sso_group::grant(&self.directory, &resource, membership) {
-                self.grant(&grant)?;
+                self.rows.grant(&grant)?;
             }
         }
         self.findings.whole(Area::Groups);
+        self.findings.read(Kind::Groups);
         Ok(())
     }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tracing::warn;
 
-use super::permission_sets::is_gone;
+use super::second_look::{Kind, Thing, is_gone};
 use super::{Crawl, FAN_OUT, Publish};
-use crate::aws::organizations::{OrganizationalUnit, Root};
+use crate::aws::organizations::{Account, OrganizationalUnit, Root};
 use crate::aws::{CallError, Class};
 use crate::baton::v2::ResourceId;
 use crate::connector::{organization, organizational_unit};
@@ -24,8 +24,8 @@ struct Walk {
     roots: Vec<Root>,
     /// Units with the id of their parent.
     units: Vec<(String, OrganizationalUnit)>,
-    /// Units that were listed and then could not be found.
-    vanished: Vec<(String, CallError)>,
+    /// Units that were listed and then could not be found, with what they were listed below.
+    vanished: Vec<(String, String, CallError)>,
 }
 
 impl Crawl<'_> {
@@ -37,21 +37,21 @@ impl Crawl<'_> {
             let walk = match self.walk().await {
                 Ok(mut walk) => {
                     self.findings.whole(Area::Tree);
-                    for (unit, error) in std::mem::take(&mut walk.vanished) {
-                        self.findings
-                            .vanished(Area::Tree, error, || format!("organizational_unit {unit}"))?;
+                    for (unit, parent, error) in std::mem::take(&mut walk.vanished) {
+                        self.vanished(Thing::Unit { unit: &unit, parent: &parent }, error).await?;
                     }
                     walk
                 }
                 Err(error) => self.without_tree(error).map(|()| Walk::default())?,
             };
             for root in &walk.roots {
-                self.resource(&organization::resource(root))?;
+                self.rows.resource(&organization::resource(root))?;
                 tree.insert(root.id.clone());
             }
             for (parent, unit) in &walk.units {
+                self.findings.read(Kind::Units);
                 if self.scope.has(organizational_unit::ID) {
-                    self.resource(&organizational_unit::resource(unit, parent))?;
+                    self.rows.resource(&organizational_unit::resource(unit, parent))?;
                 }
                 tree.insert(unit.id.clone());
             }
@@ -82,8 +82,10 @@ impl Crawl<'_> {
                 let units = match units {
                     Ok(units) => units,
                     Err(error) => {
-                        walk.units.retain(|(_, unit)| unit.id != parent);
-                        walk.vanished.push((parent, error));
+                        let place = walk.units.iter().position(|(_, unit)| unit.id == parent);
+                        if let Some((above, unit)) = place.map(|place| walk.units.remove(place)) {
+                            walk.vanished.push((unit.id, above, error));
+                        }
                         continue;
                     }
                 };
@@ -110,8 +112,16 @@ impl Crawl<'_> {
         Ok(())
     }
 
-    /// The parents of accounts that AWS sent without a path: one listing per parent, never a call per account.
-    pub(super) async fn parents(&self, tree: &Tree) -> Result<BTreeMap<String, String>, SyncError> {
+    /// The parents of accounts that AWS sent without a path: one listing for each parent. Only where that is denied,
+    /// and for an account that was moved meanwhile, a call for the account.
+    pub(super) async fn parents(
+        &self,
+        tree: &Tree,
+        accounts: &[Account],
+    ) -> Result<BTreeMap<String, String>, SyncError> {
+        if tree.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         self.progress.found(tree.len());
         let listed = stream::iter(tree.iter().cloned()).map(async |parent: String| {
             let accounts: Vec<_> = self.api.organizations().accounts_for_parent(&parent).try_concat().await?;
@@ -124,21 +134,49 @@ impl Crawl<'_> {
                 let what = "an organizational unit is listed, but cannot be found".to_owned();
                 return Err(SyncError::Shifted { what });
             }
-            Err(error) => {
-                self.without_tree(error)?;
+            Err(error) if matches!(error.class(), Class::Denied) => {
+                self.findings.cheaper(&error);
                 Vec::new()
             }
+            Err(error) => return Err(error.into()),
         };
-        let parents = listed.into_iter().flat_map(|(parent, accounts)| {
-            accounts.into_iter().map(move |account| (account.id.to_string(), parent.clone()))
+        let mut parents: BTreeMap<String, String> = listed
+            .into_iter()
+            .flat_map(|(parent, accounts)| {
+                accounts.into_iter().map(move |account| (account.id.to_string(), parent.clone()))
+            })
+            .collect();
+        let unknown = accounts.iter().filter(|account| !parents.contains_key(account.id.as_str()));
+        let asked = stream::iter(unknown.cloned().collect::<Vec<_>>()).map(async |account: Account| {
+            let parent = self.api.organizations().parent_of(&account.id).await?;
+            Ok::<_, CallError>((account.id.to_string(), parent))
         });
-        Ok(parents.collect())
+        match asked.buffer_unordered(FAN_OUT).try_collect::<Vec<_>>().await {
+            Ok(asked) => parents.extend(asked),
+            Err(error) if is_gone(&error) => {
+                let what = "an account is listed, but cannot be found".to_owned();
+                return Err(SyncError::Shifted { what });
+            }
+            Err(error) => self.without_tree(error)?,
+        }
+        Ok(parents)
     }
 
     /// An account hangs from its parent only if that parent has a row: it was found in the tree, and its type is
     /// synced.
-    pub(super) fn parent_in_scope(&self, parent: &str, tree: &Tree) -> Option<ResourceId> {
+    pub(super) fn parent_in_scope(&self, account: &Account, parent: &str, tree: &Tree) -> Option<ResourceId> {
         let reference = organizational_unit::parent_reference(parent)?;
-        (tree.contains(parent) && self.scope.has(&reference.resource_type)).then_some(reference)
+        if !self.scope.has(&reference.resource_type) {
+            return None;
+        }
+        if !tree.contains(parent) {
+            // Without any tree this is said once, of all accounts.
+            if !tree.is_empty() {
+                let reason = format!("its parent {parent} appeared or vanished during the sync");
+                self.findings.lacks(format!("place of account {}", account.id), reason);
+            }
+            return None;
+        }
+        Some(reference)
     }
 }

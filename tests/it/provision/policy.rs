@@ -25,13 +25,15 @@ const RICH: &str = "o,brien+x=1";
 const AWS_POLICY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 
 /// Without one of them there is another way, which is slower or tells less.
-const ANOTHER_WAY: [&str; 11] = [
+const ANOTHER_WAY: [&str; 13] = [
     "iam:GenerateCredentialReport",
     "iam:GetCredentialReport",
     "iam:GetRole",
+    "identitystore:DescribeGroup",
     "identitystore:GetGroupMembershipId",
     "organizations:DescribeOrganization",
     "organizations:ListAccountsForParent",
+    "organizations:ListParents",
     "sso:DescribeAccountAssignmentCreationStatus",
     "sso:DescribeAccountAssignmentDeletionStatus",
     "sso:ListAccountAssignmentCreationStatus",

@@ -8,13 +8,13 @@ use super::last_use::LastUses;
 use super::page_room::PageSize;
 use super::{ByDetails, ENTITIES, Reading};
 use crate::aws::iam::{
-    Detail, GroupDetail, InlinePolicy, PolicyDetail, PolicyOwner, Role, RoleDetail, UserDetail,
+    Detail, EntityKind, GroupDetail, InlinePolicy, PolicyDetail, PolicyOwner, Role, RoleDetail, User,
+    UserDetail,
 };
 use crate::aws::{CallError, Class};
 use crate::connector::{access_key, group, iam_policy, iam_user, role};
 use crate::sync::SyncError;
 use crate::sync::crawl::Crawl;
-use crate::sync::crawl::permission_sets::is_gone;
 
 /// What the lists tell that the details lack.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Membership {
 
 impl Crawl<'_> {
     /// Reads an account by its details, unless they are denied.
-    pub(super) async fn details(&self, reading: &Reading) -> Result<ByDetails, SyncError> {
+    pub(super) async fn details(&self, reading: &Reading<'_>) -> Result<ByDetails, SyncError> {
         let size = PageSize::new();
         let next_size = size.clone();
         let mut pages = reading.iam.authorization_details(move || next_size.get());
@@ -87,7 +87,7 @@ impl Crawl<'_> {
         Ok(ByDetails::Read)
     }
 
-    async fn lists(&self, reading: &Reading) -> Result<Lists, SyncError> {
+    async fn lists(&self, reading: &Reading<'_>) -> Result<Lists, SyncError> {
         let last_uses = async {
             if !self.scope.has(iam_user::ID) && !self.scope.has(access_key::ID) {
                 return Ok(LastUses::default());
@@ -124,7 +124,7 @@ impl Crawl<'_> {
 
     async fn page(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         lists: &Lists,
         page: Vec<Detail>,
         membership: &mut Membership,
@@ -159,18 +159,19 @@ impl Crawl<'_> {
 
     async fn user_detail(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         lists: &Lists,
         detail: &UserDetail,
     ) -> Result<(), SyncError> {
-        match self.last_use(reading, &lists.last_uses, &detail.user).await {
-            Ok(last_use) => self.user_rows(reading, detail, &last_use),
-            Err(SyncError::Call(error)) if is_gone(&error) => self.gone_from(error, &detail.user.arn),
-            Err(error) => Err(error),
-        }
+        let read = async {
+            let last_use = self.last_use(reading, &lists.last_uses, &detail.user).await?;
+            self.user_rows(reading, detail, &last_use)
+        };
+        let User { name, arn, .. } = &detail.user;
+        self.unless_gone(read.await, reading.entity(EntityKind::User, name, arn)).await
     }
 
-    fn role_detail(&self, reading: &Reading, lists: &Lists, detail: RoleDetail) -> Result<(), SyncError> {
+    fn role_detail(&self, reading: &Reading<'_>, lists: &Lists, detail: RoleDetail) -> Result<(), SyncError> {
         let mut detail = detail;
         if let Some(of_role) = lists.roles.get(&detail.role.arn) {
             detail.role.description.clone_from(&of_role.description);
@@ -181,7 +182,7 @@ impl Crawl<'_> {
 
     async fn policy_detail(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         lists: &Lists,
         detail: PolicyDetail,
     ) -> Result<(), SyncError> {
@@ -197,7 +198,13 @@ impl Crawl<'_> {
         } else {
             None
         };
-        self.policy(policy, description.as_deref(), detail.document.as_deref(), reading.parent.clone())
+        self.policy(
+            reading.rows,
+            policy,
+            description.as_deref(),
+            detail.document.as_deref(),
+            reading.parent.clone(),
+        )
     }
 }
 

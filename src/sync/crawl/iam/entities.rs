@@ -11,13 +11,12 @@ use crate::aws::iam::{
 };
 use crate::connector::{access_key, group, iam_policy, iam_user, inline_policy, role};
 use crate::sync::SyncError;
-use crate::sync::completeness::Area;
 use crate::sync::crawl::Crawl;
-use crate::sync::crawl::permission_sets::is_gone;
+use crate::sync::crawl::second_look::{Kind, Thing, is_gone};
 
 impl Crawl<'_> {
     /// Reads an account entity by entity. What the rows need must be readable; the rest is said and counted.
-    pub(super) async fn entities(&self, reading: &Reading) -> Result<(), SyncError> {
+    pub(super) async fn entities(&self, reading: &Reading<'_>) -> Result<(), SyncError> {
         tokio::try_join!(
             self.each_user(reading),
             self.each_group(reading),
@@ -27,7 +26,7 @@ impl Crawl<'_> {
         Ok(())
     }
 
-    async fn each_user(&self, reading: &Reading) -> Result<(), SyncError> {
+    async fn each_user(&self, reading: &Reading<'_>) -> Result<(), SyncError> {
         if !self.scope.has(iam_user::ID) && !self.scope.has(access_key::ID) {
             return Ok(());
         }
@@ -36,16 +35,16 @@ impl Crawl<'_> {
         stream::iter(users)
             .map(Ok)
             .map_ok(async |user: User| {
-                let arn = user.arn.clone();
+                let (name, arn) = (user.name.clone(), user.arn.clone());
                 let read = self.user(reading, user, &lookups).await;
-                self.unless_gone(read, &arn)
+                self.unless_gone(read, reading.entity(EntityKind::User, &name, &arn)).await
             })
             .try_buffer_unordered(ENTITIES)
             .try_collect()
             .await
     }
 
-    async fn user(&self, reading: &Reading, user: User, lookups: &LastUses) -> Result<(), SyncError> {
+    async fn user(&self, reading: &Reading<'_>, user: User, lookups: &LastUses) -> Result<(), SyncError> {
         let (kind, name) = (EntityKind::User, &user.name);
         let wanted = self.scope.has(iam_user::ID);
         let (attached, inline, tags, last_use) = tokio::try_join!(
@@ -58,19 +57,19 @@ impl Crawl<'_> {
         self.user_rows(reading, &detail, &last_use)
     }
 
-    async fn each_group(&self, reading: &Reading) -> Result<(), SyncError> {
+    async fn each_group(&self, reading: &Reading<'_>) -> Result<(), SyncError> {
         if !self.scope.has(group::ID) {
             return Ok(());
         }
         each(reading.iam.groups(), |group: Group| async move {
-            let arn = group.arn.clone();
+            let (name, arn) = (group.name.clone(), group.arn.clone());
             let read = self.iam_group(reading, group).await;
-            self.unless_gone(read, &arn)
+            self.unless_gone(read, reading.entity(EntityKind::Group, &name, &arn)).await
         })
         .await
     }
 
-    async fn iam_group(&self, reading: &Reading, group: Group) -> Result<(), SyncError> {
+    async fn iam_group(&self, reading: &Reading<'_>, group: Group) -> Result<(), SyncError> {
         let (kind, name) = (EntityKind::Group, &group.name);
         let members = async {
             if !self.scope.grants {
@@ -88,19 +87,19 @@ impl Crawl<'_> {
         self.group_rows(reading, &detail, members.iter().map(String::as_str))
     }
 
-    async fn each_role(&self, reading: &Reading) -> Result<(), SyncError> {
+    async fn each_role(&self, reading: &Reading<'_>) -> Result<(), SyncError> {
         if !self.scope.has(role::ID) {
             return Ok(());
         }
         each(reading.iam.roles(), |role: Role| async move {
-            let arn = role.arn.clone();
+            let (name, arn) = (role.name.clone(), role.arn.clone());
             let read = self.role(reading, role).await;
-            self.unless_gone(read, &arn)
+            self.unless_gone(read, reading.entity(EntityKind::Role, &name, &arn)).await
         })
         .await
     }
 
-    async fn role(&self, reading: &Reading, role: Role) -> Result<(), SyncError> {
+    async fn role(&self, reading: &Reading<'_>, role: Role) -> Result<(), SyncError> {
         let (kind, name) = (EntityKind::Role, &role.name);
         let (attached, inline, tags) = tokio::try_join!(
             self.attached(reading, kind, name, true),
@@ -110,7 +109,7 @@ impl Crawl<'_> {
         self.role_rows(reading, &RoleDetail { role, attached, inline, tags })
     }
 
-    async fn each_policy(&self, reading: &Reading) -> Result<(), SyncError> {
+    async fn each_policy(&self, reading: &Reading<'_>) -> Result<(), SyncError> {
         if !self.scope.has(iam_policy::ID) {
             return Ok(());
         }
@@ -123,7 +122,13 @@ impl Crawl<'_> {
             } else {
                 None
             };
-            self.policy(&policy, description.as_deref(), document.as_deref(), reading.parent.clone())
+            self.policy(
+                reading.rows,
+                &policy,
+                description.as_deref(),
+                document.as_deref(),
+                reading.parent.clone(),
+            )
         })
         .await
     }
@@ -131,7 +136,7 @@ impl Crawl<'_> {
     /// What a policy is for; only asked for together with tags.
     pub(super) async fn description(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         arn: &str,
     ) -> Result<Option<String>, SyncError> {
         let read = reading.iam.policy_description(arn).await;
@@ -140,7 +145,7 @@ impl Crawl<'_> {
 
     async fn attached(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         kind: EntityKind,
         name: &str,
         wanted: bool,
@@ -153,7 +158,7 @@ impl Crawl<'_> {
 
     async fn inline(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         kind: EntityKind,
         name: &str,
         wanted: bool,
@@ -165,12 +170,12 @@ impl Crawl<'_> {
         let policies = stream::iter(names).map(async |policy: String| {
             let document = match reading.iam.inline_policy(kind, name, &policy).await {
                 Err(error) if is_gone(&error) => {
-                    return self
-                        .gone_from(error, &format!("inline policy {policy} of {name}"))
-                        .map(|()| None);
+                    let gone = Thing::InlinePolicy { iam: &reading.iam, kind, name, policy: &policy };
+                    return self.vanished(gone, error).await.map(|()| None);
                 }
                 document => self.findings.optional("documents of inline policies", document)?,
             };
+            self.findings.read(Kind::InlinePolicies);
             Ok::<_, SyncError>(Some(InlinePolicy { name: policy, document }))
         });
         policies.buffered(ENTITIES).try_filter_map(async |policy| Ok(policy)).try_collect().await
@@ -188,16 +193,19 @@ impl Crawl<'_> {
         Ok(self.findings.optional(what, pages.try_concat().await)?.unwrap_or_default())
     }
 
-    fn unless_gone(&self, read: Result<(), SyncError>, arn: &str) -> Result<(), SyncError> {
+    /// The read of an entity, which may have been deleted since it was listed.
+    pub(super) async fn unless_gone(
+        &self,
+        read: Result<(), SyncError>,
+        entity: Thing<'_>,
+    ) -> Result<(), SyncError> {
         match read {
-            Err(SyncError::Call(error)) if is_gone(&error) => self.gone_from(error, arn),
-            read => read,
+            Err(SyncError::Call(error)) if is_gone(&error) => self.vanished(entity, error).await,
+            read => {
+                self.findings.read(entity.kind());
+                read
+            }
         }
-    }
-
-    /// An entity that was deleted between being listed and being read.
-    pub(super) fn gone_from(&self, error: CallError, arn: &str) -> Result<(), SyncError> {
-        self.findings.vanished(Area::Iam, error, || arn.to_owned())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::aws::iam::{AccessKey, CredentialReport, User};
 use crate::connector::{access_key, iam_user};
 use crate::sync::SyncError;
 use crate::sync::crawl::Crawl;
+use crate::sync::crawl::second_look::{Kind, Thing};
 
 /// From so many users on, the two or three calls of the report are fewer than one for each user and key.
 const MANY_USERS: usize = 3;
@@ -35,7 +36,11 @@ pub(super) struct LastUses {
 
 impl Crawl<'_> {
     /// Prepares the lookups for the listed users of an account.
-    pub(super) async fn last_uses(&self, reading: &Reading, users: &[User]) -> Result<LastUses, SyncError> {
+    pub(super) async fn last_uses(
+        &self,
+        reading: &Reading<'_>,
+        users: &[User],
+    ) -> Result<LastUses, SyncError> {
         let password = |user: &User| Some((user.arn.clone(), user.password_last_used?));
         let passwords = users.iter().filter_map(password).collect();
         let by_report =
@@ -45,7 +50,7 @@ impl Crawl<'_> {
     }
 
     /// The report is a cheaper way to what the keys tell: without it, they are asked.
-    async fn credential_report(&self, reading: &Reading) -> Result<Option<CredentialReport>, SyncError> {
+    async fn credential_report(&self, reading: &Reading<'_>) -> Result<Option<CredentialReport>, SyncError> {
         match reading.iam.credential_report().await {
             Ok(report) => Ok(report),
             Err(error) if matches!(error.class(), Class::Denied) => {
@@ -68,7 +73,7 @@ impl Crawl<'_> {
     /// The last use of one user's credentials.
     pub(super) async fn last_use(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         lookups: &LastUses,
         user: &User,
     ) -> Result<LastUse, SyncError> {
@@ -90,10 +95,12 @@ impl Crawl<'_> {
         let keys = stream::iter(keys).map(async |key: AccessKey| {
             let last = match reading.iam.access_key_last_used(&key.id).await {
                 Err(error) if matches!(error.class(), Class::NotFound) => {
-                    return self.gone_from(error, &key.id).map(|()| None);
+                    let gone = Thing::AccessKey { iam: &reading.iam, user: &user.name, key: &key.id };
+                    return self.vanished(gone, error).await.map(|()| None);
                 }
                 last => self.findings.optional(KEYS, last)?.flatten(),
             };
+            self.findings.read(Kind::AccessKeys);
             Ok::<_, SyncError>(Some((key, last)))
         });
         let keys: Vec<_> = keys.buffered(ENTITIES).try_filter_map(async |key| Ok(key)).try_collect().await?;

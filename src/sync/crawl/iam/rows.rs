@@ -8,6 +8,7 @@ use crate::baton::v2::{Resource, ResourceId};
 use crate::connector::{Holder, access_key, group, iam_policy, iam_user, inline_policy, role};
 use crate::sync::SyncError;
 use crate::sync::crawl::Crawl;
+use crate::sync::crawl::rows::Rows;
 
 use super::Reading;
 use super::last_use::LastUse;
@@ -16,23 +17,33 @@ impl Crawl<'_> {
     /// A user with its policies and keys.
     pub(super) fn user_rows(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         detail: &UserDetail,
         last_use: &LastUse,
     ) -> Result<(), SyncError> {
         let user = &detail.user;
         if self.scope.has(iam_user::ID) {
             let tags = self.tags(&detail.tags);
-            self.resource(&iam_user::resource(user, tags, last_use.newest, reading.parent.clone()))?;
-            self.policies_of(&Holder::user(&user.arn), &detail.attached, &detail.inline)?;
+            reading.rows.resource(&iam_user::resource(
+                user,
+                tags,
+                last_use.newest,
+                reading.parent.clone(),
+            ))?;
+            self.policies_of(reading.rows, &Holder::user(&user.arn), &detail.attached, &detail.inline)?;
         }
-        self.key_rows(user, &last_use.keys)
+        self.key_rows(reading.rows, user, &last_use.keys)
     }
 
-    fn key_rows(&self, user: &User, keys: &[(AccessKey, Option<jiff::Timestamp>)]) -> Result<(), SyncError> {
+    fn key_rows(
+        &self,
+        rows: Rows<'_>,
+        user: &User,
+        keys: &[(AccessKey, Option<jiff::Timestamp>)],
+    ) -> Result<(), SyncError> {
         if self.scope.has(access_key::ID) {
             for (key, last_used) in keys {
-                self.resource(&access_key::resource(key, &user.arn, &user.name, *last_used))?;
+                rows.resource(&access_key::resource(key, &user.arn, &user.name, *last_used))?;
             }
         }
         Ok(())
@@ -41,39 +52,39 @@ impl Crawl<'_> {
     /// A group with its members and policies.
     pub(super) fn group_rows<'m>(
         &self,
-        reading: &Reading,
+        reading: &Reading<'_>,
         detail: &GroupDetail,
         members: impl Iterator<Item = &'m str>,
     ) -> Result<(), SyncError> {
         let resource = group::resource(&detail.group, reading.parent.clone());
-        self.resource(&resource)?;
+        reading.rows.resource(&resource)?;
         if self.scope.entitlements {
-            self.entitlement(&group::entitlement(&resource))?;
+            reading.rows.entitlement(&group::entitlement(&resource))?;
         }
         if self.scope.grants {
             for user in members {
-                self.grant(&group::member_grant(&resource, user))?;
+                reading.rows.grant(&group::member_grant(&resource, user))?;
             }
         }
-        self.policies_of(&Holder::group(&detail.group.arn), &detail.attached, &detail.inline)
+        self.policies_of(reading.rows, &Holder::group(&detail.group.arn), &detail.attached, &detail.inline)
     }
 
     /// A role with who may assume it and its policies.
-    pub(super) fn role_rows(&self, reading: &Reading, detail: &RoleDetail) -> Result<(), SyncError> {
+    pub(super) fn role_rows(&self, reading: &Reading<'_>, detail: &RoleDetail) -> Result<(), SyncError> {
         let role = &detail.role;
         let resource = role::resource(role, self.tags(&detail.tags), reading.parent.clone());
-        self.resource(&resource)?;
+        reading.rows.resource(&resource)?;
         if self.scope.entitlements {
-            self.entitlement(&role::entitlement(&resource))?;
+            reading.rows.entitlement(&role::entitlement(&resource))?;
         }
         if self.scope.grants {
-            self.trust_rows(&resource, role)?;
+            self.trust_rows(reading.rows, &resource, role)?;
         }
-        self.policies_of(&Holder::role(&role.arn), &detail.attached, &detail.inline)
+        self.policies_of(reading.rows, &Holder::role(&role.arn), &detail.attached, &detail.inline)
     }
 
     /// Who may assume a role. What its trust policy says and no grant can show is listed.
-    fn trust_rows(&self, resource: &Resource, role: &Role) -> Result<(), SyncError> {
+    fn trust_rows(&self, rows: Rows<'_>, resource: &Resource, role: &Role) -> Result<(), SyncError> {
         let scope = || format!("trust policy of role {}", role.arn);
         let trust = match role::trust(role) {
             Ok(trust) => trust,
@@ -86,22 +97,23 @@ impl Crawl<'_> {
         for why in trust.unshown() {
             self.findings.lacks(scope(), format!("not all who may assume the role are shown: {why}"));
         }
-        role::trust_grants(resource, &trust).iter().try_for_each(|grant| self.grant(grant))?;
+        role::trust_grants(resource, &trust).iter().try_for_each(|grant| rows.grant(grant))?;
         Ok(())
     }
 
     /// A managed policy.
     pub(in crate::sync::crawl) fn policy(
         &self,
+        rows: Rows<'_>,
         policy: &Policy,
         description: Option<&str>,
         document: Option<&str>,
         parent: Option<ResourceId>,
     ) -> Result<(), SyncError> {
         let resource = iam_policy::resource(policy, description, document, parent);
-        self.resource(&resource)?;
+        rows.resource(&resource)?;
         if self.scope.entitlements {
-            self.entitlement(&iam_policy::entitlement(&resource))?;
+            rows.entitlement(&iam_policy::entitlement(&resource))?;
         }
         Ok(())
     }
@@ -109,35 +121,37 @@ impl Crawl<'_> {
     /// An inline policy, which its holder always has.
     pub(in crate::sync::crawl) fn inline_policy(
         &self,
+        rows: Rows<'_>,
         holder: &Holder,
         name: &str,
         document: Option<&str>,
     ) -> Result<(), SyncError> {
         let resource = inline_policy::resource(holder, name, document);
-        self.resource(&resource)?;
+        rows.resource(&resource)?;
         if self.scope.entitlements {
-            self.entitlement(&inline_policy::entitlement(&resource))?;
+            rows.entitlement(&inline_policy::entitlement(&resource))?;
         }
         if self.scope.grants {
-            self.grant(&inline_policy::grant(&resource, holder))?;
+            rows.grant(&inline_policy::grant(&resource, holder))?;
         }
         Ok(())
     }
 
     fn policies_of(
         &self,
+        rows: Rows<'_>,
         holder: &Holder,
         attached: &[crate::aws::iam::AttachedPolicy],
         inline: &[InlinePolicy],
     ) -> Result<(), SyncError> {
         if self.scope.grants && self.scope.has(iam_policy::ID) {
             for policy in attached {
-                self.grant(&iam_policy::grant(policy, holder))?;
+                rows.grant(&iam_policy::grant(policy, holder))?;
             }
         }
         if self.scope.has(inline_policy::ID) {
             for policy in inline {
-                self.inline_policy(holder, &policy.name, policy.document.as_deref())?;
+                self.inline_policy(rows, holder, &policy.name, policy.document.as_deref())?;
             }
         }
         Ok(())
