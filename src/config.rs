@@ -18,12 +18,15 @@ mod fault;
 mod field;
 mod log;
 mod operation;
+mod pattern;
+mod proxy;
 mod read;
 mod resolve;
 mod role_arn;
 mod source;
 mod support;
 mod sync;
+mod token_file;
 
 pub use authority::{Authority, AuthorityError};
 pub use aws::{Assume, AwsSettings, QuotaSetting, StaticKeys, session_name};
@@ -39,10 +42,12 @@ pub use fault::{Fault, Note, SettingsError};
 pub use field::{Export, Field, Kind, Mode, Reach, SECTIONS, Secrecy, Section, Support, fields};
 pub use log::{CollectorSettings, LogFormat, LogSettings};
 pub use operation::{AccountKind, Arguments, EventsQuery, Operation};
+pub use proxy::{Bypass, ProxySettings};
 pub use resolve::{Host, probe_address, work_parent};
 pub use role_arn::{Partition, RoleArn, RoleArnError};
 pub use source::{Environment, Flags, RawSettings};
 pub use sync::SyncSettings;
+pub use token_file::TokenFile;
 
 use std::path::PathBuf;
 

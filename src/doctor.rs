@@ -13,6 +13,7 @@ mod identity;
 mod members;
 mod permissions;
 mod probe;
+mod settings;
 mod text;
 mod trust;
 

@@ -17,8 +17,8 @@ pub(super) struct Visit {
 
 /// Examines and prints to standard output.
 pub(super) fn run(visit: Visit, flags: Flags) -> Exit {
-    let settings = match load(flags) {
-        Ok((settings, _)) => settings,
+    let (settings, notes) = match load(flags) {
+        Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -38,7 +38,7 @@ pub(super) fn run(visit: Visit, flags: Flags) -> Exit {
     });
     runtime.shutdown_background();
     let report = match examined {
-        Ok(Some(report)) => report,
+        Ok(Some(report)) => report.with_notes(&notes),
         Ok(None) => return Exit::INTERRUPTED,
         Err(error) => return failure::tell(&error),
     };

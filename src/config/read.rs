@@ -11,6 +11,9 @@ use super::fault::{Fault, Note};
 use super::field::{Field, Kind, Secrecy};
 use super::source::{RawSettings, Source};
 
+/// Longest duration: the sum of a moment and a longer one may be no moment.
+const LONGEST: Duration = Duration::from_hours(87_660);
+
 /// Reads settings one by one. A wrong value is recorded and its default stands in for it, so that one run names
 /// all that is wrong.
 pub(super) struct Reader {
@@ -21,8 +24,8 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(mut raw: RawSettings) -> Self {
-        let notes = raw.take_notes();
-        Self { raw, faults: Vec::new(), notes }
+        let (faults, notes) = (raw.take_faults(), raw.take_notes());
+        Self { raw, faults, notes }
     }
 
     /// Whether a flag, a variable or the file gives it a value.
@@ -86,6 +89,10 @@ impl Reader {
         if duration.is_none() {
             self.refuse(field, "must be a duration with units, such as 30s, 15m or 1h30m");
         }
+        if duration.is_some_and(|duration| duration > LONGEST) {
+            self.refuse(field, "must be ten years or less");
+            return None;
+        }
         duration
     }
 
@@ -102,10 +109,11 @@ impl Reader {
         word
     }
 
-    /// Records that the value given is not accepted; the value is quoted unless it is a secret.
+    /// Records that the value given is not accepted; the value is quoted unless it is a secret, or may hold one as the
+    /// address of a host with user and password does.
     pub(super) fn refuse(&mut self, field: &Field, accepted: &str) {
         let message = match (field.secrecy, self.text(field)) {
-            (Secrecy::Plain, Some(text)) => {
+            (Secrecy::Plain, Some(text)) if !text.contains('@') => {
                 let shown: String = text.chars().take(100).collect();
                 format!("{accepted}, but got '{shown}'")
             }

@@ -1,7 +1,9 @@
 //! Gathers what the operator set, from all sources, before any of it is understood.
 
+mod ambient;
 mod environment;
 mod file;
+mod unknown;
 
 pub use environment::Environment;
 
@@ -11,7 +13,8 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::fault::{Fault, Note};
-use super::field::{Field, Kind, fields, operating};
+use super::field::{Field, Kind, control_plane, fields, operating};
+use super::pattern;
 
 /// The values of flags, by the name of the flag; a list flag has one for each time it was given.
 pub type Flags = BTreeMap<&'static str, Vec<SecretString>>;
@@ -20,6 +23,7 @@ pub type Flags = BTreeMap<&'static str, Vec<SecretString>>;
 #[derive(Debug, Default)]
 pub struct RawSettings {
     given: BTreeMap<&'static str, Given>,
+    faults: Vec<Fault>,
     notes: Vec<Note>,
 }
 
@@ -45,6 +49,7 @@ impl RawSettings {
     /// A file that cannot be read is a note, not an error; only a wrong extension is one.
     pub fn gather(mut flags: Flags, environment: &Environment, directory: &Path) -> Result<Self, Fault> {
         let mut raw = Self::default();
+        environment.check(&mut raw.faults, &mut raw.notes);
         let path = file_path(environment, directory)?;
         let mut file = path.as_ref().map_or_else(file::Content::new, |path| file::read(path, &mut raw.notes));
         for field in fields() {
@@ -77,6 +82,10 @@ impl RawSettings {
         self.given.get(field.name)
     }
 
+    pub(super) fn take_faults(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.faults)
+    }
+
     pub(super) fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }
@@ -96,6 +105,16 @@ fn file_path(environment: &Environment, directory: &Path) -> Result<Option<PathB
     Err(Fault::invalid(operating::CONFIG_PATH.variable(), message))
 }
 
+/// Whether its items are ids, whose names may hold commas.
+fn is_of_ids(field: &Field) -> bool {
+    let lists = [
+        &control_plane::PROTECTED_PRINCIPALS,
+        &control_plane::PROTECTED_POLICIES,
+        &control_plane::VEND_ROLES,
+    ];
+    lists.iter().any(|list| list.name == field.name)
+}
+
 /// Splits the texts of a list at commas, as CSV does; other kinds stay as they are.
 fn split(field: &Field, given: Given) -> Given {
     if field.kind != Kind::List {
@@ -109,7 +128,12 @@ fn split(field: &Field, given: Given) -> Given {
             .trim(csv::Trim::All)
             .from_reader(text.expose_secret().as_bytes());
         for record in reader.records().flatten() {
-            texts.extend(record.iter().filter(|item| !item.is_empty()).map(SecretString::from));
+            let items = record.iter().filter(|item| !item.is_empty()).map(str::to_owned);
+            if is_of_ids(field) {
+                texts.extend(pattern::join(items).into_iter().map(SecretString::from));
+            } else {
+                texts.extend(items.map(SecretString::from));
+            }
         }
     }
     Given { source: given.source, texts }

@@ -8,7 +8,7 @@ section! { "Control plane";
     CLIENT_SECRET = text("client-secret", "Client secret that belongs to the client id").secret().mode(Mode::Service);
     PROVISIONING = switch("provisioning", "Let tasks change AWS").short('p');
     PROTECTED_PRINCIPALS = list("protected-principals",
-        "Ids of users, groups and roles that no task may change, with * for any text");
+        "Ids of users, groups and roles that no task may change, with * for any text; a comma in a name splits nothing");
     PROTECTED_POLICIES = list("protected-policies",
         "Ids of IAM policies that no task may attach, detach or delete, with * for any text");
     VEND_ROLES = list("vend-roles",

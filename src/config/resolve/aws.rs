@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 
 use crate::config::field::{Field, aws, control_plane, sync};
+use crate::config::pattern::{self, Listed};
 use crate::config::read::Reader;
 use crate::config::{Assume, AwsSettings, QuotaSetting, RoleArn, Secret, StaticKeys, session_name};
 use crate::grammar;
@@ -41,10 +42,7 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         external_id: external_id(reader, &aws::EXTERNAL_ID, two_hops),
         binding_role,
         binding_external_id: external_id(reader, &aws::GLOBAL_BINDING_EXTERNAL_ID, false),
-        static_keys: reader
-            .text(&aws::GLOBAL_ACCESS_KEY_ID)
-            .zip(reader.secret(&aws::GLOBAL_SECRET_ACCESS_KEY))
-            .map(|(access_key_id, secret_access_key)| StaticKeys { access_key_id, secret_access_key }),
+        static_keys: static_keys(reader),
         assume,
         organizations,
         identity_center,
@@ -58,9 +56,9 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         last_login_events,
         only_attached_policies: reader.switch(&sync::SYNC_ONLY_ATTACHED_POLICIES),
         account_kind: super::work::create_account_type(reader),
-        protected_principals: patterns(reader, &control_plane::PROTECTED_PRINCIPALS),
-        protected_policies: patterns(reader, &control_plane::PROTECTED_POLICIES),
-        vend_roles: patterns(reader, &control_plane::VEND_ROLES),
+        protected_principals: patterns(reader, &control_plane::PROTECTED_PRINCIPALS, Listed::Principals),
+        protected_policies: patterns(reader, &control_plane::PROTECTED_POLICIES, Listed::Policies),
+        vend_roles: patterns(reader, &control_plane::VEND_ROLES, Listed::Roles),
         quotas: quotas(reader),
         workers: workers(reader),
         http_timeout: Duration::from_secs(
@@ -72,13 +70,45 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
     }
 }
 
-/// Ids, some with a `*`. An empty one is a slip of the pen that would protect nothing.
-fn patterns(reader: &mut Reader, field: &'static Field) -> Vec<String> {
+/// Ids, some with a `*`. One that no id can match is a slip of the pen that would protect nothing, or all.
+fn patterns(reader: &mut Reader, field: &'static Field, listed: Listed) -> Vec<String> {
     let patterns = reader.list(field);
-    if patterns.iter().any(|pattern| pattern.trim() != pattern || pattern.is_empty()) {
-        reader.refuse(field, "must be ids separated by commas, without spaces around them");
+    for item in &patterns {
+        let shown: String = item.chars().filter(|c| !c.is_control()).take(100).collect();
+        if !pattern::can_match(listed, item) {
+            reader.fault(
+                field,
+                format!(
+                    "'{shown}' is no id, and no pattern that an id can match: items are separated by commas and begin \
+                     with arn: or *, as arn:aws:iam::123456789012:user/name and *:role/name do"
+                ),
+            );
+        } else if item.contains(',') {
+            reader.inform(field, &format!("holds '{shown}', which is taken as one name with a comma in it"));
+        }
     }
     patterns
+}
+
+/// Keys as they go into headers and signatures.
+fn static_keys(reader: &mut Reader) -> Option<StaticKeys> {
+    let access_key_id = reader.text(&aws::GLOBAL_ACCESS_KEY_ID);
+    let is_id = |id: &String| id.len() <= 128 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if access_key_id.as_ref().is_some_and(|id| !is_id(id)) {
+        reader.fault(
+            &aws::GLOBAL_ACCESS_KEY_ID,
+            "must be letters and digits, as AKIAIOSFODNN7EXAMPLE is; there is a blank, a line end or another character",
+        );
+    }
+    let secret_access_key = reader.secret(&aws::GLOBAL_SECRET_ACCESS_KEY);
+    let is_secret = |secret: &Secret| secret.expose_secret().bytes().all(|b| b.is_ascii_graphic());
+    if secret_access_key.as_ref().is_some_and(|secret| !is_secret(secret)) {
+        reader.fault(
+            &aws::GLOBAL_SECRET_ACCESS_KEY,
+            "must hold visible ASCII characters only: there is a blank, a line end or another one",
+        );
+    }
+    Some(StaticKeys { access_key_id: access_key_id?, secret_access_key: secret_access_key? })
 }
 
 fn role_arn(reader: &mut Reader, field: &'static Field) -> Option<RoleArn> {

@@ -59,7 +59,7 @@ fn authorities(reader: &mut Reader) -> Option<Vec<u8>> {
         (Some(path), None) => match std::fs::read(&path) {
             Ok(pem) => certificates(reader, by_path, pem),
             Err(error) => {
-                reader.refuse(by_path, &format!("must be a readable file ({error})"));
+                reader.refuse(by_path, &format!("must be a readable file ({})", error.kind()));
                 None
             }
         },

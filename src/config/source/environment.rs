@@ -5,7 +5,9 @@ use std::ffi::OsString;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::fault::Fault;
+use super::ambient::Ambient;
+use super::unknown;
+use crate::config::fault::{Fault, Note};
 use crate::config::field::{Field, Reach, fields};
 
 /// The variables that settings may come from, unchecked and unprinted.
@@ -15,6 +17,10 @@ pub struct Environment {
     own: BTreeMap<String, SecretString>,
     /// In lower case.
     foreign: BTreeMap<String, SecretString>,
+    /// What is worth saying of variables that begin like ours and are none.
+    unknown: Vec<Note>,
+    /// Those of others that are looked over.
+    ambient: Ambient,
 }
 
 impl Environment {
@@ -29,10 +35,18 @@ impl Environment {
     pub fn from_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, Fault> {
         let ours: Vec<String> = fields().map(Field::variable).collect();
         let mut texts = Vec::new();
+        let (mut unknown, mut ambient) = (Vec::new(), Ambient::default());
         for (name, value) in variables {
-            let Some(name) = name.to_str().filter(|name| ours.iter().any(|ours| ours == name)) else {
+            let Some(name) = name.to_str() else { continue };
+            if let Some(text) = value.to_str() {
+                ambient.take(name, text);
+            }
+            if !ours.iter().any(|ours| ours == name) {
+                if name.starts_with(PREFIX) {
+                    unknown.extend(unknown::variable(name, value.to_str().unwrap_or_default()));
+                }
                 continue;
-            };
+            }
             match value.into_string() {
                 Ok(value) => texts.push((name.to_owned(), value)),
                 Err(_) => return Err(Fault::invalid(name.to_owned(), "must be Unicode text")),
@@ -44,7 +58,15 @@ impl Environment {
         Ok(Self {
             own: envy::prefixed(PREFIX).from_iter(own).unwrap_or_default(),
             foreign: envy::from_iter(foreign).unwrap_or_default(),
+            unknown,
+            ambient,
         })
+    }
+
+    /// What is wrong with variables that are no settings, and what is worth saying of them.
+    pub(super) fn check(&self, faults: &mut Vec<Fault>, notes: &mut Vec<Note>) {
+        notes.extend(self.unknown.iter().cloned());
+        self.ambient.check(faults, notes);
     }
 
     /// The value of a setting; an empty one counts as unset.

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::unknown::{meant, printable};
 use crate::config::fault::Note;
 use crate::config::field::{Field, Kind, fields};
 
@@ -20,7 +21,7 @@ pub(super) fn read(path: &Path, notes: &mut Vec<Note>) -> Content {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            notes.push(Note::warning(format!("settings file {shown} is ignored: {error}")));
+            notes.push(Note::warning(format!("settings file {shown} is ignored: {}", error.kind())));
             return Content::new();
         }
     };
@@ -29,8 +30,11 @@ pub(super) fn read(path: &Path, notes: &mut Vec<Note>) -> Content {
         Ok(keys) => {
             let keys = keys.unwrap_or_default();
             for unknown in keys.unknown {
-                notes
-                    .push(Note::warning(format!("settings file {shown}: the key '{unknown}' is no setting")));
+                let known = fields().filter(|field| field.is_flag()).map(|field| field.name.to_owned());
+                let (name, meant) = (printable(&unknown), meant(&unknown, known));
+                notes.push(Note::warning(format!(
+                    "settings file {shown}: the key '{name}' is no setting{meant}"
+                )));
             }
             keys.content
         }
