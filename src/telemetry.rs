@@ -13,6 +13,7 @@ mod line;
 pub mod metrics;
 mod otlp;
 mod output;
+mod panics;
 mod queue;
 mod recording;
 mod repeats;
@@ -20,6 +21,7 @@ mod summary;
 
 pub use otlp::CollectorError;
 pub use output::{LogError, stderr};
+pub use panics::tell_panics;
 pub use recording::Recording;
 pub use summary::summarize;
 

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::heartbeats::Pulse;
 use super::lease::Lease;
 use super::stop::Stop;
-use super::supervisor::{self, Supervisor};
+use super::supervisor::Supervisor;
 use crate::baton::api::Task;
 use crate::control_plane::{Client, Finish, Unacknowledged, UploadError, chain};
 use crate::tasks::{self, Context, Failure, Kind, Outcome, Synced};
@@ -121,8 +121,8 @@ impl Runner {
         };
         tokio::select! {
             biased;
-            outcome = work => outcome.unwrap_or_else(|panic| {
-                tracing::error!(error = supervisor::text(&*panic), "task panicked");
+            outcome = work => outcome.unwrap_or_else(|_| {
+                tracing::error!("task panicked");
                 Outcome::Failed(tasks::panicked(kind))
             }),
             () = impatience => {

@@ -1,6 +1,5 @@
 //! Starts and watches everything that runs beside the main task, and ends it in two phases.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,8 +63,8 @@ impl Supervisor {
     /// Runs `future` in the present span. If it panics, that is logged and concerns nothing else.
     pub(super) fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         let contained = async move {
-            if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
-                tracing::error!(error = text(&*panic), "{name} panicked");
+            if AssertUnwindSafe(future).catch_unwind().await.is_err() {
+                tracing::error!("{name} panicked");
             }
         };
         self.running.spawn(contained.in_current_span());
@@ -77,8 +76,8 @@ impl Supervisor {
         F: Future<Output = ()> + Send + 'static,
     {
         self.running.spawn(async move {
-            while let Err(panic) = AssertUnwindSafe(make()).catch_unwind().await {
-                tracing::error!(error = text(&*panic), "{name} panicked and is started again");
+            while AssertUnwindSafe(make()).catch_unwind().await.is_err() {
+                tracing::error!("{name} panicked and is started again");
                 sleep(RESTART).await;
             }
         });
@@ -120,15 +119,6 @@ impl Supervisor {
             }
         }
     }
-}
-
-/// The text of a panic.
-pub(super) fn text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no text")
 }
 
 #[cfg(test)]
