@@ -111,7 +111,7 @@ impl Aws {
             let pages = sso_admin::instances(clients.sso_admin.clone(), lane.clone());
             let visible: Result<Vec<Instance>, CallError> = pages.try_concat().await;
             let visible =
-                visible.map_err(|error| AccessError::of_call(error, &settings.identity_center_region))?;
+                visible.map_err(|error| AccessError::beyond_sts(error, &settings.identity_center_region))?;
             let organizations = Organizations::new(clients.organizations.clone(), lane);
             let (wanted, region) =
                 (settings.instance_arn.as_deref(), settings.identity_center_region.as_str());

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod expand;
 pub mod grammar;
 pub mod json;
+pub mod network;
 pub mod sync;
 pub mod tasks;
 pub mod telemetry;

@@ -6,7 +6,7 @@ mod classify;
 
 pub(super) use answer::Answer;
 pub(super) use bound::BoundedClient;
-pub(super) use classify::chain;
+pub(super) use classify::{classify, find};
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -191,7 +191,7 @@ impl Lane {
         under_way.store(true, Ordering::Relaxed);
         let span = tracing::debug_span!("aws", otel.name = %Named(operation), otel.kind = "client");
         let outcome = attempt().instrument(span).await.map_err(|error| {
-            let failure = classify::classify(&error);
+            let failure = classify(&error, operation.is_signed);
             // A session whose role is gone, or was made anew, is as good as one that is over.
             let is_over = used.session_token().is_some() && classify::is_unknown_key(&failure);
             Failure { expired: failure.expired || is_over, ..failure }

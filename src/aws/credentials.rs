@@ -14,12 +14,13 @@ use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 use tracing::warn;
 
+use self::ambient::Ambient;
 use self::hop::AssumedRole;
 use super::call::{Calls, Lane};
 use super::error::{AccessError, CallError, Step};
 use super::http::Base;
 use super::sts::{Caller, Sts};
-use crate::config::{Assume, AwsSettings, RoleArn, Secret};
+use crate::config::{Assume, AwsSettings, RoleArn, Secret, TokenFile};
 
 /// The credentials that the settings ask for, fetched once so that a wrong role shows at the start.
 ///
@@ -117,7 +118,8 @@ pub(super) async fn ambient(base: &Base) -> Result<Refreshing, AccessError> {
     let source = base.credentials().ok_or_else(|| AccessError::NoCredentials {
         detail: "the SDK was built without a chain".to_owned(),
     })?;
-    let ambient = Refreshing::new(source);
+    let source = Ambient { chain: source, token_files: TokenFile::of_process() };
+    let ambient = Refreshing::new(SharedCredentialsProvider::new(source));
     ambient.current().await.map_err(Arc::unwrap_or_clone)?;
     Ok(ambient)
 }

@@ -272,6 +272,10 @@ impl fmt::Display for CallError {
                 "throttled ({message}); other tools may be using the same quota, or BATON_AWS_QUOTAS allows more \
                  than the account has",
             )?,
+            // Trouble on the way may stay until somebody changes something.
+            Class::Transient if self.code().is_none() && !message.starts_with("HTTP status") => {
+                write!(f, "no answer of AWS ({message})")?;
+            }
             Class::Transient => write!(f, "temporary trouble ({message})")?,
             Class::Credentials(error) => write!(f, "no valid credentials: {error}")?,
             Class::Malformed => write!(f, "AWS's answer cannot be used ({message})")?,

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
@@ -12,8 +13,16 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector, proxy::ProxyConfig};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_types::region::Region;
+use http::Uri;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
@@ -21,7 +30,10 @@ use secrecy::ExposeSecret;
 use super::call::BoundedClient;
 use super::credentials::Refreshing;
 use super::error::AccessError;
-use crate::config::{AwsSettings, StaticKeys};
+use crate::config::{AwsSettings, ProxySettings, Secret, StaticKeys};
+use crate::network::{Proxies, ProxyFault, told};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Longest time to make a connection, through a proxy where there is one.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -67,6 +79,11 @@ impl Base {
         }
         let sdk = loader.load().await;
         let region = sdk.region().map(ToString::to_string).ok_or(AccessError::NoRegion)?;
+        // It becomes part of host names and headers.
+        if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') || region.is_empty() {
+            let detail = "the region (AWS_REGION or the profile) is not the name of a region".to_owned();
+            return Err(AccessError::AmbientConfiguration { detail });
+        }
         Ok(Self { sdk, region })
     }
 
@@ -106,20 +123,84 @@ fn http_client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, AccessError
         trust.add_pem_certificate(read_bundle(path)?);
     }
     let tls = TlsContext::builder().with_trust_store(trust).build().map_err(|error| {
-        let fault = error.to_string();
-        AccessError::AmbientConfiguration { detail: format!("TLS: {fault}") }
+        let detail = format!("TLS: {}", told("its configuration cannot be made", &error));
+        AccessError::AmbientConfiguration { detail }
     })?;
-    let client =
-        Builder::new().pool_idle_timeout(IDLE).build_with_connector_fn(move |settings, components| {
-            let mut connector =
-                Connector::builder().pool_idle_timeout(IDLE).proxy_config(ProxyConfig::from_env());
-            connector.set_connector_settings(settings.cloned());
-            if let Some(components) = components {
-                connector.set_sleep_impl(components.sleep_impl());
+    let settings = ProxySettings::of_process();
+    let through = |proxy: Option<&Secret>, scheme: fn(&str) -> Result<ProxyConfig, BoxError>| {
+        // The settings hold no address that is none.
+        let proxy = proxy.and_then(|url| scheme(url.expose_secret()).ok());
+        proxy.map(|proxy| pool(tls.clone(), proxy))
+    };
+    let ways = Ways {
+        direct: pool(tls.clone(), ProxyConfig::disabled()),
+        http: through(settings.http.as_ref(), |url| ProxyConfig::http(url).map_err(Into::into)),
+        https: through(settings.https.as_ref(), |url| ProxyConfig::https(url).map_err(Into::into)),
+        proxies: Arc::new(Proxies::of(&settings)),
+    };
+    Ok(SharedHttpClient::new(BoundedClient(SharedHttpClient::new(ways))))
+}
+
+/// Connections that all go through one proxy, or through none.
+fn pool(tls: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
+    Builder::new().pool_idle_timeout(IDLE).build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().pool_idle_timeout(IDLE).proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
+    })
+}
+
+/// The ways out: to each host the one that the environment says. Trouble on the way through a proxy names the proxy.
+#[derive(Debug)]
+struct Ways<Way = SharedHttpClient> {
+    direct: Way,
+    http: Option<Way>,
+    https: Option<Way>,
+    proxies: Arc<Proxies>,
+}
+
+impl HttpClient for Ways {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let connector = |client: &SharedHttpClient| client.http_connector(settings, components);
+        SharedHttpConnector::new(Ways {
+            direct: connector(&self.direct),
+            http: self.http.as_ref().map(connector),
+            https: self.https.as_ref().map(connector),
+            proxies: Arc::clone(&self.proxies),
+        })
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.direct.connector_metadata()
+    }
+}
+
+impl HttpConnector for Ways<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target: Option<Uri> = request.uri().parse().ok();
+        let proxy = target.and_then(|target| Some((self.proxies.route(&target)?, target)));
+        let Some((proxy, target)) = proxy else { return self.direct.call(request) };
+        let way = if target.scheme_str() == Some("http") { &self.http } else { &self.https };
+        let answer = way.as_ref().unwrap_or(&self.direct).call(request);
+        HttpConnectorFuture::new(async move {
+            match answer.await {
+                Err(error) if error.is_timeout() => {
+                    Err(ConnectorError::timeout(ProxyFault::of(&proxy, &target, error.into()).await.into()))
+                }
+                Err(error) if error.is_io() => {
+                    Err(ConnectorError::io(ProxyFault::of(&proxy, &target, error.into()).await.into()))
+                }
+                answer => answer,
             }
-            connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
-        });
-    Ok(SharedHttpClient::new(BoundedClient(client)))
+        })
+    }
 }
 
 /// The bundle's bytes, once it is certain that they hold certificates: the SDK panics over others.
@@ -128,13 +209,13 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, AccessError> {
     let bytes = std::fs::read(path).map_err(|error| {
         fault(match error.kind() {
             ErrorKind::NotFound => "there is no such file".to_owned(),
-            _ => error.to_string(),
+            _ => told("it cannot be read", &error),
         })
     })?;
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        let certificate = certificate.map_err(|error| fault(format!("not a PEM file: {error}")))?;
-        roots.add(certificate).map_err(|error| fault(format!("not a CA certificate: {error}")))?;
+        let certificate = certificate.map_err(|_| fault("not a PEM file".to_owned()))?;
+        roots.add(certificate).map_err(|_| fault("not a CA certificate".to_owned()))?;
     }
     if roots.is_empty() {
         return Err(fault("it holds no PEM certificate".to_owned()));

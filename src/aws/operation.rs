@@ -49,6 +49,8 @@ pub(super) struct Operation {
     pub(super) service: Service,
     pub(super) name: &'static str,
     pub(super) repeat: Repeat,
+    /// Whether the call proves who calls by this program's credentials.
+    pub(super) is_signed: bool,
 }
 
 /// Whether a call may be sent again when its first outcome is unknown.
@@ -63,12 +65,17 @@ pub(super) enum Repeat {
 impl Operation {
     /// An operation that may be repeated.
     pub(super) const fn safe(service: Service, name: &'static str) -> Self {
-        Self { service, name, repeat: Repeat::Safe }
+        Self { service, name, repeat: Repeat::Safe, is_signed: true }
     }
 
     /// An operation that must not be repeated blindly.
     pub(super) const fn once(service: Service, name: &'static str) -> Self {
-        Self { service, name, repeat: Repeat::IfNotCarriedOut }
+        Self { service, name, repeat: Repeat::IfNotCarriedOut, is_signed: true }
+    }
+
+    /// The same operation, which proves who calls by a token that it carries.
+    pub(super) const fn unsigned(self) -> Self {
+        Self { is_signed: false, ..self }
     }
 
     /// Whether it changes what AWS holds, by the verb of its name: whatever is not known to read writes.

@@ -19,6 +19,7 @@ use super::account::AccountId;
 use super::error::AccessError;
 use super::operation::{Operation, Service};
 use crate::config::QuotaSetting;
+use crate::network::told;
 
 /// Who goes first where several wait for the same bucket.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -50,7 +51,8 @@ impl Quotas {
             QuotaSetting::Off => None,
             QuotaSetting::File(path) => {
                 let fault = |fault: String| AccessError::QuotaFile { path: path.clone(), fault };
-                let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| fault(told("it cannot be read", &error)))?;
                 Some(Rates::from_yaml(&text).map_err(|error| fault(error.to_string()))?)
             }
         };

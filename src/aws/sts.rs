@@ -19,7 +19,8 @@ pub(super) const GET_CALLER_IDENTITY: Operation = Operation::safe(Service::Sts, 
 const GET_ACCESS_KEY_INFO: Operation = Operation::safe(Service::Sts, "GetAccessKeyInfo");
 // Of both, a second session does no harm.
 const ASSUME_ROLE: Operation = Operation::safe(Service::Sts, "AssumeRole");
-const ASSUME_ROLE_WITH_WEB_IDENTITY: Operation = Operation::safe(Service::Sts, "AssumeRoleWithWebIdentity");
+const ASSUME_ROLE_WITH_WEB_IDENTITY: Operation =
+    Operation::safe(Service::Sts, "AssumeRoleWithWebIdentity").unsigned();
 
 /// Whose session of which role is asked for.
 #[derive(Debug)]

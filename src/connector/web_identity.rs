@@ -129,7 +129,7 @@ pub(super) async fn invoke(
     let given = match once.send(&mut audit, provision, || sts.assume_role_with_web_identity(&identity)).await
     {
         Ok(given) => given,
-        Err(ProvisionError::Call(error)) if refuses_token(error.code()) => {
+        Err(ProvisionError::Call(error)) if !error.is_retryable() && refuses_token(error.code()) => {
             return Err(audit.failed(ProvisionError::Token(error)));
         }
         Err(error) => return Err(audit.failed(error)),

@@ -11,16 +11,16 @@ use http::Uri;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tower::Service;
 
-use super::error::chain;
-use super::network::{Network, NetworkError, Proxies};
+use super::network::{Network, NetworkError};
 use crate::config::ControlPlaneSettings;
+use crate::network::{Proxies, ProxyFault, told};
 
 const DEFAULT_PORT: u16 = 443;
 /// Name resolution, connection, proxy and TLS together.
@@ -63,7 +63,7 @@ fn user_agent(settings: &ControlPlaneSettings) -> String {
 #[derive(Clone)]
 struct Dialer {
     tcp: HttpConnector,
-    proxies: Option<Arc<Matcher>>,
+    proxies: Option<Arc<Proxies>>,
     /// For proxies that are themselves reached over TLS.
     proxy_tls: Arc<rustls::ClientConfig>,
 }
@@ -81,20 +81,17 @@ impl Dialer {
         tcp.set_keepalive_retries(Some(TCP_KEEPALIVE_PROBES));
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         tcp.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
-        let proxies = match network.proxies() {
-            Proxies::Environment => Some(Arc::new(Matcher::from_env())),
-            Proxies::Bypass => None,
-        };
+        let proxies = network.proxies().cloned();
         Ok(Self { tcp, proxies, proxy_tls: Arc::new(network.tls(&[b"http/1.1"])?) })
     }
 
     async fn dial(mut self, target: Uri) -> Result<Stream, BoxError> {
-        match self.proxies.as_ref().and_then(|proxies| proxies.intercept(&target)) {
+        match self.proxies.as_ref().and_then(|proxies| proxies.route(&target)) {
             None => Ok(MaybeHttpsStream::Http(self.tcp.call(target).await?)),
-            Some(proxy) => self.tunnel(&proxy, target).await.map_err(|error| {
-                let address = proxy.uri().authority().map(ToString::to_string).unwrap_or_default();
-                format!("proxy {address}: {}", chain(&*error)).into()
-            }),
+            Some(proxy) => match self.tunnel(&proxy, target.clone()).await {
+                Ok(stream) => Ok(stream),
+                Err(error) => Err(ProxyFault::of(&proxy, &target, error).await.into()),
+            },
         }
     }
 
@@ -130,8 +127,14 @@ impl Service<Uri> for Dialer {
 pub(super) enum ChannelSetupError {
     #[error(transparent)]
     Network(#[from] NetworkError),
-    #[error("the channel to the control plane cannot be set up")]
-    Endpoint(#[from] tonic::transport::Error),
+    #[error("the channel to the control plane cannot be set up: {0}")]
+    Endpoint(String),
+}
+
+impl From<tonic::transport::Error> for ChannelSetupError {
+    fn from(error: tonic::transport::Error) -> Self {
+        Self::Endpoint(told("its address or its TLS cannot be used", &error))
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +144,7 @@ mod tests {
 
     use super::super::token::tests::{network, settings};
     use super::*;
+    use crate::config::ProxySettings;
 
     #[test]
     fn the_authority_always_names_the_port() {
@@ -174,16 +178,21 @@ mod tests {
         (address, asked)
     }
 
-    fn dialer_through(proxy: String) -> Dialer {
+    fn dialer_through(proxy: &str, no: &str) -> Dialer {
+        let settings = ProxySettings::read(|name| match name {
+            "HTTPS_PROXY" => Some(proxy.to_owned()),
+            "NO_PROXY" => Some(no.to_owned()),
+            _ => None,
+        });
         let mut dialer = Dialer::new(&network()).unwrap();
-        dialer.proxies = Some(Arc::new(Matcher::builder().https(proxy).no("direct.example.test").build()));
+        dialer.proxies = Some(Arc::new(Proxies::of(&settings)));
         dialer
     }
 
     #[tokio::test]
     async fn a_proxy_is_asked_to_connect_to_the_service() {
         let (address, asked) = proxy("HTTP/1.1 200 Connection established\r\n\r\n").await;
-        let dialer = dialer_through(format!("http://user:pass@{address}"));
+        let dialer = dialer_through(&format!("http://user:pass@{address}"), "direct.example.test");
         dialer.dial(Uri::from_static("https://tenant.example.test:443")).await.unwrap();
         let asked = asked.await.unwrap().to_lowercase();
         assert!(asked.starts_with("connect tenant.example.test:443 http/1.1\r\n"), "{asked}");
@@ -193,7 +202,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusing_proxy_is_named_without_its_password() {
         let (address, _asked) = proxy("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
-        let dialer = dialer_through(format!("http://user:canary@{address}"));
+        let dialer = dialer_through(&format!("http://user:canary@{address}"), "");
         let error = dialer.dial(Uri::from_static("https://tenant.example.test:443")).await.err().unwrap();
         let text = format!("{error} {error:?}");
         assert!(text.contains(&address.to_string()), "{text}");
@@ -203,9 +212,7 @@ mod tests {
     #[tokio::test]
     async fn hosts_excluded_from_the_proxy_are_dialled_directly() {
         let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut dialer = Dialer::new(&network()).unwrap();
-        dialer.proxies =
-            Some(Arc::new(Matcher::builder().https("http://127.0.0.1:1").no("127.0.0.1").build()));
+        let dialer = dialer_through("http://127.0.0.1:1", "127.0.0.1");
         let uri: Uri = format!("https://{}", target.local_addr().unwrap()).parse().unwrap();
         let (connected, accepted) = tokio::join!(dialer.dial(uri), target.accept());
         assert!(matches!(connected.unwrap(), MaybeHttpsStream::Http(_)));

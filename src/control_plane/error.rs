@@ -11,6 +11,7 @@ use tracing::Span;
 
 use super::token::TokenError;
 use crate::baton::rpc;
+use crate::network::{UNTRUSTED, told};
 use crate::text::{self, printable};
 
 /// How the gRPC library begins the message of a status that it made from the HTTP status alone.
@@ -241,17 +242,16 @@ impl RpcError {
     }
 }
 
-/// The causes of an error of a connection, with the remedy where there is one.
+/// What an error of a connection means, with the remedy where there is one.
 pub(super) fn way(error: &(dyn Error + 'static)) -> String {
-    let mut text = chain(error);
-    // The second: a known authority's name, but another key. It was made anew, and the old one is still trusted.
-    if ["UnknownIssuer", "BadSignature"].iter().any(|fault| text.contains(fault)) {
+    let mut text = told("the connection failed", error);
+    if text.contains(UNTRUSTED) {
         text.push_str(" (name the CA with SSL_CERT_FILE)");
     }
     text
 }
 
-/// An error and its causes on one line, without the repetitions that wrappers are fond of.
+/// An error of ours and its causes on one line, without the repetitions that wrappers are fond of.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     for cause in std::iter::successors(Some(error), |&error| error.source()) {
@@ -291,18 +291,21 @@ mod tests {
 
     #[test]
     fn a_broken_connection_is_transient_and_tells_its_cause() {
-        let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
+        let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "canary");
         let error = RpcError::from_status(Rpc::GetTask, &Status::from_error(Box::new(broken)), "x.test:443");
         assert!(!error.is_permanent());
         assert_eq!(error.code(), Code::Unavailable);
-        assert_eq!(error.to_string(), "GetTask: cannot reach the control plane at x.test:443: reset by peer");
+        assert_eq!(
+            error.to_string(),
+            "GetTask: cannot reach the control plane at x.test:443: connection reset"
+        );
     }
 
     #[test]
     fn an_unknown_authority_is_told_with_the_remedy() {
         let fault = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        assert_eq!(way(&fault), "invalid peer certificate: UnknownIssuer (name the CA with SSL_CERT_FILE)");
-        assert_eq!(way(&std::io::Error::other("reset")), "reset");
+        assert_eq!(way(&fault), format!("{UNTRUSTED} (name the CA with SSL_CERT_FILE)"));
+        assert!(!way(&std::io::Error::other("canary")).contains("canary"));
     }
 
     #[test]

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 
+use crate::config::ProxySettings;
+use crate::network;
+use crate::network::told;
+
 /// Trust and proxies of the connections to the control plane.
 #[derive(Clone, Debug)]
 pub struct Network {
     roots: Arc<RootCertStore>,
-    proxies: Proxies,
+    /// `None` where no connection goes through one.
+    proxies: Option<Arc<network::Proxies>>,
 }
 
 /// Whether connections go through a proxy.
@@ -26,7 +31,8 @@ impl Network {
     /// the environment. Reads files: call it once, at start.
     pub fn system() -> Result<Self, NetworkError> {
         let found = rustls_native_certs::load_native_certs();
-        let problems = || found.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let problem = |error| told("a file cannot be read", error);
+        let problems = || found.errors.iter().map(|one| problem(one)).collect::<Vec<_>>().join("; ");
         if found.certs.is_empty() {
             return Err(NetworkError::NoAuthorities { problems: problems() });
         }
@@ -47,6 +53,10 @@ impl Network {
             let problems = format!("{ignored} certificates are unusable as authorities");
             return Err(NetworkError::NoAuthorities { problems });
         }
+        let proxies = match proxies {
+            Proxies::Environment => Some(Arc::new(network::Proxies::of(&ProxySettings::of_process()))),
+            Proxies::Bypass => None,
+        };
         Ok(Self { roots: Arc::new(roots), proxies })
     }
 
@@ -54,8 +64,8 @@ impl Network {
         &self.roots
     }
 
-    pub(super) fn proxies(&self) -> Proxies {
-        self.proxies
+    pub(super) fn proxies(&self) -> Option<&Arc<network::Proxies>> {
+        self.proxies.as_ref()
     }
 
     /// TLS 1.2 or newer with ring, offering `protocols` in this order.
@@ -63,7 +73,7 @@ impl Network {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(NetworkError::Tls)?
+            .map_err(|error| NetworkError::Tls { reason: told("its configuration cannot be made", &error) })?
             .with_root_certificates(Arc::clone(&self.roots))
             .with_no_client_auth();
         tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
@@ -84,8 +94,11 @@ pub enum NetworkError {
         problems: String,
     },
     /// The cryptography refuses the protocol versions.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
+    #[error("TLS cannot be set up: {reason}")]
+    Tls {
+        /// What the library said, in our words.
+        reason: String,
+    },
 }
 
 #[cfg(test)]

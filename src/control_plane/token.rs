@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Intercept;
 use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex;
@@ -14,9 +15,10 @@ use zeroize::Zeroizing;
 use super::assertion::{self, AssertionError};
 use super::channel;
 use super::error::{chain, way};
-use super::network::{Network, NetworkError, Proxies};
+use super::network::{Network, NetworkError};
 use super::token_answer::TokenAnswer;
 use crate::config::ControlPlaneSettings;
+use crate::network::{ProxyFault, told};
 use crate::telemetry::metrics::{self, Refresh};
 
 /// A token that expires within this time is not used any more.
@@ -42,6 +44,8 @@ struct Shared {
     /// Host and port.
     authority: String,
     http: reqwest::Client,
+    /// The proxy on the way, and where the way leads.
+    proxy: Option<(Intercept, http::Uri)>,
     cached: Mutex<Option<Cached>>,
 }
 
@@ -80,15 +84,26 @@ impl Tokens {
             .read_timeout(READ_TIMEOUT)
             .timeout(timeout)
             .user_agent(concat!("batond-credential-provider batond/", env!("CARGO_PKG_VERSION")));
-        if network.proxies() == Proxies::Bypass {
-            http = http.no_proxy();
-        }
         let url = format!("https://{}/auth/v1/token", settings.authority());
+        let setup =
+            |error: reqwest::Error| TokenSetupError::Http(told("it cannot be made", &error.without_url()));
+        // The environment's proxies are read in one place, which knows more exceptions than the library.
+        http = http.no_proxy();
+        let target: Option<http::Uri> = url.parse().ok();
+        let way = target.and_then(|target| Some((network.proxies()?.route(&target)?, target)));
+        if let Some((proxy, _)) = &way {
+            let mut through = reqwest::Proxy::all(proxy.uri().to_string()).map_err(setup)?;
+            if let Some(credentials) = proxy.basic_auth() {
+                through = through.custom_http_auth(credentials.clone());
+            }
+            http = http.proxy(through);
+        }
         let shared = Shared {
             settings: settings.clone(),
             url,
             authority: channel::authority(settings),
-            http: http.build().map_err(|error| TokenSetupError::Http(chain(&error)))?,
+            http: http.build().map_err(setup)?,
+            proxy: way,
             cached: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -158,31 +173,50 @@ impl Shared {
             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
             ("client_assertion", assertion.expose_secret()),
         ];
-        let unreachable = |error: reqwest::Error| TokenError::Unreachable {
-            endpoint: self.authority.clone(),
-            reason: way(&error.without_url()),
+        let mut response = match self.http.post(&self.url).form(&form).send().await {
+            Ok(response) => response,
+            Err(error) => return Err(self.unreachable(error).await),
         };
-        let mut response = self.http.post(&self.url).form(&form).send().await.map_err(unreachable)?;
-        classify(response.status())?;
         let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            body.extend_from_slice(&chunk);
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(error) => return Err(self.unreachable(error).await),
+            }
             if body.len() > LARGEST_ANSWER {
                 return Err(TokenError::Malformed { fault: "it is too long" });
             }
         }
+        classify(response.status(), &body, &self.authority)?;
         Ok(Cached::new(TokenAnswer::read(&body)?, now))
+    }
+
+    async fn unreachable(&self, error: reqwest::Error) -> TokenError {
+        let error = error.without_url();
+        let reason = match &self.proxy {
+            Some((proxy, target)) => way(&ProxyFault::of(proxy, target, error.into()).await),
+            None => way(&error),
+        };
+        TokenError::Unreachable { endpoint: self.authority.clone(), reason }
     }
 }
 
-/// What the status of the endpoint's answer means; anything but 200 is an error.
-fn classify(status: StatusCode) -> Result<(), TokenError> {
+/// What the status of the endpoint's answer means; anything but 200 is an error. A refusal is the endpoint's own only
+/// with a status that it refuses with and without the page of somebody in between.
+fn classify(status: StatusCode, body: &[u8], endpoint: &str) -> Result<(), TokenError> {
     let code = status.as_u16();
     match code {
-        200 => Ok(()),
+        200 if !is_page(body) => Ok(()),
+        400 | 401 | 403 if !is_page(body) => Err(TokenError::Refused { status: code }),
         408 | 425 | 429 | 500..=599 => Err(TokenError::OutOfOrder { status: code }),
-        _ => Err(TokenError::Refused { status: code }),
+        _ => Err(TokenError::SomebodyElse { endpoint: endpoint.to_owned(), status: code }),
     }
+}
+
+/// Whether it is a page for people, as web gateways and other servers show them.
+fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"<")
 }
 
 impl Cached {
@@ -207,6 +241,18 @@ pub enum TokenError {
     )]
     Refused {
         /// The HTTP status of its answer.
+        status: u16,
+    },
+    /// What answers is not the endpoint.
+    #[error(
+        "what answers at {endpoint} with HTTP status {status} is not the token endpoint{}: see that the host in \
+         BATON_CLIENT_ID or BATON_C1_API_HOST is the control plane, and that no proxy or web gateway answers in its place",
+        if (300..400).contains(.status) { " but points elsewhere, which is not followed" } else { "" }
+    )]
+    SomebodyElse {
+        /// Host and port that were asked.
+        endpoint: String,
+        /// The HTTP status of the answer.
         status: u16,
     },
     /// The endpoint cannot serve anybody now.
@@ -241,7 +287,10 @@ impl TokenError {
         match self {
             Self::Refused { .. } | Self::Assertion(_) => true,
             // Somebody in between may have answered.
-            Self::OutOfOrder { .. } | Self::Unreachable { .. } | Self::Malformed { .. } => false,
+            Self::OutOfOrder { .. }
+            | Self::SomebodyElse { .. }
+            | Self::Unreachable { .. }
+            | Self::Malformed { .. } => false,
         }
     }
 }
@@ -261,6 +310,7 @@ pub(super) mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use rustls_pki_types::CertificateDer;
 
+    use super::super::network::Proxies;
     use super::*;
 
     /// The key pair of RFC 8037, appendix A.1.
@@ -302,13 +352,43 @@ pub(super) mod tests {
 
     #[test]
     fn a_busy_endpoint_is_waited_for_and_a_refusing_one_is_not() {
+        let answer = |status, body: &str| {
+            classify(StatusCode::from_u16(status).unwrap(), body.as_bytes(), "host.test:443")
+        };
         for status in [408, 425, 429, 500, 502, 503, 504, 599] {
-            assert!(!classify(StatusCode::from_u16(status).unwrap()).unwrap_err().is_permanent(), "{status}");
+            assert!(!answer(status, "").unwrap_err().is_permanent(), "{status}");
         }
-        for status in [201, 204, 301, 302, 307, 400, 401, 403, 404, 405] {
-            assert!(classify(StatusCode::from_u16(status).unwrap()).unwrap_err().is_permanent(), "{status}");
+        for status in [400, 401, 403] {
+            for body in ["", r#"{"error":"invalid_client"}"#, "no"] {
+                assert!(answer(status, body).unwrap_err().is_permanent(), "{status}");
+            }
         }
-        assert!(classify(StatusCode::OK).is_ok());
+        assert!(answer(200, r#"{"access_token":"t"}"#).is_ok());
+    }
+
+    #[test]
+    fn an_answer_of_somebody_else_is_waited_out_and_names_the_host() {
+        let page = " <html>Access Denied: canary</html>";
+        for (status, body) in [
+            (201, ""),
+            (204, ""),
+            (301, ""),
+            (307, ""),
+            (404, "not found"),
+            (405, ""),
+            (451, page),
+            (401, page),
+            (403, page),
+            (200, page),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let error = classify(status, body.as_bytes(), "host.test:443").unwrap_err();
+            let text = error.to_string();
+            assert!(!error.is_permanent(), "{status}");
+            assert!(text.contains("host.test:443") && text.contains("BATON_C1_API_HOST"), "{text}");
+            assert!(!text.contains("canary"), "{text}");
+            assert_eq!(text.contains("points elsewhere"), status.is_redirection(), "{text}");
+        }
     }
 
     #[test]

@@ -34,7 +34,15 @@ impl TokenAnswer {
         struct Answer {
             access_token: Option<SecretString>,
             token_type: Option<String>,
-            expires_in: Option<f64>,
+            expires_in: Option<Seconds>,
+        }
+
+        /// Some servers write the number as a text.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Seconds {
+            Number(f64),
+            Text(String),
         }
 
         // The parser's own message quotes the answer, which may hold a token.
@@ -51,7 +59,12 @@ impl TokenAnswer {
         })?;
         authorization.set_sensitive(true);
 
-        let life = answer.expires_in.unwrap_or_default().max(0.0);
+        let life = match answer.expires_in {
+            Some(Seconds::Number(seconds)) => seconds,
+            Some(Seconds::Text(text)) => text.trim().parse().unwrap_or_default(),
+            None => 0.0,
+        };
+        let life = life.max(0.0);
         let life = Duration::try_from_secs_f64(life).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE);
         Ok(Self { authorization, life })
     }
@@ -97,6 +110,16 @@ mod tests {
                 TokenAnswer::read(body.as_bytes()).err().unwrap_or_else(|| panic!("{body} was accepted"));
             assert!(!error.is_permanent(), "a page of a gateway passes");
             assert!(!format!("{error} {error:?}").contains("canary"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_life_is_a_number_or_a_text_of_one() {
+        for (given, seconds) in
+            [("3600", 3600), (r#""3600""#, 3600), (r#""soon""#, 0), (r#""NaN""#, 0), ("-1", 0), ("null", 0)]
+        {
+            let body = format!(r#"{{"access_token":"t","expires_in":{given}}}"#);
+            assert_eq!(TokenAnswer::read(body.as_bytes()).unwrap().life.as_secs(), seconds, "{given}");
         }
     }
 

@@ -5,9 +5,13 @@ use std::fmt;
 
 use serde_json::Value;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, Scope};
+
+use super::gate::is_ours;
+use super::is_audit;
+use crate::network::told;
 
 /// Fields that begin so speak to the library that makes traces, and to nobody else.
 const FOR_TRACES: &str = "otel.";
@@ -23,12 +27,22 @@ impl Fields {
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         let mut fields = Self::default();
+        if !is_told(event.metadata()) {
+            fields.set(
+                "library",
+                Value::from(event.metadata().target().split("::").next().unwrap_or_default()),
+            );
+        }
         for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
             if let Some(outer) = span.extensions().get::<Self>() {
                 outer.0.iter().for_each(|(name, value)| fields.set(name, value.clone()));
             }
         }
-        event.record(&mut fields);
+        if is_told(event.metadata()) {
+            event.record(&mut fields);
+        } else {
+            fields.set("message", Value::from(of_library(event)));
+        }
         fields
     }
 
@@ -50,6 +64,32 @@ impl Fields {
             other => other.to_string(),
         }
     }
+}
+
+/// Whether an event is told as it is. What a library says may hold anything, such as the request that it could not
+/// send.
+fn is_told(metadata: &Metadata<'_>) -> bool {
+    is_ours(metadata) || is_audit(metadata.target())
+}
+
+/// What libraries say without a value in it, and that is good to know.
+const KNOWN: [&str; 5] = [
+    "provider failed to provide credentials",
+    "STS returned an error assuming web identity role",
+    "STS refused to grant assume role",
+    "failed to load base credentials",
+    "failed to load region from IMDS",
+];
+
+/// The message of a library's event: its own where it is known to hold no value.
+fn of_library(event: &Event<'_>) -> &'static str {
+    let mut said = Fields::default();
+    event.record(&mut said);
+    let message = said.take_message();
+    KNOWN
+        .into_iter()
+        .find(|known| *known == message)
+        .unwrap_or("a library warns; its words are left out, as they may hold secrets")
 }
 
 impl Visit for Fields {
@@ -77,14 +117,12 @@ impl Visit for Fields {
         self.set(field.name(), Value::from(value));
     }
 
-    /// An error with its causes, outermost first.
+    /// An error of ours with what its causes mean, outermost first.
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         let mut text = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
+        if let Some(cause) = value.source() {
             text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
+            text.push_str(&told("a library failed", cause));
         }
         self.set(field.name(), Value::from(text));
     }

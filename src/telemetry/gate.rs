@@ -11,7 +11,8 @@ use tracing_subscriber::layer::{Context, Filter};
 use super::AUDIT;
 
 /// Lets through: events of ours from a level on, warnings of libraries if the level permits, every event about a
-/// write to AWS, and spans of ours that tell of a task, at whatever level the events in them are.
+/// write to AWS, and spans of ours that tell of a task, at whatever level the events in them are. Of a library's warning
+/// no more is told than that it is one ([`super::fields`]).
 ///
 /// Libraries are held at warn even when ours is debug: what the AWS SDK and HTTP say at debug includes headers.
 /// Clones are the same.
@@ -51,8 +52,12 @@ impl Rule {
     }
 
     fn passes(&self, metadata: &Metadata<'_>) -> bool {
+        // What spans of libraries hold is theirs.
+        if metadata.is_span() {
+            let is_told = self.events.would_enable(metadata.target(), metadata.level());
+            return is_ours(metadata) && (is_told || *metadata.level() <= Level::INFO);
+        }
         self.events.would_enable(metadata.target(), metadata.level())
-            || (metadata.is_span() && *metadata.level() <= Level::INFO && is_ours(metadata))
     }
 }
 

@@ -27,6 +27,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::fields::Fields;
 use super::line::Line;
 use crate::config::CollectorSettings;
+use crate::network::told;
 
 /// The name under which baton-aws reports itself, so that queries go on finding it.
 const SERVICE: &str = "baton-aws-server";
@@ -40,10 +41,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The collector cannot be spoken to as the settings say.
 #[derive(Debug, thiserror::Error)]
-#[error("BATON_OTEL_COLLECTOR_ENDPOINT: no connection to {endpoint} can be prepared")]
+#[error("BATON_OTEL_COLLECTOR_ENDPOINT: no connection to {endpoint} can be prepared: {reason}")]
 pub struct CollectorError {
     endpoint: String,
-    source: Box<dyn std::error::Error + Send + Sync>,
+    reason: String,
 }
 
 /// The way to a collector.
@@ -55,24 +56,24 @@ pub(super) struct Otlp {
 impl Otlp {
     /// Prepares the way; nothing is connected yet. To be called within the runtime, which carries the connection.
     pub(super) fn open(settings: &CollectorSettings) -> Result<Self, CollectorError> {
-        let refused = |source: Box<dyn std::error::Error + Send + Sync>| CollectorError {
+        let refused = |error: &(dyn std::error::Error + 'static)| CollectorError {
             endpoint: settings.endpoint.clone(),
-            source,
+            reason: told("its address or its certificates cannot be used", error),
         };
-        let channel = channel(settings).map_err(|error| refused(error.into()))?;
+        let channel = channel(settings).map_err(|error| refused(&error))?;
         let failures = Failures::default();
         let spans = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
             .with_channel(channel.clone())
             .with_timeout(DEADLINE)
             .build()
-            .map_err(|error| refused(error.into()))?;
+            .map_err(|error| refused(&error))?;
         let logs = opentelemetry_otlp::LogExporter::builder()
             .with_tonic()
             .with_channel(channel)
             .with_timeout(DEADLINE)
             .build()
-            .map_err(|error| refused(error.into()))?;
+            .map_err(|error| refused(&error))?;
         let resource = Resource::builder_empty().with_service_name(SERVICE).build();
         let traces = SdkTracerProvider::builder()
             .with_resource(resource.clone())
@@ -200,11 +201,12 @@ struct Failures(Arc<Mutex<Option<Instant>>>);
 impl Failures {
     fn note(&self, result: &OTelSdkResult) {
         let Err(error) = result else { return };
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|then| then.elapsed() >= SILENCE) {
-            *told = Some(Instant::now());
-            drop(told);
-            tracing::warn!(error = %error, "the collector does not get traces or logs; some are lost");
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|then| then.elapsed() >= SILENCE) {
+            *last = Some(Instant::now());
+            drop(last);
+            let error = told("the export failed", error);
+            tracing::warn!(error, "the collector does not get traces or logs; some are lost");
         }
     }
 }

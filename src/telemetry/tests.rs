@@ -42,7 +42,7 @@ fn a_json_line_has_the_known_keys_in_their_order_and_the_fields_of_its_spans() {
             tracing::info_span!("task", task_id = "t1", task_type = "grant", outcome = tracing::field::Empty);
         let _entered = span.enter();
         span.record("outcome", "ok");
-        let error = Outer(io::Error::other("disk full"));
+        let error = Outer(io::Error::from_raw_os_error(28));
         tracing::warn!(
             error = &error as &dyn std::error::Error,
             count = 3,
@@ -70,7 +70,7 @@ fn a_json_line_has_the_known_keys_in_their_order_and_the_fields_of_its_spans() {
     let value: Value = serde_json::from_str(line).unwrap();
     assert_eq!(value["level"], "warn");
     assert_eq!(value["msg"], "task \"x\" failed");
-    assert_eq!(value["error"], "sync failed: disk full");
+    assert_eq!(value["error"], "sync failed: No space left on device (os error 28)");
     assert_eq!((&value["count"], &value["ratio"], &value["done"]), (&3.into(), &0.5.into(), &true.into()));
     assert!(value["ts"].as_f64().unwrap() > 1.7e9);
     let caller = value["caller"].as_str().unwrap();
@@ -150,6 +150,26 @@ fn lines_below_the_level_and_chatter_of_libraries_are_left_out() {
     assert_eq!(lines(Level::INFO, LogFormat::Json, emit).len(), 2);
     assert_eq!(lines(Level::DEBUG, LogFormat::Json, emit).len(), 3);
     assert_eq!(lines(Level::ERROR, LogFormat::Json, emit).len(), 0);
+}
+
+#[test]
+fn what_a_library_says_is_not_told() {
+    let emit = || {
+        let error = io::Error::other("canary");
+        tracing::warn!(target: "aws_config::meta", request = "canary", error = %error, "canary {}", "canary");
+        tracing::error!(target: "opentelemetry_sdk", canary = ?error);
+        tracing::warn!(target: "aws_config::meta", error = %error, "provider failed to provide credentials");
+        tracing::warn_span!(target: "hyper::client", "canary", address = "canary")
+            .in_scope(|| tracing::warn!("ours"));
+    };
+    let lines = lines(Level::DEBUG, LogFormat::Json, emit);
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(!lines.concat().contains("canary"), "{lines:?}");
+    assert!(
+        lines[0].contains(r#""library":"aws_config""#) && lines[0].contains("a library warns"),
+        "{lines:?}"
+    );
+    assert!(lines[2].contains("provider failed to provide credentials"), "{lines:?}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every room and the rooms it may use, beside the one below all.
-const ROOMS: [(&str, &[&str]); 16] = [
-    ("aws", &["config", "grammar", "json"]),
+const ROOMS: [(&str, &[&str]); 17] = [
+    ("aws", &["config", "grammar", "json", "network"]),
     ("baton", &["grammar", "json"]),
     ("c1z", &["baton"]),
     (
@@ -20,6 +20,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "control_plane",
             "daemon",
             "doctor",
+            "network",
             "sync",
             "tasks",
             "telemetry",
@@ -27,7 +28,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ),
     ("config", &["grammar", "json"]),
     ("connector", &["aws", "baton", "config", "json"]),
-    ("control_plane", &["baton", "config", "json", "telemetry"]),
+    ("control_plane", &["baton", "config", "json", "network", "telemetry"]),
     (
         "daemon",
         &["aws", "baton", "c1z", "config", "connector", "control_plane", "sync", "tasks", "telemetry"],
@@ -36,9 +37,10 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("expand", &["baton"]),
     ("grammar", &[]),
     ("json", &[]),
+    ("network", &["config"]),
     ("sync", &["aws", "baton", "c1z", "config", "connector", "expand"]),
     ("tasks", &["aws", "baton", "c1z", "config", "connector", "json", "sync", "telemetry"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "network"]),
     (GROUND, &[]),
 ];
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::bound::{Bound, bound_of};
 use crate::json;
+use crate::network::told;
 
 /// Values in one JSON answer at most: a hundred entries of a thousand values. The SDK makes a struct of each object,
 /// however short it is written, so the bound of the bytes is none of the memory.
@@ -98,7 +99,11 @@ impl Answer {
 
     fn check_object(self, body: &[u8]) -> Result<(), AnswerFault> {
         let Members(members) = json::read(body).map_err(|error| {
-            if error.is_eof() { AnswerFault::CutOff } else { AnswerFault::NotAnObject(error.to_string()) }
+            if error.is_eof() {
+                AnswerFault::CutOff
+            } else {
+                AnswerFault::NotAnObject(told("no JSON", &error))
+            }
         })?;
         match self.required {
             Some(member) if !members.contains(member) => Err(AnswerFault::Lacks(member)),

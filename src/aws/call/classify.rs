@@ -16,6 +16,7 @@ use super::bound::TooLarge;
 use crate::aws::credentials::ambient_error;
 use crate::aws::error::{AccessError, Class, Failure};
 use crate::json;
+use crate::network::{UNTRUSTED, contradicts, told};
 use crate::text::{self, printable};
 
 /// AWS's codes for too many requests, over all services.
@@ -82,6 +83,11 @@ const FORBIDDEN: [&str; 7] = [
     "PolicyNotAttachable",
 ];
 
+/// Members of requests that are secrets.
+const SECRETS: [&str; 5] = ["externalId", "webIdentityToken", "password", "newPassword", "oldPassword"];
+
+const NOT_SENT: &str = "the request cannot be sent";
+
 const DENIED: [&str; 5] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -90,13 +96,20 @@ const DENIED: [&str; 5] = [
     "NotAuthorized",
 ];
 
-/// The failure behind an error of the SDK.
-pub(super) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Failure
+/// STS's codes for trouble between it and the issuer of a web identity, which passes.
+const ISSUER_AWAY: [&str; 2] = ["IDPCommunicationError", "IDPCommunicationErrorException"];
+/// STS says the same code of a token whose issuer it could not ask for its keys and of one that it does not accept.
+const TOKEN_REFUSED: [&str; 2] = ["InvalidIdentityToken", "InvalidIdentityTokenException"];
+const KEY_NOT_RETRIEVED: &str = "retrieve verification key";
+
+/// The failure behind an error of the SDK. Of a call that is not signed, what AWS says of a token is said of one that
+/// the call carries, not of the credentials of this program.
+pub(in crate::aws) fn classify<E>(error: &SdkError<E, HttpResponse>, is_signed: bool) -> Failure
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     match error {
-        SdkError::ServiceError(context) => answered(error, context.raw()),
+        SdkError::ServiceError(context) => answered(error, context.raw(), is_signed),
         SdkError::ResponseError(_) => unreadable(error),
         SdkError::TimeoutError(_) => trouble("no answer in time".to_owned(), true),
         SdkError::DispatchFailure(failure) => {
@@ -106,13 +119,17 @@ where
             if let Some(TooLarge { bound }) = find(error) {
                 return Failure { may_have_happened: true, ..local(Class::TooLarge { bound: *bound }, "") };
             }
-            if failure.is_user() {
-                return local(Class::Invalid, chain(error));
+            if contradicts(error) {
+                let detail = told(NOT_SENT, error);
+                return no_credentials(Arc::new(AccessError::AmbientConfiguration { detail }));
             }
-            trouble(chain(error), !never_connected(error))
+            if failure.is_user() {
+                return local(Class::Invalid, told(NOT_SENT, error));
+            }
+            trouble(on_the_way(error), !never_connected(error))
         }
         // ConstructionFailure: the request could not even be built.
-        _ => credentials_in(error).unwrap_or_else(|| local(Class::Invalid, chain(error))),
+        _ => credentials_in(error).unwrap_or_else(|| local(Class::Invalid, told(NOT_SENT, error))),
     }
 }
 
@@ -146,7 +163,7 @@ fn trouble(message: String, may_have_happened: bool) -> Failure {
 }
 
 /// AWS answered with an error, or with a success whose body the SDK could not read.
-fn answered<E>(error: &SdkError<E, HttpResponse>, raw: &HttpResponse) -> Failure
+fn answered<E>(error: &SdkError<E, HttpResponse>, raw: &HttpResponse, is_signed: bool) -> Failure
 where
     E: ProvideErrorMetadata,
     SdkError<E, HttpResponse>: StdError,
@@ -165,8 +182,13 @@ where
         return Failure { request_id, ..trouble(message, true) };
     }
     let hints = Hints::of(raw);
-    let message = printable(error.message().unwrap_or_default(), text::MESSAGE).into_owned();
-    let (class, expired) = class_of(code.as_deref(), status, &message, &hints);
+    let message = without_secrets(error.message().unwrap_or_default());
+    let message = printable(&message, text::MESSAGE).into_owned();
+    let (class, expired) = if is_signed || !code.as_deref().is_some_and(|code| EXPIRED.contains(&code)) {
+        class_of(code.as_deref(), status, &message, &hints)
+    } else {
+        (Class::Invalid, false)
+    };
     let message = match &class {
         Class::Credentials(_) => String::new(),
         Class::KeyUnusable => {
@@ -205,7 +227,11 @@ fn class_of(code: Option<&str>, status: u16, message: &str, hints: &Hints) -> (C
         Class::KeyUnusable
     } else if is(&DENIED) {
         Class::Denied
-    } else if is(&TRANSIENT) || status >= 500 {
+    } else if is(&TRANSIENT)
+        || status >= 500
+        || is(&ISSUER_AWAY)
+        || is(&TOKEN_REFUSED) && message.contains(KEY_NOT_RETRIEVED)
+    {
         Class::Transient
     } else if hints.resource_type.as_deref() == Some("IDENTITY_STORE") {
         // The directory itself is not found, which says nothing of what the call names in it.
@@ -228,6 +254,17 @@ fn mistaken_region(message: &str) -> Option<&str> {
     rest.split('\'').next().filter(|region| region.len() < 40)
 }
 
+/// What AWS says, unless it quotes a secret that was sent: `Value '<what was sent>' at '<where>' failed to satisfy ...`.
+fn without_secrets(message: &str) -> String {
+    let text = message.to_ascii_lowercase();
+    match SECRETS.iter().find(|name| text.contains(&format!("' at '{}'", name.to_ascii_lowercase()))) {
+        Some(name) => {
+            format!("AWS does not take the value of {name}; its words are left out, as they quote it")
+        }
+        None => message.to_owned(),
+    }
+}
+
 /// The success could not be read to its end, or it is not what it must be.
 fn unreadable<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
@@ -238,9 +275,22 @@ where
     let (class, message) = match find::<AnswerFault>(error) {
         Some(fault @ AnswerFault::CutOff) => (Class::Transient, fault.to_string()),
         Some(fault) => (Class::Malformed, fault.to_string()),
-        None => (Class::Transient, chain(error)),
+        None => (Class::Transient, told("the answer could not be read", error)),
     };
     Failure { request_id, may_have_happened: true, ..local(class, message) }
+}
+
+/// What the way to AWS failed with, and what helps where that is known.
+fn on_the_way(error: &(dyn StdError + 'static)) -> String {
+    let mut text = told("no answer", error);
+    if text.contains(UNTRUSTED) {
+        text.push_str(
+            "; trusted are the system's authorities, or those in SSL_CERT_FILE and SSL_CERT_DIR, and those in \
+             AWS_CA_BUNDLE: name the missing one there as BEGIN CERTIFICATE (others, such as BEGIN TRUSTED CERTIFICATE, \
+             are not read)",
+        );
+    }
+    text
 }
 
 /// The failure of the credentials, if it is what ended the call.
@@ -256,20 +306,8 @@ fn never_connected(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// The first error of this type in the chain.
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+pub(in crate::aws) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
-}
-
-/// The chain of causes as one line, without repetitions. It holds addresses and reasons, never bodies.
-pub(in crate::aws) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text: Vec<String> = Vec::new();
-    for error in std::iter::successors(Some(error), |&error| error.source()) {
-        let line = error.to_string();
-        if !text.iter().any(|earlier| earlier.contains(&line)) {
-            text.push(line);
-        }
-    }
-    text.join(": ")
 }
 
 /// A code or an id that AWS sent.

@@ -44,7 +44,7 @@ async fn send(lane: &Lane, operation: Operation, outcomes: Vec<Outcome>) -> Resu
 }
 
 fn failure(error: &SdkError<ListUsersError, HttpResponse>) -> Failure {
-    classify::classify(error)
+    classify(error, true)
 }
 
 /// The pauses between the requests of a call that always fails in the same way, until it gives up.
@@ -229,4 +229,61 @@ fn a_quota_is_a_conflict_that_does_not_pass() {
         let class = failure(&answered(402, code, "{}")).class;
         assert!(matches!(class, Class::Conflict { passing: false }), "{code}: {class:?}");
     }
+}
+
+#[test]
+fn a_secret_that_aws_quotes_is_left_out() {
+    let raw = HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::from("{}"));
+    for member in ["externalId", "webIdentityToken", "password"] {
+        let words =
+            format!("1 validation error detected: Value 'canary' at '{member}' failed to satisfy constraint");
+        let meta = ErrorMetadata::builder().code("ValidationError").message(words).build();
+        let raw = HttpResponse::new(raw.status(), SdkBody::from("{}"));
+        let failed = failure(&SdkError::service_error(ListUsersError::generic(meta), raw));
+        assert!(failed.message.contains(member) && !failed.message.contains("canary"), "{}", failed.message);
+    }
+}
+
+#[test]
+fn no_error_of_a_library_is_told_as_it_prints_itself() {
+    let canary = || "Request { body: canary }";
+    let errors: Vec<SdkError<ListUsersError, HttpResponse>> = vec![
+        SdkError::construction_failure(canary()),
+        SdkError::timeout_error(canary()),
+        SdkError::dispatch_failure(ConnectorError::io(canary().into())),
+        SdkError::dispatch_failure(ConnectorError::user(canary().into())),
+        SdkError::dispatch_failure(ConnectorError::timeout(canary().into())),
+        SdkError::dispatch_failure(ConnectorError::other(canary().into(), None)),
+        SdkError::response_error(
+            canary(),
+            HttpResponse::new(StatusCode::try_from(200).unwrap(), SdkBody::from("canary")),
+        ),
+    ];
+    for error in &errors {
+        let failed = failure(error);
+        assert!(!failed.message.is_empty());
+        let told = CallError::new(READ, None, failed, 1);
+        assert!(!format!("{told} {told:?}").contains("canary"), "{told}");
+    }
+}
+
+#[test]
+fn settings_of_the_endpoint_that_contradict_each_other_are_no_passing_trouble() {
+    let words = "Invalid Configuration: FIPS and custom endpoint are not supported";
+    let failed = failure(&SdkError::dispatch_failure(ConnectorError::other(words.into(), None)));
+    let told = CallError::new(READ, None, failed, 1);
+    assert!(!told.is_retryable(), "{told}");
+    assert!(told.to_string().contains("AWS_USE_FIPS_ENDPOINT"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_token_that_a_call_carries_leaves_the_own_session_alone() {
+    let unsigned = Operation::safe(Service::Sts, "AssumeRoleWithWebIdentity").unsigned();
+    let lane = lane(&CancellationToken::new());
+    let before = lane.credentials.current().await.unwrap();
+    let error =
+        send(&lane, unsigned, vec![Err(answered(400, "ExpiredTokenException", ""))]).await.unwrap_err();
+    assert!(matches!(error.class(), Class::Invalid), "{error}");
+    assert_eq!((error.code(), error.attempts()), (Some("ExpiredTokenException"), 1));
+    assert!(lane.credentials.holds(&before), "the session is still held");
 }

@@ -84,6 +84,13 @@ impl Refreshing {
         }
     }
 
+    /// Whether these are the ones that are held.
+    #[cfg(test)]
+    pub(in crate::aws) fn holds(&self, credentials: &Credentials) -> bool {
+        let held = self.0.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().is_some_and(|held| held.credentials == *credentials)
+    }
+
     fn state(&self) -> State {
         let held = self.0.held.read().unwrap_or_else(PoisonError::into_inner);
         let Some(Held { credentials, renew_at }) = held.as_ref() else { return State::Unusable };
@@ -100,6 +107,7 @@ impl Refreshing {
     async fn fetch(&self) -> Result<Credentials, Arc<AccessError>> {
         let credentials =
             self.0.source.provide_credentials().await.map_err(|error| Arc::new(ambient_error(&error)))?;
+        check(&credentials).map_err(Arc::new)?;
         let now = SystemTime::now();
         let renew_at = credentials.expiry().map(|expiry| {
             let life = expiry.duration_since(now).unwrap_or_default();
@@ -113,6 +121,20 @@ impl Refreshing {
         let mut held = self.0.held.write().unwrap_or_else(PoisonError::into_inner);
         *held = Some(Held { credentials, renew_at });
     }
+}
+
+/// The id of a key and the token of a session go into headers; the SDK panics over what does not fit there.
+fn check(credentials: &Credentials) -> Result<(), AccessError> {
+    let fits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let fault = if !fits(credentials.access_key_id()) {
+        "access key id"
+    } else if credentials.session_token().is_some_and(|token| !fits(token)) {
+        "session token"
+    } else {
+        return Ok(());
+    };
+    let detail = format!("the {fault} holds a character that none has, such as a blank or a line end");
+    Err(AccessError::AmbientConfiguration { detail })
 }
 
 /// Prints nothing of what it holds.
@@ -244,6 +266,15 @@ mod tests {
         credentials.forget(&used);
         assert_eq!(key(&credentials).await, "key-1");
         assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn credentials_that_fit_into_no_header_are_an_error_and_no_panic() {
+        for (key, token) in [("AKID\n", None), ("AKID ", None), ("", None), ("AKID", Some("to\nken"))] {
+            let keys = Credentials::new(key, "canary", token.map(str::to_owned), None, "test");
+            let error = Refreshing::new(SharedCredentialsProvider::new(keys)).current().await.unwrap_err();
+            assert!(matches!(*error, AccessError::AmbientConfiguration { .. }), "{key:?}: {error}");
+        }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{CallError, Class, Withheld};
+use crate::network::UNRESOLVED;
 
 /// Why there is no access to AWS, with what the operator can do about it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -214,11 +215,26 @@ impl AccessError {
     /// The failure of a call on the way in.
     pub(in crate::aws) fn of_call(error: CallError, region: &str) -> Self {
         match error.class() {
-            Class::Transient if error.message().contains("dns error") => {
+            Class::Transient if error.message().contains(UNRESOLVED) => {
                 Self::Unreachable { region: region.to_owned(), error }
             }
             Class::Credentials(access) => access.as_ref().clone(),
             _ => Self::Call(error),
+        }
+    }
+
+    /// The failure of a call with credentials that STS has just taken: where they are not accepted, it is the region
+    /// that does not know them.
+    pub(in crate::aws) fn beyond_sts(error: CallError, region: &str) -> Self {
+        match Self::of_call(error, region) {
+            Self::InvalidKeys { code } => {
+                let detail = format!(
+                    "STS takes the same credentials; a region that is not enabled knows none, and one that is enabled by \
+                     hand takes no session of STS's global endpoint [{code}]"
+                );
+                Self::WrongRegion { region: region.to_owned(), detail }
+            }
+            other => other,
         }
     }
 

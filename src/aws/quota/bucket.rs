@@ -17,6 +17,8 @@ const BURST_SHARE: f64 = 0.75;
 const DECREASE: f64 = 0.7;
 /// Replies to requests that were under way together count as one sign.
 const ONE_SIGN: Duration = Duration::from_secs(1);
+/// Longest wait between two looks at a bucket.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// The rate never falls below this share of the published one.
 const FLOOR: f64 = 0.05;
 /// Seconds in which the rate climbs from nothing to the published one.
@@ -152,7 +154,9 @@ impl State {
         }
         // The timer has a resolution of a millisecond; less than that would spin.
         let seconds = ((1.0 - self.tokens) / self.rate).max(0.001);
-        Turn::At(now + Duration::from_secs_f64(seconds))
+        // A file of rates may ask for next to none.
+        let wait = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+        Turn::At(now + wait)
     }
 
     fn take(&mut self, ticket: Ticket, now: Instant) -> bool {
@@ -252,6 +256,17 @@ mod tests {
 
     fn pause(seconds: f64) -> Duration {
         Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn a_rate_of_next_to_none_is_waited_for_without_a_panic() {
+        let mut state =
+            Bucket::new(Rate { per_second: f64::MIN_POSITIVE, burst: 1.0 }).state.into_inner().unwrap();
+        let now = Instant::now();
+        while matches!(state.turn(TICKET, now), Turn::Now) {
+            assert!(state.take(TICKET, now));
+        }
+        assert!(matches!(state.turn(TICKET, now), Turn::At(moment) if moment == now + LONGEST_WAIT));
     }
 
     #[test]

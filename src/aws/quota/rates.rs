@@ -82,7 +82,8 @@ impl Rates {
     /// `rate` is calls per second above 0, `burst` (1 or more; the rate when absent) calls at once after a pause.
     pub(super) fn from_yaml(text: &str) -> Result<Self, RatesError> {
         let file: BTreeMap<String, Object<ServiceRates>> =
-            serde_saphyr::from_str(text).map_err(|error| RatesError::Yaml(error.to_string()))?;
+            serde_saphyr::from_str_with_options(text, without_snippet())
+                .map_err(|error| RatesError::Yaml(error.to_string()))?;
         let mut rates = Self::documented();
         for (name, Object(given)) in file {
             let service = Service::ALL
@@ -129,6 +130,11 @@ impl Rates {
         self.0.insert(shared, Rate { per_second, burst });
         Ok(())
     }
+}
+
+/// What is wrong with a file is told without its lines: it may be another file than was meant.
+fn without_snippet() -> serde_saphyr::Options {
+    serde_saphyr::Options { with_snippet: false, ..serde_saphyr::Options::default() }
 }
 
 /// Why a file of rates cannot be used; names the key.

@@ -11,6 +11,7 @@ use crate::config::pattern::{self, Listed};
 use crate::config::read::Reader;
 use crate::config::{Assume, AwsSettings, QuotaSetting, RoleArn, Secret, StaticKeys, session_name};
 use crate::grammar;
+use crate::text::{NAME, printable};
 
 pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
     let assume = match reader.switch_if_set(&aws::USE_ASSUME) {
@@ -74,7 +75,7 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
 fn patterns(reader: &mut Reader, field: &'static Field, listed: Listed) -> Vec<String> {
     let patterns = reader.list(field);
     for item in &patterns {
-        let shown: String = item.chars().filter(|c| !c.is_control()).take(100).collect();
+        let shown = printable(item, NAME);
         if !pattern::can_match(listed, item) {
             reader.fault(
                 field,

@@ -8,9 +8,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::unknown::{meant, printable};
+use super::unknown::meant;
 use crate::config::fault::Note;
 use crate::config::field::{Field, Kind, fields};
+use crate::text::{NAME, printable};
 
 /// The texts of the file, by the name of the setting.
 pub(super) type Content = BTreeMap<&'static str, Vec<SecretString>>;
@@ -31,7 +32,7 @@ pub(super) fn read(path: &Path, notes: &mut Vec<Note>) -> Content {
             let keys = keys.unwrap_or_default();
             for unknown in keys.unknown {
                 let known = fields().filter(|field| field.is_flag()).map(|field| field.name.to_owned());
-                let (name, meant) = (printable(&unknown), meant(&unknown, known));
+                let (name, meant) = (printable(&unknown, NAME), meant(&unknown, known));
                 notes.push(Note::warning(format!(
                     "settings file {shown}: the key '{name}' is no setting{meant}"
                 )));

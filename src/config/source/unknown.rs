@@ -2,11 +2,10 @@
 
 use crate::config::fault::Note;
 use crate::config::field::{Field, fields};
+use crate::text::{NAME, printable};
 
 /// How alike two names must be for the one to be a slip of the pen of the other, 0 to 1.
 const ALIKE: f64 = 0.85;
-/// Longest name that is printed.
-const LONGEST: usize = 100;
 
 /// What is worth saying of a variable that begins like one of ours and is none. Kubernetes makes variables of the
 /// Services of a namespace; of those nothing is said.
@@ -15,7 +14,11 @@ pub(super) fn variable(name: &str, value: &str) -> Option<Note> {
         return None;
     }
     let known = fields().map(Field::variable).filter(|known| known.starts_with("BATON_"));
-    Some(Note::warning(format!("{} is no setting and has no effect{}", printable(name), meant(name, known))))
+    Some(Note::warning(format!(
+        "{} is no setting and has no effect{}",
+        printable(name, NAME),
+        meant(name, known)
+    )))
 }
 
 /// The name that a slip of the pen was meant to be, as the end of a sentence; empty where none is near.
@@ -25,10 +28,6 @@ pub(super) fn meant(name: &str, known: impl Iterator<Item = String>) -> String {
         Some((likeness, known)) if likeness >= ALIKE => format!("; {known} may be meant"),
         _ => String::new(),
     }
-}
-
-pub(super) fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(LONGEST).collect()
 }
 
 /// `<SERVICE>_SERVICE_HOST`, `<SERVICE>_SERVICE_PORT[_<NAME>]`, `<SERVICE>_PORT` with a URL, and
@@ -70,7 +69,7 @@ mod tests {
             assert_eq!(note.message, format!("{name} is no setting and has no effect; {meant} may be meant"));
         }
         let odd = variable("BATON_X\n\u{1b}[31m", "").unwrap().message;
-        assert_eq!(odd, "BATON_X??[31m is no setting and has no effect");
+        assert_eq!(odd, r"BATON_X \u{1b}[31m is no setting and has no effect");
     }
 
     #[test]

@@ -203,3 +203,22 @@ async fn a_denied_listing_of_instances_names_the_action() {
     let error = refused(&as_user(&server, "connector")).await.to_string();
     assert!(error.contains("sso:ListInstances is missing") && error.contains("111111111111"), "{error}");
 }
+
+#[tokio::test]
+async fn a_region_that_takes_no_credentials_that_sts_has_taken_is_named() {
+    let server = testbed().await;
+    let settings = batond::config::AwsSettings {
+        identity_center_region: "me-central-1".into(),
+        ..as_role(&server, "BatonConnector", Some(EXTERNAL_ID))
+    };
+    for code in ["UnrecognizedClientException", "InvalidClientTokenId"] {
+        let message = "The security token included in the request is invalid.".into();
+        server.arm(Fault::once("sso:*", Effect::Error { code: code.into(), message, status: 400 }));
+        let error = refused(&settings).await;
+        assert!(matches!(error, AccessError::WrongRegion { .. }), "{error}");
+        let text = error.to_string();
+        for words in ["me-central-1", "not enabled", "STS takes the same credentials", code] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+}

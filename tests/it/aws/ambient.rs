@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use batond::aws::Aws;
 use batond::config::{Assume, AwsSettings, QuotaSetting};
-use testbed::aws::Server;
+use testbed::aws::{Effect, Fault, Server};
 
 use super::{EXTERNAL_ID, testbed};
 
@@ -57,6 +57,8 @@ async fn the_environment_decides_as_whom_to_connect() {
     let common = [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_REGION", "us-east-1")];
     from_a_shared_file(&common, &server).await;
     from_a_web_identity(&common, &server).await;
+    from_a_web_identity_in_trouble(&common).await;
+    to_an_address_without_a_scheme(&server).await;
     from_the_container_endpoint(&common, &server).await;
     from_the_instance_metadata(&common, &server).await;
     from_nowhere(&common).await;
@@ -99,6 +101,56 @@ async fn from_a_web_identity(common: &[(&str, &str)], server: &Server) {
     write!(token, "-of-another-cluster").unwrap();
     let said = connect_in_a_process_of_its_own(&[common, &irsa].concat()).await;
     assert!(said.contains("refused: the web identity (IRSA) is refused"), "{said}");
+}
+
+async fn from_a_web_identity_in_trouble(common: &[(&str, &str)]) {
+    let mut token = tempfile::NamedTempFile::new().unwrap();
+    write!(token, "CANARY-SECRET-0b5c7d.web.identity").unwrap();
+    let path = token.path().to_str().unwrap().to_owned();
+    let pod = "arn:aws:iam::111111111111:role/PodRole";
+    let irsa = [("AWS_ROLE_ARN", pod), ("AWS_WEB_IDENTITY_TOKEN_FILE", path.as_str())];
+    for (code, message, words) in [
+        (
+            "InvalidIdentityToken",
+            "Couldn't retrieve verification key from your identity provider",
+            "at the moment",
+        ),
+        ("IDPCommunicationError", "the issuer is away", "at the moment"),
+        ("InvalidIdentityToken", "Incorrect token audience", "(IRSA) is refused"),
+        ("ValidationError", "Value 'CANARY-SECRET-0b5c7d' at 'webIdentityToken' failed", "ValidationError"),
+    ] {
+        let effect = Effect::Error { code: code.into(), message: message.into(), status: 400 };
+        let server = testbed().await;
+        server.arm(Fault::new("sts:AssumeRoleWithWebIdentity", effect));
+        let url = server.url();
+        let there = [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_REGION", "us-east-1")];
+        let said = connect_in_a_process_of_its_own(&[there, irsa].concat()).await;
+        assert!(said.contains("refused: ") && said.contains(words), "{code}: {said}");
+    }
+    let missing = [irsa[0], ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")];
+    let said = connect_in_a_process_of_its_own(&[common, &missing].concat()).await;
+    assert!(said.contains("/nowhere/token (AWS_WEB_IDENTITY_TOKEN_FILE)"), "{said}");
+}
+
+/// The library's error holds the whole request, external id and token included.
+async fn to_an_address_without_a_scheme(server: &Server) {
+    let mut token = tempfile::NamedTempFile::new().unwrap();
+    write!(token, "CANARY-SECRET-0b5c7d.web.identity").unwrap();
+    let path = token.path().to_str().unwrap().to_owned();
+    let pod = server.role_arn("PodRole").unwrap();
+    let role = server.role_arn("BatonConnector").unwrap();
+    let keys = server.credentials();
+    let (id, secret) = (keys.access_key_id.as_str(), keys.secret_access_key.as_str());
+    let irsa = [("AWS_ROLE_ARN", pod.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", path.as_str())];
+    let fixed = [("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)];
+    for address in ["127.0.0.1:1", "sts.corp.test", "//sts.corp.test"] {
+        let common = [("AWS_ENDPOINT_URL", address), ("AWS_REGION", "us-east-1")];
+        for source in [irsa, fixed] {
+            let said = connect_into(&role, &[common, source].concat()).await;
+            assert!(said.contains("refused: "), "{said}");
+            assert!(!said.contains("WebIdentityToken=") && !said.contains("ExternalId="), "{said}");
+        }
+    }
 }
 
 async fn from_the_container_endpoint(common: &[(&str, &str)], server: &Server) {

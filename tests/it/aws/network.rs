@@ -56,7 +56,7 @@ async fn a_private_authority_is_trusted_only_with_its_bundle() {
     let (server, bundle) = over_tls().await;
     let mut settings = as_user(&server, "connector");
     let error = refused(&settings).await;
-    assert!(error.is_retryable() && error.to_string().contains("certificate"), "{error}");
+    assert!(error.is_retryable() && error.to_string().contains("AWS_CA_BUNDLE"), "{error}");
     assert_eq!(server.counters().total(), 0);
     settings.ca_bundle = Some(bundle.path().to_owned());
     let aws = Aws::connect(&settings).await.unwrap();
@@ -80,8 +80,43 @@ async fn every_call_goes_through_the_proxy_of_the_environment() {
     let said = connect_in_a_process_of_its_own(&environment).await;
     assert!(said.contains("connected as arn:aws:iam::111111111111:user/connector"), "{said}");
     assert!(tunnels.swap(0, Ordering::SeqCst) > 0);
-    environment.push(("NO_PROXY", "127.0.0.1"));
-    let said = connect_in_a_process_of_its_own(&environment).await;
-    assert!(said.contains("connected as "), "{said}");
-    assert_eq!(tunnels.load(Ordering::SeqCst), 0);
+    let host = url.strip_prefix("https://").unwrap();
+    for exception in ["127.0.0.1", host, "*"] {
+        environment.push(("NO_PROXY", exception));
+        let said = connect_in_a_process_of_its_own(&environment).await;
+        assert!(said.contains("connected as "), "{said}");
+        assert_eq!(tunnels.load(Ordering::SeqCst), 0, "{exception}");
+        environment.pop();
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_told_by_its_address_and_status_and_not_by_its_password() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut client = BufReader::new(stream);
+            let mut lines = String::new();
+            while !lines.ends_with("\r\n\r\n") && client.read_line(&mut lines).await.unwrap_or(0) > 0 {}
+            // Whoever asked may have gone.
+            let _ = client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+        }
+    });
+    let proxy = format!("http://user:{}@{address}", testbed::CANARY);
+    let dead = format!("http://user:{}@127.0.0.1:1", testbed::CANARY);
+    for (proxy, words) in [
+        (&proxy, format!("the proxy http://{address} answers with HTTP status 403")),
+        (&dead, "through the proxy http://127.0.0.1:1: the proxy cannot be reached".to_owned()),
+    ] {
+        let environment = [
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "example"),
+            ("AWS_ENDPOINT_URL", "https://sts.corp.invalid"),
+            ("AWS_REGION", "us-east-1"),
+            ("HTTPS_PROXY", proxy.as_str()),
+        ];
+        let said = connect_in_a_process_of_its_own(&environment).await;
+        assert!(said.contains(&words) && !said.contains("temporary"), "{said}");
+    }
 }
