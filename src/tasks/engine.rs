@@ -314,7 +314,9 @@ impl From<ProvisionError> for EngineError {
                 Self::new(Code::InvalidArgument, message)
             }
             // Whatever keeps the guard from knowing, it asks again.
-            ProvisionError::GuardBlind { .. } => Self::new(Code::Unavailable, message),
+            ProvisionError::GuardBlind { .. } | ProvisionError::Failed { passing: true, .. } => {
+                Self::new(Code::Unavailable, message)
+            }
             ProvisionError::Unverified { .. } => Self::new(Code::PermissionDenied, message),
             ProvisionError::Unsupported(_) => Self::new(Code::Unimplemented, message),
             ProvisionError::NoEntry { error, .. } => Self::new(access_code(&error), message),
@@ -328,7 +330,6 @@ impl From<ProvisionError> for EngineError {
                 failure
             }
             ProvisionError::Broken => Self::new(Code::Internal, message),
-            ProvisionError::Failed { passing: true, .. } => Self::new(Code::Unavailable, message),
             // It is decided; asking again is for somebody who has read the reason.
             ProvisionError::Protected(_)
             | ProvisionError::Account { .. }
