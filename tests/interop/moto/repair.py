@@ -7,6 +7,7 @@ Only what the connector meets is repaired:
 - CreateAccountAssignment stores what is there already once more; AWS succeeds and changes nothing;
 - ListAccountAssignmentsForPrincipal leaves out what a user has through groups;
 - ListServiceSpecificCredentials does not exist; nobody has any;
+- DescribeIdentityStore and DescribeInstance do not exist; there are no network rules, and permission sets;
 - the ARN of a permission set begins with that of its instance.
 """
 
@@ -50,12 +51,22 @@ class _Repairs:
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any] | None:
         """The right answer, or nothing where moto's own is good."""
         repair = {
+            "AWSIdentityStore.DescribeIdentityStore": self._store,
             "SWBExternalService.CreateAccountAssignment": self._assignment_again,
+            "SWBExternalService.DescribeInstance": self._instance,
             "SWBExternalService.ListPermissionSetsProvisionedToAccount": self._sets_of_account,
             "SWBExternalService.ListAccountsForProvisionedPermissionSet": self._accounts_of_set,
             "SWBExternalService.ListAccountAssignmentsForPrincipal": self._assignments_of_principal,
         }.get(operation)
         return repair(request) if repair else None
+
+    def _store(self, request: dict[str, Any]) -> dict[str, Any]:
+        store = request["IdentityStoreId"]
+        arn = f"arn:aws:identitystore::{self._clients.account()}:identitystore/{store}"
+        return {"IdentityStoreId": store, "IdentityStoreArn": arn}
+
+    def _instance(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"InstanceArn": request["InstanceArn"], "Status": "ACTIVE", "PermissionSetsEnabled": True}
 
     def _assignment_again(self, request: dict[str, Any]) -> dict[str, Any] | None:
         held = self._clients.assignments(request["TargetId"], request["PermissionSetArn"])
