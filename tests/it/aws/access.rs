@@ -206,14 +206,14 @@ async fn a_denied_listing_of_instances_names_the_action() {
 
 #[tokio::test]
 async fn a_region_that_takes_no_credentials_that_sts_has_taken_is_named() {
-    let server = testbed().await;
-    let settings = batond::config::AwsSettings {
-        identity_center_region: "me-central-1".into(),
-        ..as_role(&server, "BatonConnector", Some(EXTERNAL_ID))
-    };
     for code in ["UnrecognizedClientException", "InvalidClientTokenId"] {
+        let server = testbed().await;
+        let settings = batond::config::AwsSettings {
+            identity_center_region: "me-central-1".into(),
+            ..as_role(&server, "BatonConnector", Some(EXTERNAL_ID))
+        };
         let message = "The security token included in the request is invalid.".into();
-        server.arm(Fault::once("sso:*", Effect::Error { code: code.into(), message, status: 400 }));
+        server.arm(Fault::new("sso:*", Effect::Error { code: code.into(), message, status: 400 }));
         let error = refused(&settings).await;
         assert!(matches!(error, AccessError::WrongRegion { .. }), "{error}");
         let text = error.to_string();
