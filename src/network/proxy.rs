@@ -16,7 +16,7 @@ use crate::config::{Bypass, ProxySettings};
 /// Longest time for the question why a proxy refuses.
 const QUESTION: Duration = Duration::from_secs(5);
 /// Longest first line of an answer that is looked at, in bytes.
-const FIRST_LINE: usize = 64;
+const FIRST_LINE: u64 = 64;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -137,7 +137,7 @@ async fn refusal(proxy: &Intercept, target: &Uri) -> Option<u16> {
         stream.write_all(&question).await.ok()?;
         let mut answer = Vec::new();
         // Whoever refuses may break the connection behind the first line.
-        let _ = stream.take(FIRST_LINE as u64).read_to_end(&mut answer).await;
+        let _ = stream.take(FIRST_LINE).read_to_end(&mut answer).await;
         status_in(&answer)
     };
     timeout(QUESTION, asked).await.ok().flatten()
