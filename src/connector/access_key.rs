@@ -6,8 +6,9 @@ pub(super) mod rotate;
 
 use jiff::Timestamp;
 
-use super::iam_entity::{enter, is_name};
+use super::iam_entity::enter;
 use super::{Connector, Kind, Needs, Provision, ProvisionError, iam_user, marker};
+use crate::aws::Input;
 use crate::aws::iam::{AccessKey, Iam, Verified};
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::time::to_proto_timestamp;
@@ -97,7 +98,7 @@ async fn owner(
     let iam = enter(connector, &account, provision).await?;
     let name = iam.access_key_owner(key).await?;
     // The root user of an account may have keys, too.
-    let name = name.filter(|name| is_name(name, 1..=128)).ok_or_else(|| {
+    let name = name.filter(|name| Input::EntityName.takes(name)).ok_or_else(|| {
         ProvisionError::invalid(format!("{key} is not the key of an IAM user of account {account}"))
     })?;
     let user = Verified::from(&iam.user(&name).await?);

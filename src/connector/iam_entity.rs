@@ -1,10 +1,8 @@
 //! An IAM user, group or role as a change names it: its ARN says what it is, and in which account it is changed.
 
-use std::ops::RangeInclusive;
-
 use super::{Connector, Provision, ProvisionError, group, iam_user, role};
-use crate::aws::AccountId;
 use crate::aws::iam::{EntityKind, Iam, Unverified, Verified};
+use crate::aws::{AccountId, Input};
 use crate::baton::id::Arn;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::Resource;
@@ -60,10 +58,13 @@ impl<'a> Entity<'a> {
         let (_, word) = words(kind);
         let path_and_name = arn.resource.strip_prefix(word).filter(|rest| rest.starts_with('/'))?;
         let (path, name) = path_and_name.split_at(path_and_name.rfind('/')? + 1);
-        let is_name = is_name(name, 1..=128);
+        let names = match kind {
+            EntityKind::User | EntityKind::Group => Input::EntityName,
+            EntityKind::Role => Input::RoleName,
+        };
         let is_path = path.len() <= 512 && path.bytes().all(|byte| byte.is_ascii_graphic());
         let account = arn.account.parse().ok()?;
-        (is_name && is_path).then_some(Self {
+        (names.takes(name) && is_path).then_some(Self {
             kind,
             arn: text,
             account,
@@ -136,12 +137,6 @@ pub(super) async fn enter(
     let api = connector.api(provision);
     let entered = api.member_iam(account).await;
     entered.map_err(|error| ProvisionError::no_entry(account.clone(), error))
-}
-
-/// Whether AWS takes this as a name of IAM, or of a session of STS, of so many letters.
-pub(super) fn is_name(text: &str, letters: RangeInclusive<usize>) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-    letters.contains(&text.len()) && text.bytes().all(legal)
 }
 
 /// The resource type of a kind, and what stands before the path in its ARNs.

@@ -2,11 +2,12 @@
 
 use super::holder::Holder;
 use super::iam_change::{Change, Part};
-use super::iam_entity::{Entity, is_name};
+use super::iam_entity::Entity;
 use super::{
     Connector, Kind, Needs, Provision, ProvisionError, granted, group, iam_user, marker, permission_set,
     permission_set_assignment, principal_of, resource_of, revoked, role,
 };
+use crate::aws::Input;
 use crate::aws::iam::{AttachedPolicy, EntityKind, Policy};
 use crate::baton::id::Arn;
 use crate::baton::profile::Profile;
@@ -152,5 +153,5 @@ fn owner_of(arn: &str) -> Option<&str> {
     let path_and_name = arn.resource.strip_prefix("policy/")?;
     let (path, name) = path_and_name.rsplit_once('/').unwrap_or(("", path_and_name));
     let is_path = path.len() <= 510 && path.bytes().all(|byte| byte.is_ascii_graphic());
-    (is_name(name, 1..=128) && is_path).then_some(arn.account)
+    (Input::PolicyName.takes(name) && is_path).then_some(arn.account)
 }

@@ -3,11 +3,12 @@
 use super::audit::{Audit, State, Write};
 use super::holder::Holder;
 use super::iam_change::{CONFLICT, taken};
-use super::iam_entity::{Entity, is_name};
+use super::iam_entity::Entity;
 use super::{
     Connector, Kind, Needs, Provision, ProvisionError, iam_policy, marker, permission_set, principal_of,
     resource_of, revoked,
 };
+use crate::aws::Input;
 use crate::aws::iam::EntityKind;
 use crate::baton::id::{inline_policy_id, inline_policy_of};
 use crate::baton::profile::Profile;
@@ -126,7 +127,7 @@ impl<'a> Target<'a> {
                 principal.object_id().chars().take(256).collect::<String>()
             )));
         }
-        if !is_name(name, 1..=128) {
+        if !Input::PolicyName.takes(name) {
             return Err(ProvisionError::invalid("the name of the inline policy is not one that AWS takes"));
         }
         Ok(Self { id, holder: Entity::of(principal)?, name })
