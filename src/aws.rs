@@ -115,7 +115,9 @@ impl Aws {
             let organizations = Organizations::new(clients.organizations.clone(), lane);
             let (wanted, region) =
                 (settings.instance_arn.as_deref(), settings.identity_center_region.as_str());
-            Some(instance::choose(visible, wanted, region, &caller.account, &organizations).await?)
+            let chosen = instance::choose(visible, wanted, region, &caller.account, &organizations).await?;
+            instance::note_region(&chosen, region);
+            Some(chosen)
         } else {
             None
         };

@@ -32,7 +32,7 @@ pub async fn examine(settings: &Settings, network: &Network) -> Report {
     report.extend(clock::examine(&settings.aws, connector.as_ref()).await);
     report.extend(found);
     if let Some(connector) = &connector {
-        report.extend(center::examine(connector));
+        report.extend(center::examine(connector).await);
         report.extend(permissions::examine(connector, settings.provisioning).await);
         report.extend(members::examine(connector, settings.provisioning).await);
     }

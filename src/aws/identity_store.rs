@@ -20,6 +20,7 @@ const GET_GROUP_MEMBERSHIP_ID: Operation = Operation::safe(Service::IdentityStor
 const CREATE_GROUP_MEMBERSHIP: Operation = Operation::safe(Service::IdentityStore, "CreateGroupMembership");
 const DELETE_GROUP_MEMBERSHIP: Operation = Operation::safe(Service::IdentityStore, "DeleteGroupMembership");
 const GET_USER_ID: Operation = Operation::safe(Service::IdentityStore, "GetUserId");
+const DESCRIBE_STORE: Operation = Operation::safe(Service::IdentityStore, "DescribeIdentityStore");
 const DESCRIBE_GROUP: Operation = Operation::safe(Service::IdentityStore, "DescribeGroup");
 const DESCRIBE_USER: Operation = Operation::safe(Service::IdentityStore, "DescribeUser");
 const CREATE_USER: Operation = Operation::safe(Service::IdentityStore, "CreateUser");
@@ -27,6 +28,17 @@ const DELETE_USER: Operation = Operation::safe(Service::IdentityStore, "DeleteUs
 
 /// AWS's largest page.
 const PAGE: i32 = 100;
+
+/// From where the directory may be called. A caller from one of the addresses is let in whatever the other rules say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NetworkRules {
+    /// Calls must come through a VPC endpoint.
+    pub endpoint_required: bool,
+    /// ARNs of the only VPCs that calls may come from; any when empty.
+    pub vpcs: Vec<String>,
+    /// Ranges of addresses that may call.
+    pub addresses: Vec<String>,
+}
 
 /// Calls of the identity store of one Identity Center instance.
 #[derive(Clone, Debug)]
@@ -39,6 +51,19 @@ pub struct IdentityStore {
 impl IdentityStore {
     pub(super) fn new(client: Client, lane: Lane, store: String) -> Self {
         Self { client, lane, store }
+    }
+
+    /// From where the directory may be called (`identitystore:DescribeIdentityStore`); `None` without rules.
+    pub async fn network_rules(&self) -> Result<Option<NetworkRules>, CallError> {
+        let request = self.client.describe_identity_store().identity_store_id(&self.store);
+        let whole = Answer::with("IdentityStoreId");
+        let answer =
+            self.lane.send(DESCRIBE_STORE, || request.clone().customize().interceptor(whole).send()).await?;
+        Ok(answer.network_configuration.map(|rules| NetworkRules {
+            endpoint_required: rules.vpce_access_required,
+            vpcs: rules.api_restrict_source_vpcs.unwrap_or_default(),
+            addresses: rules.api_allow_source_ips.unwrap_or_default(),
+        }))
     }
 
     /// All users, by pages (`identitystore:ListUsers`).

@@ -51,6 +51,18 @@ async fn the_organizations(
     }
 }
 
+/// Says that the settings name another region than the instance was made in: ids of the directory hold the region.
+pub(super) fn note_region(instance: &Instance, region: &str) {
+    if let Some(primary) = instance.primary_region.as_deref().filter(|primary| *primary != region) {
+        tracing::warn!(
+            primary_region = primary,
+            region,
+            "BATON_GLOBAL_AWS_SSO_REGION is not the primary region of Identity Center: the ids of users and groups \
+             hold the region of the setting, and are others with another one"
+        );
+    }
+}
+
 fn listed(instances: &[Instance]) -> Vec<VisibleInstance> {
     let visible = |instance: &Instance| VisibleInstance {
         arn: instance.arn.clone(),

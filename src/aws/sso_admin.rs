@@ -15,6 +15,7 @@ use super::operation::{Operation, Service};
 use super::pages::pages;
 
 const LIST_INSTANCES: Operation = Operation::safe(Service::SsoAdmin, "ListInstances");
+const DESCRIBE_INSTANCE: Operation = Operation::safe(Service::SsoAdmin, "DescribeInstance");
 const LIST_PERMISSION_SETS: Operation = Operation::safe(Service::SsoAdmin, "ListPermissionSets");
 const DESCRIBE_PERMISSION_SET: Operation = Operation::safe(Service::SsoAdmin, "DescribePermissionSet");
 const LIST_PROVISIONED: Operation =
@@ -66,6 +67,16 @@ impl SsoAdmin {
     pub fn has_arn_of(&self, permission_set: &str) -> bool {
         let own = self.instance.rsplit('/').next();
         own.is_some_and(|own| permission_set.split('/').nth(1) == Some(own))
+    }
+
+    /// Whether the instance has permission sets (`sso:DescribeInstance`); `None` where AWS does not say.
+    pub async fn permission_sets_enabled(&self) -> Result<Option<bool>, CallError> {
+        let request = self.client.describe_instance().instance_arn(&self.instance);
+        let answer = self
+            .lane
+            .send(DESCRIBE_INSTANCE, || request.clone().customize().interceptor(Answer::OBJECT).send())
+            .await?;
+        Ok(answer.permission_sets_enabled)
     }
 
     /// ARNs of all permission sets, by pages (`sso:ListPermissionSets`).
@@ -443,6 +454,12 @@ pub struct Instance {
     pub identity_store_id: String,
     /// The account that owns it: the organization's management account for the organization's instance.
     pub owner_account_id: Option<String>,
+    /// Where it stands in its life, in AWS's word, such as `ACTIVE`; `None` where AWS does not say.
+    pub status: Option<String>,
+    /// Why it stands there.
+    pub status_reason: Option<String>,
+    /// The region that it was made in; `None` where AWS does not say.
+    pub primary_region: Option<String>,
 }
 
 /// A permission set.
@@ -545,6 +562,9 @@ impl Instance {
             arn: instance.instance_arn.ok_or_else(|| lacks("InstanceArn"))?,
             identity_store_id: instance.identity_store_id.ok_or_else(|| lacks("IdentityStoreId"))?,
             owner_account_id: instance.owner_account_id,
+            status: instance.status.map(|status| status.as_str().to_owned()),
+            status_reason: instance.status_reason,
+            primary_region: instance.primary_region,
         })
     }
 }

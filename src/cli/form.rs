@@ -19,8 +19,9 @@ fn json() -> Result<String, protojson::JsonError> {
 
 /// The settings that this build acts on: those of every connector first, then the connector's own.
 fn configuration() -> form::Configuration {
-    let (common, own): (Vec<&Field>, Vec<&Field>) =
-        fields().filter(|field| is_exported(field)).partition(|field| field.export == Export::Common);
+    let (common, own): (Vec<&Field>, Vec<&Field>) = fields()
+        .filter(|field| is_exported(field))
+        .partition(|field| matches!(field.export, Export::Common(_)));
     let constraints = DEPENDENCIES
         .iter()
         .filter(|dependency| {
@@ -48,15 +49,16 @@ fn is_exported(field: &Field) -> bool {
 }
 
 fn entry(field: &Field) -> form::Field {
-    let display_name = match field.export {
-        Export::Operator(name) | Export::Form(name) => name,
-        Export::None | Export::Common => "",
+    let (display_name, description) = match field.export {
+        Export::Operator(name, description) | Export::Form(name, description) => (name, description),
+        Export::Common(description) => ("", description),
+        Export::None => ("", field.help),
     };
     form::Field {
         name: field.name.to_owned(),
         display_name: display_name.to_owned(),
-        description: field.help.to_owned(),
-        is_ops: matches!(field.export, Export::Common | Export::Operator(_)),
+        description: description.to_owned(),
+        is_ops: matches!(field.export, Export::Common(_) | Export::Operator(..)),
         is_secret: field.secrecy == Secrecy::Secret,
         field: Some(value(field)),
         ..form::Field::default()
@@ -73,6 +75,11 @@ fn value(field: &Field) -> form::field::Field {
         }),
         Kind::Number => IntField(form::IntField {
             default_value: field.default.parse().unwrap_or_default(),
+            rules: field.bounds.map(|(least, greatest)| form::Int64Rules {
+                gte: Some(least),
+                lte: Some(greatest),
+                ..form::Int64Rules::default()
+            }),
             ..form::IntField::default()
         }),
         Kind::List => StringSliceField(form::StringSliceField::default()),
@@ -80,7 +87,8 @@ fn value(field: &Field) -> form::field::Field {
             r#type: form::StringFieldType::Random.into(),
             ..form::StringField::default()
         }),
-        Kind::Choice(words) => StringField(form::StringField {
+        // A form offers the words to choose from; an operator writes one.
+        Kind::Choice(words) if matches!(field.export, Export::Form(..)) => StringField(form::StringField {
             default_value: field.default.to_owned(),
             rules: Some(form::StringRules {
                 r#in: words.iter().map(|word| (*word).to_owned()).collect(),
@@ -88,7 +96,7 @@ fn value(field: &Field) -> form::field::Field {
             }),
             ..form::StringField::default()
         }),
-        Kind::Text | Kind::Path | Kind::Duration => StringField(form::StringField {
+        Kind::Choice(_) | Kind::Text | Kind::Path | Kind::Duration => StringField(form::StringField {
             default_value: field.default.to_owned(),
             ..form::StringField::default()
         }),
@@ -123,6 +131,32 @@ mod tests {
         assert_eq!(of("role-arn")["isOps"], Value::Null);
         let secrets = entries.iter().filter(|entry| entry["isSecret"] == true).count();
         assert_eq!(secrets, 1);
+    }
+
+    #[test]
+    fn the_form_has_the_words_and_bounds_of_baton_aws() {
+        let value: Value = serde_json::from_str(&json().unwrap()).unwrap();
+        let entries = value["fields"].as_array().unwrap();
+        let of = |name: &str| entries.iter().find(|entry| entry["name"] == name).unwrap();
+        let words = |name: &str| {
+            let text = |member: &str| of(name)[member].as_str().unwrap_or_default();
+            (text("displayName"), text("description"))
+        };
+        assert_eq!(words("health-check"), ("", "Enable the HTTP health check endpoint"));
+        assert_eq!(words("use-assume"), ("Use Assume", "Enable support for assume role"));
+        let regions = "Region for AWS IAM Identity Center (successor to AWS Single Sign-On)";
+        assert_eq!(words("global-aws-sso-region"), (regions, "The region for the sso identities"));
+        assert_eq!(words("iam-assume-role-name").0, "IAM assume role name (child IAM accounts)");
+        let rules = &of("http-timeout-seconds")["intField"]["rules"];
+        assert_eq!(rules, &json!({"gte": "1", "lte": "1800"}));
+        assert_eq!(of("log-level")["stringField"], json!({"defaultValue": "info"}));
+        let kinds = &of("create-account-resource-type")["stringField"]["rules"]["in"];
+        assert_eq!(kinds, &json!(["iam_user", "sso_user"]));
+        for entry in entries {
+            let name = entry["name"].as_str().unwrap();
+            let help = fields().find(|field| field.name == name).unwrap().help;
+            assert!(!words(name).1.is_empty() && words(name).1 != help, "{name} has words of our own");
+        }
     }
 
     #[test]

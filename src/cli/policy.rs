@@ -203,6 +203,18 @@ mod tests {
     }
 
     #[test]
+    fn protected_policies_alone_need_the_reads_that_tell_who_is_meant() {
+        let reads = |settings: &AwsSettings| {
+            let policy = policy::of(Role::Main, settings, true, false).unwrap().unwrap();
+            let actions: Vec<_> = policy.permissions.actions().collect();
+            ["iam:GetGroup", "iam:GetRole", "iam:GetUser"].iter().all(|action| actions.contains(action))
+        };
+        let listed = vec!["*:policy/AdministratorAccess".to_owned()];
+        assert!(reads(&AwsSettings { protected_policies: listed.clone(), ..AwsSettings::default() }));
+        assert!(reads(&AwsSettings { protected_principals: listed, ..AwsSettings::default() }));
+    }
+
+    #[test]
     fn terraform_asks_for_what_the_settings_do_not_tell() {
         let text = written(Format::Terraform, Role::Main, &found(Role::Main)).unwrap();
         for part in [

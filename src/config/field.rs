@@ -40,6 +40,8 @@ pub struct Field {
     pub default: &'static str,
     /// What it does: one sentence without full stop.
     pub help: &'static str,
+    /// The least and the greatest number that it may be, where a form tells them.
+    pub bounds: Option<(i64, i64)>,
     /// Where it can be set.
     pub reach: Reach,
     /// Whether the help leaves it out.
@@ -97,17 +99,18 @@ pub enum Secrecy {
     Secret,
 }
 
-/// Who sees a setting in the form that `config` prints.
+/// Who sees a setting in the form that `config` prints. Names and descriptions are those of baton-aws, so that a form
+/// looks the same after the swap; what a setting does here, its help says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Export {
     /// Nobody.
     None,
-    /// The operator, as a setting that every connector has.
-    Common,
-    /// The operator, under this name.
-    Operator(&'static str),
-    /// The user of the web form, under this name.
-    Form(&'static str),
+    /// The operator, as a setting that every connector has, with this description.
+    Common(&'static str),
+    /// The operator, under this name and with this description.
+    Operator(&'static str, &'static str),
+    /// The user of the web form, under this name and with this description.
+    Form(&'static str, &'static str),
 }
 
 /// In which runs a setting has a meaning.
@@ -155,6 +158,7 @@ impl Field {
             kind,
             default: "",
             help,
+            bounds: None,
             reach: Reach::Everywhere,
             hidden: false,
             secrecy: Secrecy::Plain,
@@ -171,6 +175,11 @@ impl Field {
 
     const fn default(mut self, default: &'static str) -> Self {
         self.default = default;
+        self
+    }
+
+    const fn within(mut self, least: i64, greatest: i64) -> Self {
+        self.bounds = Some((least, greatest));
         self
     }
 

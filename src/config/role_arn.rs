@@ -51,12 +51,8 @@ impl FromStr for RoleArn {
         else {
             return Err(RoleArnError::Shape);
         };
-        let partition = match partition {
-            "aws" => Partition::Aws,
-            "aws-us-gov" => Partition::UsGov,
-            "aws-cn" => Partition::China,
-            _ => return Err(RoleArnError::Partition),
-        };
+        let named = Partition::ALL.into_iter().find(|known| known.as_str() == partition);
+        let partition = named.ok_or(RoleArnError::Partition)?;
         if service != "iam" {
             return Err(RoleArnError::Service);
         }
@@ -87,15 +83,34 @@ pub enum Partition {
     UsGov,
     /// The regions in China, `aws-cn`.
     China,
+    /// The European sovereign cloud, `aws-eusc`.
+    Europe,
+    /// The isolated regions of the United States, `aws-iso`.
+    Iso,
+    /// The same at another level, `aws-iso-b`.
+    IsoB,
+    /// The isolated regions of Europe, `aws-iso-e`.
+    IsoE,
+    /// The isolated regions of `aws-iso-f`.
+    IsoF,
 }
 
 impl Partition {
+    /// All partitions.
+    pub const ALL: [Self; 8] =
+        [Self::Aws, Self::UsGov, Self::China, Self::Europe, Self::Iso, Self::IsoB, Self::IsoE, Self::IsoF];
+
     /// The partition as an ARN writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Aws => "aws",
             Self::UsGov => "aws-us-gov",
             Self::China => "aws-cn",
+            Self::Europe => "aws-eusc",
+            Self::Iso => "aws-iso",
+            Self::IsoB => "aws-iso-b",
+            Self::IsoE => "aws-iso-e",
+            Self::IsoF => "aws-iso-f",
         }
     }
 }
@@ -113,7 +128,9 @@ pub enum RoleArnError {
     #[error("expected arn:<partition>:iam::<account>:role/<name>")]
     Shape,
     /// An unknown partition.
-    #[error("only the partitions aws, aws-us-gov and aws-cn are supported")]
+    #[error(
+        "only the partitions aws, aws-us-gov, aws-cn, aws-eusc, aws-iso and aws-iso-b, -e, -f are supported"
+    )]
     Partition,
     /// An ARN of another service (also `sts`, whose assumed-role ARNs name a session, not a role).
     #[error("the service must be iam")]
@@ -143,7 +160,7 @@ mod tests {
             ("", RoleArnError::Shape),
             ("role/baton", RoleArnError::Shape),
             ("arn:aws:iam::123456789012", RoleArnError::Shape),
-            ("arn:aws-iso:iam::123456789012:role/baton", RoleArnError::Partition),
+            ("arn:aws-moon:iam::123456789012:role/baton", RoleArnError::Partition),
             ("arn:aws:sts::123456789012:role/baton", RoleArnError::Service),
             ("arn:aws:iam:us-east-1:123456789012:role/baton", RoleArnError::Region),
             ("arn:aws:iam::12345678901:role/baton", RoleArnError::Account),
@@ -164,6 +181,11 @@ mod tests {
             ("arn:aws:iam::123456789012:role/baton", Partition::Aws),
             ("arn:aws-us-gov:iam::123456789012:role/service/team/baton+x", Partition::UsGov),
             ("arn:aws-cn:iam::123456789012:role/baton", Partition::China),
+            ("arn:aws-eusc:iam::123456789012:role/baton", Partition::Europe),
+            ("arn:aws-iso:iam::123456789012:role/baton", Partition::Iso),
+            ("arn:aws-iso-b:iam::123456789012:role/baton", Partition::IsoB),
+            ("arn:aws-iso-e:iam::123456789012:role/baton", Partition::IsoE),
+            ("arn:aws-iso-f:iam::123456789012:role/baton", Partition::IsoF),
         ] {
             let arn: RoleArn = text.parse().unwrap();
             assert_eq!((arn.partition(), arn.to_string().as_str()), (partition, text));

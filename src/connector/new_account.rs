@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub(super) key: &'static str,
     /// What people see.
     pub(super) label: &'static str,
+    /// What it is for, in the words of baton-aws.
+    pub(super) description: &'static str,
     /// Whether the account cannot be made without it.
     pub(super) required: bool,
     /// An example.
@@ -28,7 +30,7 @@ pub(super) fn schema(entries: &[Entry]) -> ConnectorAccountCreationSchema {
         let field = Field {
             display_name: entry.label.to_owned(),
             required: entry.required,
-            description: entry.label.to_owned(),
+            description: entry.description.to_owned(),
             placeholder: entry.placeholder.to_owned(),
             order,
             field: Some(FieldKind::StringField(StringField::default())),

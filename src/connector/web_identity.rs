@@ -30,40 +30,67 @@ const SECONDS: std::ops::RangeInclusive<f64> = 900.0..=43_200.0;
 /// Enough for any session: what grows leaves copies behind.
 const ROOM: usize = 16 * 1024;
 
-/// The action as the control plane shows it. Source: message `BatonActionSchema`.
+/// The action as the control plane shows it, in the words of baton-aws. Source: message `BatonActionSchema`.
 pub(super) fn schema() -> BatonActionSchema {
     let text = || FieldKind::StringField(StringField::default());
-    let field = |name: &str, label: &str, is_required: bool, field: FieldKind| Field {
+    let field = |name: &str, label: &str, description: &str, field: FieldKind| Field {
         name: name.to_owned(),
         display_name: label.to_owned(),
-        is_required,
+        description: description.to_owned(),
         field: Some(field),
         ..Field::default()
     };
     let mut arguments = vec![
-        field("role_arn", "Role ARN", true, text()),
-        field("web_identity_token", "Web identity token", true, text()),
-        field("age_recipient", "age recipient", true, text()),
-        field("session_name", "Session name", true, text()),
-        field("duration_seconds", "Duration in seconds", true, FieldKind::IntField(IntField::default())),
-        field("policy_json", "Session policy (JSON)", false, text()),
+        field("role_arn", "Role ARN", "Customer role trusted to accept the C1 OIDC token.", text()),
+        field(
+            "web_identity_token",
+            "OIDC token",
+            "Short-lived token minted by the configured C1 OIDC issuer for this request.",
+            text(),
+        ),
+        field(
+            "age_recipient",
+            "Encryption recipient",
+            "Platform-provided age recipient. STS credentials are encrypted before leaving the connector.",
+            text(),
+        ),
+        field("session_name", "Session name", "Auditable AWS role session name.", text()),
+        field(
+            "duration_seconds",
+            "Duration seconds",
+            "Requested STS session lifetime (900-43200, additionally limited by the role).",
+            FieldKind::IntField(IntField::default()),
+        ),
+        field(
+            "policy_json",
+            "Session policy",
+            "Optional restrictive inline session policy, for example an aws:SourceIp deny boundary.",
+            text(),
+        ),
     ];
     for argument in &mut arguments {
+        argument.is_required = argument.name != "policy_json";
         argument.is_secret = argument.name == "web_identity_token";
     }
     BatonActionSchema {
         name: ACTION.to_owned(),
         display_name: "Issue AWS STS Session".to_owned(),
         description:
-            "A session of a role for the holder of a web identity token, encrypted for an age recipient"
+            "Exchange a short-lived C1-issued OIDC token for an AWS STS role session. The target role trust \
+                      policy must explicitly trust the C1 issuer, audience, and subject profile."
                 .to_owned(),
         action_type: vec![ActionType::Dynamic.into()],
         arguments,
         return_types: vec![
-            field("encrypted_credentials", "Encrypted credentials", true, text()),
-            field("encryption_key_id", "Id of the encryption key", true, text()),
-            field("expiration", "Expiration", true, text()),
-            field("assumed_role_arn", "ARN of the session", true, text()),
+            field(
+                "encrypted_credentials",
+                "Encrypted credential envelope",
+                "Base64-encoded age ciphertext; never plaintext STS material.",
+                text(),
+            ),
+            field("encryption_key_id", "Encryption key ID", "", text()),
+            field("expiration", "Expiration", "", text()),
+            field("assumed_role_arn", "Assumed role ARN", "", text()),
         ],
         ..BatonActionSchema::default()
     }

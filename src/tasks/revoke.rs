@@ -5,7 +5,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::grant::failed;
 use super::outcome::{Failure, Outcome};
-use super::request::{check_entitlement, check_id, check_resource, malformed, provisioning_disabled};
+use super::request::{
+    check_entitlement, check_id, check_resource, invalid, malformed, provisioning_disabled,
+};
 use super::{Context, affected};
 use crate::baton::api::task::RevokeTask;
 use crate::baton::{any, v2};
@@ -47,12 +49,37 @@ async fn revoke(
 
 /// Gives what was granted, and to whom.
 fn check_grant(grant: &v2::Grant) -> Result<(&v2::Entitlement, &v2::Resource), Failure> {
-    let entitlement =
-        grant.entitlement.as_ref().ok_or_else(|| malformed("revoke", "the entitlement is missing"))?;
-    let principal =
-        grant.principal.as_ref().ok_or_else(|| malformed("revoke", "the principal is missing"))?;
+    let entitlement = grant.entitlement.as_ref().ok_or_else(|| invalid("grant.entitlement", "is missing"))?;
+    let principal = grant.principal.as_ref().ok_or_else(|| invalid("grant.principal", "is missing"))?;
     check_entitlement(entitlement)?;
     check_resource(principal, "principal")?;
     check_id(&grant.id, "grant.id")?;
     Ok((entitlement, principal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baton::Code;
+    use crate::tasks::request::tests::{entitlement, resource};
+
+    #[test]
+    fn a_grant_that_lacks_a_part_is_an_invalid_argument() {
+        let whole = v2::Grant {
+            id: "g".into(),
+            entitlement: Some(entitlement()),
+            principal: Some(resource("sso_user", "u")),
+            ..Default::default()
+        };
+        assert!(check_grant(&whole).is_ok());
+        for (grant, name) in [
+            (v2::Grant { entitlement: None, ..whole.clone() }, "grant.entitlement is missing"),
+            (v2::Grant { principal: None, ..whole.clone() }, "grant.principal is missing"),
+            (v2::Grant { id: String::new(), ..whole.clone() }, "grant.id is empty"),
+        ] {
+            let failure = check_grant(&grant).unwrap_err();
+            assert_eq!((failure.code(), failure.non_retryable), (Code::InvalidArgument, true));
+            assert!(failure.status.message.contains(name), "{}", failure.status.message);
+        }
+    }
 }

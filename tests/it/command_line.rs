@@ -170,6 +170,25 @@ async fn a_one_shot_sync_leaves_the_file_and_json_lines() {
     assert!(!text(&output.stderr).contains(testbed::CANARY));
 }
 
+#[tokio::test]
+async fn a_region_other_than_the_primary_one_is_said_at_start() {
+    let organization = Organization::example().await;
+    organization.server.change_instance(|instance| instance.primary_region = Some("eu-central-1".into()));
+    let output = organization.run(&[]).await;
+    assert_eq!(output.status.code(), Some(0));
+    let lines = log(&output);
+    let warned = |line: &&Value| {
+        let message = line["msg"].as_str().unwrap_or_default();
+        line["level"] == "warn"
+            && message.starts_with("BATON_GLOBAL_AWS_SSO_REGION is not the primary region")
+    };
+    let warning = lines.iter().find(warned).unwrap_or_else(|| panic!("{lines:#?}"));
+    assert_eq!(
+        (&warning["primary_region"], &warning["region"]),
+        (&"eu-central-1".into(), &"us-east-1".into())
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn resources_that_are_named_are_all_that_is_synced() {
     let organization = Organization::example().await;

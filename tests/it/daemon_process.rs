@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use testbed::aws::{Effect, Fault as AwsFault, Fixture, Server as Aws};
@@ -62,14 +61,14 @@ pub(crate) fn assert_lines_without_secrets(output: &Output, plane: &Server, aws:
 async fn a_pod_serves_and_ends_with_0_on_sigterm() {
     let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
     let directory = tempfile::tempdir().unwrap();
-    let child = batond(&aws, &plane, directory.path()).spawn().unwrap();
+    // Nothing is under way at the stop, so it takes none of the time that it may.
+    let grace = ("BATON_SHUTDOWN_GRACE_PERIOD", "1h");
+    let child = batond(&aws, &plane, directory.path()).env(grace.0, grace.1).spawn().unwrap();
     let sync = plane.push(task::sync_full());
     let finish = plane.finished(&sync).await.unwrap();
     assert!(finish.success, "{finish:?}");
-    let began = Instant::now();
     terminate(&child);
     let output = end(child).await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let lines = assert_lines_without_secrets(&output, &plane, &aws);
     assert_eq!(output.status.code(), Some(0), "{lines:#?}");
     assert!(lines.iter().any(|line| line["task_id"] == *sync), "{lines:#?}");

@@ -371,7 +371,7 @@ async fn a_second_signal_ends_at_once() {
     world.aws_answered("organizations:ListRoots").await;
     daemon.signal.send(()).await.unwrap();
     daemon.signal.send(()).await.unwrap();
-    assert_eq!(timeout(Duration::from_secs(2), daemon.end()).await.unwrap(), Ended::Abruptly);
+    assert_eq!(timeout(PATIENCE, daemon.end()).await.unwrap(), Ended::Abruptly);
     assert_eq!(Ended::Abruptly.exit_code(), 1);
 }
 
@@ -527,10 +527,16 @@ async fn without_a_control_plane_the_file_is_replaced_at_each_interval() {
     let first = changed(None).await;
     let second = changed(first).await;
     world.aws.arm(AwsFault::new("identitystore:ListUsers", Effect::Deny));
-    sleep(Duration::from_secs(1)).await;
+    // From the first denial on no sync succeeds; two further ones have been tried in vain.
+    let denied = async |times: u64| {
+        while world.aws.counters().errors("identitystore:ListUsers") < times {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, denied(1)).await.unwrap();
     let kept = stamp();
     assert!(kept.is_some() && kept >= second, "the last good file is gone");
-    sleep(Duration::from_secs(1)).await;
+    timeout(PATIENCE, denied(3)).await.unwrap();
     assert_eq!(stamp(), kept, "a failed sync touched the file");
     world.aws.disarm();
     changed(kept).await;

@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use crate::daemon_calls::{network, settings as control_plane};
 use crate::support::{allowing as fixture, aws_settings, everything_on};
 
+mod center;
 mod hops;
 mod permissions;
 

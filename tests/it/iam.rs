@@ -3,7 +3,7 @@
 use batond::config::AwsSettings;
 use batond::connector::Connector;
 use batond::sync::{Report, SyncError, SyncOptions};
-use testbed::aws::{Effect, Fault, Fixture, Server};
+use testbed::aws::{Effect, Fault, Fixture, Server, Trust};
 use tokio_util::sync::CancellationToken;
 
 use crate::dump::Dump;
@@ -327,6 +327,7 @@ async fn a_member_that_was_entered_and_refuses_later_is_as_one_that_refused_at_o
     let (work, options) = (Work::new(), SyncOptions::default());
     let sync = async || work.sync(&connector, &options, CancellationToken::new()).await.unwrap();
     sync().await;
+    let whole = Dump::read(&work.file());
     aws.distrust(SHOP_ROLE);
     aws.expire_sessions_of(SHOP);
     // Whatever AWS says at first of a session that is over: the refusal is what counts.
@@ -336,6 +337,11 @@ async fn a_member_that_was_entered_and_refuses_later_is_as_one_that_refused_at_o
         assert!(told.reason.contains("cannot assume") && told.reason.contains(SHOP_ROLE), "{told:?}");
         assert!(Dump::read(&work.file()) == without, "rows differ");
     }
+    let trust = Trust { principals: vec![OWN.into()], ..Trust::default() };
+    assert!(aws.trust(SHOP_ROLE, vec![trust]).unwrap());
+    let report = sync().await;
+    assert_eq!(report.incomplete.len(), 1, "the one that never lets anybody in: {:?}", report.incomplete);
+    assert!(Dump::read(&work.file()) == whole, "rows differ");
 }
 
 #[tokio::test]

@@ -279,6 +279,7 @@ async fn a_cancelled_sync_ends_promptly_and_leaves_what_was_there() {
     let connector = connector(&aws).await;
     aws.set(|knobs| knobs.latency = std::time::Duration::from_mins(10));
     let cancel = CancellationToken::new();
+    tokio::time::pause();
     let stop = async {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         cancel.cancel();
@@ -420,6 +421,18 @@ async fn what_is_not_found_and_is_there_all_the_same_is_not_believed() {
             assert!(work.left().is_empty(), "{action} left {:?}", work.left());
         }
     }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_found_is_no_group_that_is_gone() {
+    let aws = example().await;
+    let gone = Fault::once("identitystore:ListGroupMemberships", not_found());
+    aws.arm(gone.member("ResourceType", "IDENTITY_STORE"));
+    let work = Work::new();
+    let error = full_sync(&aws, &work).await.unwrap_err();
+    assert!(error.to_string().contains("identitystore:ListGroupMemberships"), "{error}");
+    assert_eq!(aws.counters().calls("identitystore:DescribeGroup"), 0);
+    assert!(work.left().is_empty(), "{:?}", work.left());
 }
 
 #[tokio::test]

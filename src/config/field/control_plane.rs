@@ -40,11 +40,11 @@ section! { "Control plane";
         "shutdown-grace-period", "25s", "Time that running tasks have to end after SIGTERM or SIGINT",
     );
     HEALTH_CHECK = switch("health-check", "Answer liveness and readiness probes over HTTP")
-        .export(Export::Common).mode(Mode::Service);
+        .export(Export::Common("Enable the HTTP health check endpoint")).mode(Mode::Service);
     HEALTH_CHECK_PORT = number("health-check-port", "8081", "Port of the probes; 0 takes a free one")
-        .export(Export::Common);
+        .export(Export::Common("Port for the HTTP health check endpoint"));
     HEALTH_CHECK_BIND_ADDRESS = text("health-check-bind-address", "IP address of the probes")
-        .default("127.0.0.1").hidden().export(Export::Common);
+        .default("127.0.0.1").hidden().export(Export::Common("Bind address for health check server (127.0.0.1 for localhost-only)"));
     C1_API_HOST = text("c1-api-host", "Host, with optional port, to use in place of the one in the client id")
         .variable_only().mode(Mode::Service);
     HOST_ID = text("host-id", "Name of this process towards the control plane and in role session names, \

@@ -6,12 +6,15 @@ section! { "What to sync";
     FILE = path("file", "The .c1z file to write (sync) or to read (grant, revoke)")
         .short('f').default("sync.c1z").mode(Mode::OneShot);
     GLOBAL_AWS_ORGS_ENABLED = switch("global-aws-orgs-enabled", "Read AWS Organizations")
-        .export(Export::Form("Global AWS Orgs Enabled"));
+        .export(Export::Form("Enable support for AWS Organizations",
+            "Enable support for AWS Organizations"));
     GLOBAL_AWS_SSO_ENABLED = switch("global-aws-sso-enabled", "Read IAM Identity Center; needs Organizations")
-        .export(Export::Form("Global AWS SSO Enabled"));
+        .export(Export::Form("Enable support for AWS IAM Identity Center (successor to AWS Single Sign-On)",
+            "Enable support for AWS IAM Identity Center"));
     GLOBAL_AWS_SSO_REGION = text("global-aws-sso-region",
         "Region of Identity Center; it is part of every Identity Center id")
-        .default("us-east-1").export(Export::Form("Global AWS SSO Region"));
+        .default("us-east-1").export(Export::Form("Region for AWS IAM Identity Center (successor to AWS Single Sign-On)",
+            "The region for the sso identities"));
     SYNC_RESOURCE_TYPES = list("sync-resource-types", "Resource types to sync; all if unset");
     SKIP_ENTITLEMENTS_AND_GRANTS = switch("skip-entitlements-and-grants", "Sync resources alone").mode(Mode::OneShot);
     SKIP_GRANTS = switch("skip-grants", "Sync no grants; only together with sync-resources").hidden();
@@ -20,18 +23,29 @@ section! { "What to sync";
         runs on and replaces --file; off if unset");
     CREATE_ACCOUNT_RESOURCE_TYPE = Field::new("create-account-resource-type",
         Kind::Choice(&["iam_user", "sso_user"]), "Kind of account that account creation makes")
-        .default("iam_user").export(Export::Form("Create Account Resource Type"));
+        .default("iam_user").export(Export::Form("Account Provisioning Target",
+            "Which AWS user type C1 should create when provisioning accounts. 'iam_user' (default) creates \
+            IAM users; 'sso_user' creates AWS Identity Center (SSO) users. Only one path can be active at a \
+            time per connector instance."));
     GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED = switch("global-aws-cross-account-iam-enabled",
         "Read IAM of the member accounts too; needs Organizations and Identity Center")
-        .export(Export::Form("Global AWS Cross Account IAM Enabled"));
-    SYNC_SECRETS = switch("sync-secrets", "Sync access keys").export(Export::Form("Sync Secrets"));
+        .export(Export::Form("Also sync cross-account IAM when Identity Center is enabled",
+            "When both Organizations and Identity Center are enabled, also sync IAM users, roles, and groups \
+            from every child account. Requires sts:AssumeRole on OrganizationAccountAccessRole in each child \
+            account. Has no effect when Identity Center is disabled (cross-account IAM sync always runs in \
+            that mode)."));
+    SYNC_SECRETS = switch("sync-secrets", "Sync access keys").export(Export::Form("Sync Secrets",
+            "Whether to sync secrets or not"));
     SYNC_IAM_TAGS = switch("sync-iam-tags",
         "Read tags of IAM users and roles, the e-mail addresses among them, and descriptions of policies");
     SYNC_SSO_USER_LAST_LOGIN = switch("sync-sso-user-last-login",
         "Tell when Identity Center users last logged in, from CloudTrail")
-        .export(Export::Form("Sync SSO User Last Login"));
+        .export(Export::Form("Sync SSO User Last Login",
+            "Enable fetching last login time for SSO users from CloudTrail (requires cloudtrail:LookupEvents \
+            permission)"));
     SYNC_ONLY_ATTACHED_POLICIES = switch("sync-only-attached-policies", "Sync only IAM policies that are attached")
-        .export(Export::Form("Sync Only Attached Policies"));
+        .export(Export::Form("Sync Only Attached Policies",
+            "Only sync IAM managed policies that are attached to at least one user, role, or group"));
     SYNC_RESOURCES = list("sync-resources",
         "Sync these resources alone, with all that hangs from them; as Baton ids, such as bid:r:account/111111111111")
         .mode(Mode::OneShot);

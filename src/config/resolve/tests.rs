@@ -369,11 +369,21 @@ fn assume_has_three_states() {
 
 #[test]
 fn regions_and_partitions_beyond_the_old_list_are_accepted() {
-    for region in ["il-central-1", "ap-southeast-5", "us-gov-west-1", "cn-northwest-1", "us-isob-east-1"] {
+    for region in [
+        "il-central-1",
+        "ap-southeast-5",
+        "us-gov-west-1",
+        "cn-northwest-1",
+        "us-isob-east-1",
+        "eusc-de-east-1",
+    ] {
         assert_eq!(settings(&[("BATON_GLOBAL_AWS_SSO_REGION", region)]).aws.identity_center_region, region);
     }
-    for arn in ["arn:aws-us-gov:iam::123456789012:role/x", "arn:aws-cn:iam::123456789012:role/x"] {
-        assert_eq!(settings(&[("BATON_ROLE_ARN", arn)]).aws.role.unwrap().to_string(), arn);
+    for partition in ["aws-us-gov", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"] {
+        let arn = format!("arn:{partition}:iam::123456789012:role/x");
+        assert_eq!(settings(&[("BATON_ROLE_ARN", &arn)]).aws.role.unwrap().to_string(), arn);
+        let instance = format!("arn:{partition}:sso:::instance/ins-0123456789abcdef");
+        assert_eq!(settings(&[("BATON_SSO_INSTANCE_ARN", &instance)]).aws.instance_arn, Some(instance));
     }
 }
 

@@ -26,8 +26,20 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
 
 /// The form of a new user.
 pub(in crate::connector) const FORM: [Entry; 2] = [
-    Entry { key: "username", label: "Username", required: false, placeholder: "jdoe" },
-    Entry { key: "email", label: "Email", required: true, placeholder: "jdoe@example.com" },
+    Entry {
+        key: "username",
+        label: "Username",
+        description: "The IAM user name. Defaults to email if omitted.",
+        required: false,
+        placeholder: "jdoe",
+    },
+    Entry {
+        key: "email",
+        label: "Email",
+        description: "The user's primary work email.",
+        required: true,
+        placeholder: "jdoe@example.com",
+    },
 ];
 
 /// Makes a user, whose address is a tag where it is not the name and AWS takes it as one. A user of that name and

@@ -19,11 +19,41 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);
 
 /// The form of a new user.
 pub(in crate::connector) const FORM: [Entry; 5] = [
-    Entry { key: "username", label: "Username", required: true, placeholder: "jdoe@example.com" },
-    Entry { key: "given_name", label: "First Name", required: true, placeholder: "Jane" },
-    Entry { key: "family_name", label: "Last Name", required: true, placeholder: "Doe" },
-    Entry { key: "email", label: "Email", required: true, placeholder: "jdoe@example.com" },
-    Entry { key: "display_name", label: "Display Name", required: false, placeholder: "Jane Doe" },
+    Entry {
+        key: "username",
+        label: "Username",
+        description: "The Identity Center user name (login).",
+        required: true,
+        placeholder: "jdoe@example.com",
+    },
+    Entry {
+        key: "given_name",
+        label: "First Name",
+        description: "The user's given name.",
+        required: true,
+        placeholder: "Jane",
+    },
+    Entry {
+        key: "family_name",
+        label: "Last Name",
+        description: "The user's family name.",
+        required: true,
+        placeholder: "Doe",
+    },
+    Entry {
+        key: "email",
+        label: "Email",
+        description: "The user's primary work email.",
+        required: true,
+        placeholder: "jdoe@example.com",
+    },
+    Entry {
+        key: "display_name",
+        label: "Display Name",
+        description: "Optional display name. Defaults to \"<given> <family>\" if empty.",
+        required: false,
+        placeholder: "Jane Doe",
+    },
 ];
 
 /// Makes a user of the directory. A user of that name and address that exists is the protocol's `AlreadyExists`; any

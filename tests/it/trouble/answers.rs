@@ -57,7 +57,7 @@ async fn a_wait_of_ages_does_not_hold_up_the_stop() {
     world.plane.fault(Rpc::GetTask, &Fault::Raw(answer.encode_to_vec()), 1);
     let daemon = world.start();
     world.plane.wait_for(|entry| entry.rpc() == Some(Rpc::GetTask)).await.unwrap();
-    let stopped = timeout(Duration::from_secs(5), daemon.stop()).await;
+    let stopped = timeout(PATIENCE, daemon.stop()).await;
     assert_eq!(stopped.unwrap(), Ended::Cleanly);
 }
 

@@ -1,6 +1,6 @@
 //! A host that has no room, no names, or too few descriptors to waste.
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use batond::daemon::Ended;
@@ -9,7 +9,7 @@ use testbed::control_plane::{Fault, Rpc, task};
 
 use crate::daemon_calls::server;
 use crate::daemon_process::{assert_lines_without_secrets, batond, end, terminate};
-use crate::daemon_tasks::{World, is_accepted_hello};
+use crate::daemon_tasks::{PATIENCE, World, is_accepted_hello};
 
 #[tokio::test]
 async fn a_full_disk_fails_the_sync_as_retryable_and_leaves_nothing() {
@@ -51,13 +51,21 @@ async fn a_full_disk_fails_the_sync_as_retryable_and_leaves_nothing() {
 async fn a_name_that_is_not_resolved_is_waited_for_and_the_stop_is_obeyed() {
     let (aws, plane) = (Aws::start(Fixture::example().unwrap()).await.unwrap(), server().await);
     let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
     let child = batond(&aws, &plane, directory.path())
         .env("BATON_C1_API_HOST", "control-plane.invalid")
+        .env("BATON_LOG_PATH", &log)
         .spawn()
         .unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let text = || std::fs::read_to_string(&log).unwrap_or_default();
+    let said = async {
+        while !text().contains("hello failed; trying again") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, said).await.unwrap();
     terminate(&child);
-    let output = end(child).await;
+    let output = Output { stderr: text().into_bytes(), ..end(child).await };
     let lines = assert_lines_without_secrets(&output, &plane, &aws);
     assert_eq!(output.status.code(), Some(0), "{lines:#?}");
     let waited = |line: &serde_json::Value| {

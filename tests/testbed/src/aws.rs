@@ -21,6 +21,7 @@ mod knobs;
 mod ledger;
 mod listener;
 mod metadata;
+mod past;
 mod quota;
 mod server;
 mod service;
@@ -33,10 +34,11 @@ mod world;
 pub use fault::{Effect, Fault};
 pub use fixture::{
     Account, AccountState, Assignment as FixtureAssignment, DelegatedAdministrator, ExternalId, Fixture,
-    FixtureError, Group, IamRole, IamShape, IamUser, IdentityCenter, Organization, OrganizationalUnit,
-    OtherInstance, PermissionSet, Principals, Shape, Trust, User, iam,
+    FixtureError, Group, IamRole, IamShape, IamUser, IdentityCenter, Instance, InstancePrefix, NetworkRules,
+    Organization, OrganizationalUnit, OtherInstance, PermissionSet, Principals, Region, ServiceControlPolicy,
+    Shape, Trust, User, iam,
 };
-pub use knobs::{AccountFields, Knobs};
+pub use knobs::{AccountFields, Knobs, Lagging};
 pub use ledger::{Count, Counters, Entry};
 pub use quota::{Quota, Quotas, Scope, documented as documented_quotas, per_account as account_quotas};
 pub use server::{Credentials, Membership, Server, StartError, Transport};

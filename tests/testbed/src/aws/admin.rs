@@ -5,17 +5,21 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State as Shared};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fault::Fault;
+use super::fixture::{FixtureError, Instance, ServiceControlPolicy, Trust};
 use super::knobs::Knobs;
 use super::ledger::{Counters, Entry};
+use super::service::served;
 use super::state::State;
+use super::world::World;
 
 const INDEX: &str = "\
 GET    /_testbed/counters              calls, throttled calls and errors per action, account and principal; of
@@ -29,6 +33,10 @@ POST   /_testbed/faults                arm one: {\"action\": \"sso:*\", \"times\
 DELETE /_testbed/faults                disarm all
 PUT    /_testbed/denied/{principal}    replace the denied actions of a user or role: [\"sso:List*\"]; with
                                        ?account=111111111111 only of the one in that account
+PUT    /_testbed/trust?role=ARN        replace the trust policy of a role: [{\"principals\": [\"connector\"]}]
+PUT    /_testbed/service-control-policies  replace them: [{\"name\": \"No IAM\", \"targets\": [\"Shop\"], \"deny\": [\"iam:*\"]}]
+PATCH  /_testbed/instance              change what is told of Identity Center: {\"status\": \"CREATE_IN_PROGRESS\"}
+GET    /_testbed/operations            all operations that are served
 POST   /_testbed/expire-sessions       make all role sessions expire now; with ?account= those of its roles
 POST   /_testbed/sign-ins              record a sign-in: {\"user\": \"alice\", \"account\": \"Shop\", \"role\": \"Developer\"};
                                        without an account the portal alone
@@ -44,6 +52,10 @@ pub(crate) fn routes() -> Router<Arc<State>> {
         .route("/_testbed/knobs", get(knobs).patch(change_knobs))
         .route("/_testbed/faults", get(faults).post(arm).delete(disarm))
         .route("/_testbed/denied/{principal}", put(deny))
+        .route("/_testbed/trust", put(trust))
+        .route("/_testbed/service-control-policies", put(control))
+        .route("/_testbed/instance", patch(change_instance))
+        .route("/_testbed/operations", get(|| async { Json(served()) }))
         .route("/_testbed/expire-sessions", post(expire_sessions))
         .route("/_testbed/sign-ins", post(sign_in))
         .route("/_testbed/state", get(held))
@@ -90,17 +102,28 @@ async fn knobs(Shared(state): Shared<Arc<State>>) -> Json<Knobs> {
 /// Replaces the members that the body names; a name that does not exist changes nothing.
 async fn change_knobs(Shared(state): Shared<Arc<State>>, Json(change): Json<Value>) -> Response {
     let mut inner = state.lock();
-    let mut knobs = json!(inner.knobs);
-    if let (Some(knobs), Value::Object(change)) = (knobs.as_object_mut(), change) {
-        knobs.extend(change);
+    change_some(&mut inner.knobs, change)
+}
+
+/// Replaces the members that `change` names and answers with the whole.
+fn change_some<T: Serialize + DeserializeOwned>(held: &mut T, change: Value) -> Response {
+    let mut whole = json!(held);
+    if let (Some(whole), Value::Object(change)) = (whole.as_object_mut(), change) {
+        whole.extend(change);
     }
-    match serde_json::from_value::<Knobs>(knobs) {
-        Ok(knobs) => {
-            inner.knobs = knobs.clone();
-            Json(knobs).into_response()
+    match serde_json::from_value::<T>(whole) {
+        Ok(changed) => {
+            *held = changed;
+            Json(held).into_response()
         }
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     }
+}
+
+/// See `Server::change_instance`.
+async fn change_instance(Shared(state): Shared<Arc<State>>, Json(change): Json<Value>) -> Response {
+    let mut inner = state.lock();
+    change_some::<Instance>(&mut inner.world.center.instance, change)
 }
 
 async fn faults(Shared(state): Shared<Arc<State>>) -> Json<Vec<Fault>> {
@@ -135,6 +158,43 @@ async fn deny(
     } else {
         (StatusCode::NOT_FOUND, format!("no user or role is named {principal:?}\n")).into_response()
     }
+}
+
+/// The role that a change is about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Of {
+    role: String,
+}
+
+async fn trust(
+    Shared(state): Shared<Arc<State>>,
+    Query(of): Query<Of>,
+    Json(statements): Json<Vec<Trust>>,
+) -> Response {
+    let mut inner = state.lock();
+    let World { access, organization, .. } = &mut inner.world;
+    match access.set_trust(&of.role, statements, organization) {
+        Ok(true) => StatusCode::NO_CONTENT.into_response(),
+        Ok(false) => (StatusCode::NOT_FOUND, format!("no role is {:?}\n", of.role)).into_response(),
+        Err(error) => unknown(&error),
+    }
+}
+
+async fn control(
+    Shared(state): Shared<Arc<State>>,
+    Json(policies): Json<Vec<ServiceControlPolicy>>,
+) -> Response {
+    let mut inner = state.lock();
+    let World { organization, ids, .. } = &mut inner.world;
+    match organization.set_controls(&policies, ids) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => unknown(&error),
+    }
+}
+
+fn unknown(error: &FixtureError) -> Response {
+    (StatusCode::NOT_FOUND, format!("{error}\n")).into_response()
 }
 
 async fn expire_sessions(Shared(state): Shared<Arc<State>>, Query(only): Query<Only>) -> StatusCode {

@@ -11,12 +11,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::fault::Effect;
+use super::fault::{Effect, Strike};
+use super::knobs::Lagging;
+use super::past;
 use super::service::{ApiError, Call, Service, pattern};
 use super::signature::Authorization;
 use super::state::{Inner, State};
 use super::ticket::{Ticket, abort};
 use super::wire::{self, Request};
+use super::world::World;
 use super::world::access::Caller;
 
 /// Answers one AWS request.
@@ -47,7 +50,7 @@ pub(crate) async fn answer(
         body: &body,
     };
 
-    let (admitted, effect, latency) = {
+    let (admitted, strike, latency) = {
         let mut inner = state.lock();
         let caller = if request.operation.anonymous {
             Ok(Caller::anonymous())
@@ -68,7 +71,8 @@ pub(crate) async fn answer(
             }
         }
     };
-    let delay = if let Some(Effect::Delay(delay)) = effect { delay } else { Duration::ZERO };
+    let effect = strike.as_ref().map(|strike| &strike.effect);
+    let delay = if let Some(Effect::Delay(delay)) = effect { *delay } else { Duration::ZERO };
     if latency + delay > Duration::ZERO {
         tokio::time::sleep(latency + delay).await;
     }
@@ -76,19 +80,19 @@ pub(crate) async fn answer(
         Ok(caller) => caller,
         Err(error) => return ticket.refuse(service, &error),
     };
-    if matches!(effect, Some(Effect::Hold)) {
+    if effect == Some(&Effect::Hold) {
         hold(&state).await;
     }
     let answer = {
         let mut inner = state.lock();
-        carry_out(&mut inner, &request, &caller, &ticket, effect.as_ref())
+        carry_out(&mut inner, &request, &caller, &ticket, strike.as_ref())
     };
     match answer {
         Err(Refusal::Reset) => abort(),
         Err(Refusal::Error(error)) => ticket.refuse(service, &error),
         Ok(answer) => {
             let body = wire::encode(service, request.operation.name, &answer, &ticket.entry.request_id);
-            ticket.reply(service, body, effect.as_ref())
+            ticket.reply(service, body, effect)
         }
     }
 }
@@ -137,49 +141,86 @@ fn carry_out(
     request: &Request,
     caller: &Caller,
     ticket: &Ticket,
-    effect: Option<&Effect>,
+    strike: Option<&Strike>,
 ) -> Result<Value, Refusal> {
     let service = request.service;
     let action = ticket.entry.action.as_str();
+    let effect = strike.map(|strike| &strike.effect);
+    if effect == Some(&Effect::Reset) {
+        return Err(Refusal::Reset);
+    }
     let resource = || (service.resource)(&inner.world, caller, action, &request.input);
-    match effect {
-        Some(Effect::Reset) => return Err(Refusal::Reset),
-        Some(Effect::Status(status)) => return Err(ApiError::internal(service, *status).into()),
-        Some(Effect::ExpiredCredentials) => return Err(ApiError::expired(service).into()),
-        Some(Effect::Throttle) => return Err(ApiError::throttled(service).into()),
-        Some(Effect::ThrottleFor(pause)) => {
-            return Err(ApiError::throttled(service).retry_after(service, *pause).into());
-        }
-        Some(Effect::Deny) => return Err(ApiError::denied(service, caller, action, &resource()).into()),
-        Some(Effect::Error { code, message, status }) => {
-            return Err(ApiError::with_status(code.clone(), message.clone(), *status).into());
-        }
-        _ => {}
+    if let Some(mut error) = effect.and_then(|effect| scripted(effect, service, caller, action, &resource)) {
+        error.members.extend(strike.into_iter().flat_map(|strike| strike.members.clone()));
+        return Err(error.into());
     }
     // Nobody can be kept from asking who they are.
-    if !request.operation.anonymous && action != "sts:GetCallerIdentity" && !caller.may(action) {
-        return Err(ApiError::denied(service, caller, action, &resource()).into());
+    if !request.operation.anonymous && action != "sts:GetCallerIdentity" {
+        if let Some(verdict) = inner.world.organization.control(&caller.account, action) {
+            return Err(ApiError::controlled(service, caller, action, &resource(), &verdict).into());
+        }
+        if !caller.may(action) {
+            return Err(ApiError::denied(service, caller, action, &resource()).into());
+        }
     }
     pattern::check(service, request.operation.name, &request.input)?;
-    if matches!(effect, Some(Effect::Vanish)) && inner.world.vanish(&caller.account, &request.input) {
+    if effect == Some(&Effect::Vanish) && inner.world.vanish(&caller.account, &request.input) {
         return Err(ApiError::vanished(service).into());
     }
-    let mut call = Call {
-        world: &mut inner.world,
-        knobs: &inner.knobs,
-        caller,
-        region: &ticket.entry.region,
-        service,
-        operation: request.operation,
-        action,
-        input: &request.input,
-        quirk: effect,
+    let Inner { world, past, knobs, .. } = &mut *inner;
+    let run = |world: &mut World| {
+        (request.operation.run)(&mut Call {
+            world,
+            knobs,
+            caller,
+            region: &ticket.entry.region,
+            service,
+            operation: request.operation,
+            action,
+            input: &request.input,
+            quirk: effect,
+        })
     };
-    let mut answer = (request.operation.run)(&mut call)?;
+    let mut answer = if request.operation.writes() {
+        if knobs.lag_of == Lagging::Everything
+            && let Some(before) = past.as_of(knobs.lag)
+            && let Err(error) = run(&mut before.clone())
+            && error.is_not_found()
+        {
+            return Err(error.into());
+        }
+        past.remember(world, knobs.lag);
+        run(world)?
+    } else {
+        let before = past::lags(knobs.lag_of, service, request.operation).then(|| past.as_of(knobs.lag));
+        run(before.flatten().unwrap_or(world))?
+    };
     if let Some(effect) = effect {
         effect.change(&mut answer);
     }
+    inner.knobs.leave_out(action, &mut answer);
     Ok(answer)
+}
+
+/// The error that a fault answers with in the place of the service.
+fn scripted(
+    effect: &Effect,
+    service: &'static Service,
+    caller: &Caller,
+    action: &str,
+    resource: &dyn Fn() -> String,
+) -> Option<ApiError> {
+    Some(match effect {
+        Effect::Status(status) => ApiError::internal(service, *status),
+        Effect::ExpiredCredentials => ApiError::expired(service),
+        Effect::Throttle => ApiError::throttled(service),
+        Effect::ThrottleFor(pause) => ApiError::throttled(service).retry_after(service, *pause),
+        Effect::Deny => ApiError::denied(service, caller, action, &resource()),
+        Effect::Error { code, message, status } => {
+            ApiError::with_status(code.clone(), message.clone(), *status)
+        }
+        _ => return None,
+    })
 }
 
 /// The signed parts of a request.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::knobs::millis;
 use super::quota::matches;
 
 mod answer;
+
+pub(crate) use answer::drop_members;
 
 /// A fault that hits some calls. The first armed fault that matches a call takes it.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -25,6 +27,9 @@ pub struct Fault {
     /// Hits so many calls, then is spent; without it, every matching call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
+    /// Further members of the error that it answers with, for example `Reason` or `ResourceType`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub members: Map<String, Value>,
     /// What happens.
     pub effect: Effect,
 }
@@ -32,7 +37,7 @@ pub struct Fault {
 impl Fault {
     /// A fault that hits every call of `action`.
     pub fn new(action: impl Into<String>, effect: Effect) -> Self {
-        Self { action: action.into(), account: None, skip: 0, times: None, effect }
+        Self { action: action.into(), account: None, skip: 0, times: None, members: Map::new(), effect }
     }
 
     /// Hits the `nth` call alone, counted from one.
@@ -59,6 +64,13 @@ impl Fault {
         self
     }
 
+    /// Adds a member to the error that it answers with: `Reason`, `ResourceType` and the like.
+    #[must_use]
+    pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.members.insert(name.into(), value.into());
+        self
+    }
+
     /// Hits only calls of `account`.
     #[must_use]
     pub fn account(mut self, account: impl Into<String>) -> Self {
@@ -79,6 +91,14 @@ pub enum Effect {
     LostReply,
     /// Carries the call out and sends the body in two halves, so many milliseconds apart.
     SlowBody(#[serde(with = "millis")] Duration),
+    /// Carries the call out and sends the body in pieces, with a pause before each.
+    Trickle {
+        /// Bytes of a piece.
+        bytes: usize,
+        /// Milliseconds of each pause.
+        #[serde(rename = "every_ms", with = "millis")]
+        every: Duration,
+    },
     /// Carries the call out and sends only the first half of the body, as if it were all.
     TruncatedBody,
     /// Carries the call out and sends no body, as if there were none.
@@ -137,6 +157,14 @@ fn bad_request() -> u16 {
     400
 }
 
+/// What hits one call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Strike {
+    pub(crate) effect: Effect,
+    /// Further members of the error.
+    pub(crate) members: Map<String, Value>,
+}
+
 /// The faults that are armed.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
@@ -162,8 +190,8 @@ impl Faults {
         &self.armed
     }
 
-    /// The effect on the next call, if a fault takes it. Counts down.
-    pub(crate) fn strike(&mut self, action: &str, account: &str) -> Option<Effect> {
+    /// What hits the next call, if a fault takes it. Counts down.
+    pub(crate) fn strike(&mut self, action: &str, account: &str) -> Option<Strike> {
         let mut struck = None;
         for fault in &mut self.armed {
             if !matches(&fault.action, action) || fault.account.as_deref().is_some_and(|only| only != account)
@@ -177,7 +205,7 @@ impl Faults {
             if let Some(times) = &mut fault.times {
                 *times = times.saturating_sub(1);
             }
-            struck = Some(fault.effect.clone());
+            struck = Some(Strike { effect: fault.effect.clone(), members: fault.members.clone() });
             break;
         }
         self.armed.retain(|fault| fault.times != Some(0));

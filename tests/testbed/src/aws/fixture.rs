@@ -9,9 +9,11 @@ use super::knobs::Knobs;
 
 mod generate;
 pub mod iam;
+mod instance;
 mod principals;
 
 pub use generate::{IamShape, Shape};
+pub use instance::{Instance, InstancePrefix, NetworkRules, Region};
 pub use principals::{IamRole, IamUser, Principals, Trust};
 
 /// One AWS organization with its directory, assignments, the principals that may call it, and the knobs and
@@ -137,6 +139,40 @@ pub struct Organization {
     /// Member accounts that administer a service for the organization.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub delegated_administrators: Vec<DelegatedAdministrator>,
+    /// What withholds actions from the principals of member accounts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub service_control_policies: Vec<ServiceControlPolicy>,
+}
+
+/// A service control policy. None holds for the management account.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceControlPolicy {
+    /// Name, unique.
+    pub name: String,
+    /// Names or ids of accounts and units that it is attached to, or `root`.
+    pub targets: Vec<String>,
+    /// Actions that it denies, `*` allowed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+    /// The only actions that its targets may use, as if it stood in the place of `FullAWSAccess`; everything by
+    /// default.
+    pub allow: Vec<String>,
+    /// Denials do not name its ARN, as those of some services do not yet.
+    pub without_arn: bool,
+}
+
+impl Default for ServiceControlPolicy {
+    fn default() -> Self {
+        let everything = vec!["*".to_owned()];
+        Self {
+            name: String::new(),
+            targets: Vec::new(),
+            deny: Vec::new(),
+            allow: everything,
+            without_arn: false,
+        }
+    }
 }
 
 /// A unit with what is in it.
@@ -214,9 +250,12 @@ pub struct IdentityCenter {
     /// `d-` and ten hexadecimal digits; derived when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity_store_id: Option<String>,
-    /// The sixteen characters after `ssoins-`; derived when absent.
+    /// The sixteen characters after `ssoins-` or `ins-`; derived when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<String>,
+    /// What AWS tells of the instance.
+    #[serde(skip_serializing_if = "Instance::is_plain")]
+    pub instance: Instance,
     /// People.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<User>,
@@ -241,6 +280,7 @@ impl Default for IdentityCenter {
             region: "us-east-1".to_owned(),
             identity_store_id: None,
             instance_id: None,
+            instance: Instance::default(),
             users: Vec::new(),
             groups: Vec::new(),
             permission_sets: Vec::new(),

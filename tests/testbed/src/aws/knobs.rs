@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::quota::Quotas;
+use super::fault::drop_members;
+use super::quota::{Quotas, matches};
 
 /// Behaviour that holds for every call until it is changed. Durations are written in milliseconds.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -31,15 +33,19 @@ pub struct Knobs {
     #[serde(rename = "settle_ms", with = "millis")]
     pub settle: Duration,
     /// The same per action, for example `sso:DeleteAccountAssignment: 5000`; goes before `settle_ms`.
-    #[serde(rename = "settles_ms", with = "millis_by_action")]
+    #[serde(rename = "settles_ms", with = "millis_by_name")]
     pub settles: BTreeMap<String, Duration>,
-    /// How long listings of memberships and assignments go on showing what was before a write; at most ten
-    /// minutes.
+    /// How long calls go on seeing what was before a write; which ones, `lag_of` says.
     #[serde(rename = "lag_ms", with = "millis")]
     pub lag: Duration,
+    /// Which calls lag behind.
+    pub lag_of: Lagging,
     /// The lifetime of new role sessions, whatever is asked for; AWS's own rules when absent.
     #[serde(rename = "session_lifetime_ms", with = "optional_millis")]
     pub session_lifetime: Option<Duration>,
+    /// The same by the name of the role; goes before `session_lifetime_ms`.
+    #[serde(rename = "session_lifetimes_ms", with = "millis_by_name")]
+    pub session_lifetimes: BTreeMap<String, Duration>,
     /// How long an IAM credential report takes to be made.
     #[serde(rename = "report_generation_ms", with = "millis")]
     pub report_generation: Duration,
@@ -51,6 +57,9 @@ pub struct Knobs {
     pub account_fields: AccountFields,
     /// Whether accounts and units carry their path in the organization.
     pub account_paths: bool,
+    /// Members that answers leave out wherever they stand, by action: `identitystore:*: [DisplayName, Emails]`. AWS
+    /// may leave out whatever its models do not require.
+    pub left_out: BTreeMap<String, Vec<String>>,
     /// Whether request signatures are checked.
     pub verify_signatures: bool,
 }
@@ -67,11 +76,14 @@ impl Default for Knobs {
             settle: Duration::from_millis(20),
             settles: BTreeMap::new(),
             lag: Duration::ZERO,
+            lag_of: Lagging::Listings,
             session_lifetime: None,
+            session_lifetimes: BTreeMap::new(),
             report_generation: Duration::ZERO,
             report_age: None,
             account_fields: AccountFields::Both,
             account_paths: true,
+            left_out: BTreeMap::new(),
             verify_signatures: true,
         }
     }
@@ -83,10 +95,36 @@ impl Knobs {
         self.settles.get(action).copied().unwrap_or(self.settle)
     }
 
+    /// The lifetime of new sessions of a role, if it is not AWS's own.
+    pub(crate) fn lifetime_of(&self, role: &str) -> Option<Duration> {
+        self.session_lifetimes.get(role).copied().or(self.session_lifetime)
+    }
+
+    /// Takes out of an answer what it shall lack.
+    pub(crate) fn leave_out(&self, action: &str, answer: &mut Value) {
+        let patterns = self.left_out.iter().filter(|(pattern, _)| matches(pattern, action));
+        for member in patterns.flat_map(|(_, members)| members) {
+            drop_members(answer, member);
+        }
+    }
+
     /// The largest page of an action whose documented maximum is `documented`.
     pub(crate) fn page_cap(&self, action: &str, documented: usize) -> usize {
         self.page_sizes.get(action).copied().or(self.page_size).unwrap_or(documented).clamp(1, documented)
     }
+}
+
+/// The calls that see what was before a write.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Lagging {
+    /// Listings of memberships and assignments.
+    #[default]
+    Listings,
+    /// Every read of IAM, Identity Store, SSO Admin and Organizations.
+    Reads,
+    /// The same, and a write does not find what an earlier one has made.
+    Everything,
 }
 
 /// The members that carry an account's state: `State` replaces `Status`.
@@ -119,8 +157,8 @@ pub(crate) mod millis {
     }
 }
 
-/// Durations by action, as whole milliseconds.
-mod millis_by_action {
+/// Durations by name, as whole milliseconds.
+mod millis_by_name {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
@@ -130,7 +168,7 @@ mod millis_by_action {
         values: &BTreeMap<String, Duration>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let millis: BTreeMap<_, _> = values.iter().map(|(action, time)| (action, time.as_millis())).collect();
+        let millis: BTreeMap<_, _> = values.iter().map(|(name, time)| (name, time.as_millis())).collect();
         millis.serialize(serializer)
     }
 
@@ -138,7 +176,7 @@ mod millis_by_action {
         deserializer: D,
     ) -> Result<BTreeMap<String, Duration>, D::Error> {
         let millis = BTreeMap::<String, u64>::deserialize(deserializer)?;
-        Ok(millis.into_iter().map(|(action, time)| (action, Duration::from_millis(time))).collect())
+        Ok(millis.into_iter().map(|(name, time)| (name, Duration::from_millis(time))).collect())
     }
 }
 

@@ -110,6 +110,7 @@ async fn region(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Respon
 }
 
 fn issue(inner: &mut Inner, arn: &str, session: &str, transitive_tags: bool) -> Option<Issued> {
-    let lifetime = inner.knobs.session_lifetime.unwrap_or(SESSION);
+    let role = arn.rsplit('/').next().unwrap_or(arn);
+    let lifetime = inner.knobs.lifetime_of(role).unwrap_or(SESSION);
     inner.world.access.issue(arn, session, lifetime, transitive_tags)
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::endpoint::answer;
 use super::fault::{Fault, Faults};
-use super::fixture::{Fixture, FixtureError};
+use super::fixture::{Fixture, FixtureError, Instance, ServiceControlPolicy, Trust};
 use super::ids::random_uuid;
 use super::knobs::Knobs;
 use super::ledger::{Counters, Entry};
@@ -222,6 +222,32 @@ impl Server {
     /// Empties the trust policy of a role: nobody can assume it any more. False when there is no such role.
     pub fn distrust(&self, role_arn: &str) -> bool {
         self.state.lock().world.access.distrust(role_arn)
+    }
+
+    /// Replaces the statements of a role's trust policy; principals are named as in a fixture. False when there is no
+    /// such role. Sessions that have begun go on.
+    ///
+    /// # Errors
+    /// A principal that nobody has.
+    pub fn trust(&self, role_arn: &str, statements: Vec<Trust>) -> Result<bool, FixtureError> {
+        let mut inner = self.state.lock();
+        let World { access, organization, .. } = &mut inner.world;
+        access.set_trust(role_arn, statements, organization)
+    }
+
+    /// Replaces the service control policies of the organization.
+    ///
+    /// # Errors
+    /// A target that nobody has.
+    pub fn control(&self, policies: &[ServiceControlPolicy]) -> Result<(), FixtureError> {
+        let mut inner = self.state.lock();
+        let World { organization, ids, .. } = &mut inner.world;
+        organization.set_controls(policies, ids)
+    }
+
+    /// Changes what AWS tells of the organization's instance of Identity Center, except its id.
+    pub fn change_instance(&self, change: impl FnOnce(&mut Instance)) {
+        change(&mut self.state.lock().world.center.instance);
     }
 
     /// Makes all role sessions expire now.

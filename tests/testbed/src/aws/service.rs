@@ -11,6 +11,7 @@ use super::fault::Effect;
 use super::knobs::Knobs;
 use super::world::World;
 use super::world::access::Caller;
+use super::world::control::Verdict;
 
 mod cloudtrail;
 mod iam;
@@ -32,7 +33,7 @@ pub(crate) static SERVICES: [&Service; 6] = [
 ];
 
 /// An operation that the testbed serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Served {
     /// Its action, for example `sso:ListInstances`: what faults, quotas and counters name.
     pub action: String,
@@ -98,6 +99,13 @@ impl Operation {
         run: fn(&mut Call<'_>) -> Result<Value, ApiError>,
     ) -> Self {
         Self { name, page: Some((default, max)), anonymous: false, run }
+    }
+
+    /// Whether it changes what others read.
+    pub(crate) fn writes(&self) -> bool {
+        const VERBS: [&str; 8] =
+            ["Create", "Update", "Delete", "Deactivate", "Add", "Remove", "Attach", "Detach"];
+        VERBS.iter().any(|verb| self.name.starts_with(verb))
     }
 
     const fn anonymous(name: &'static str, run: fn(&mut Call<'_>) -> Result<Value, ApiError>) -> Self {
@@ -168,7 +176,7 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     pub(crate) status: u16,
     /// Further members of the error.
-    pub(crate) members: Vec<(&'static str, Value)>,
+    pub(crate) members: Vec<(String, Value)>,
     /// How long the caller is told to wait.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -190,14 +198,19 @@ impl ApiError {
     pub(crate) fn retry_after(mut self, service: &Service, pause: Duration) -> Self {
         self.retry_after = Some(pause);
         if service.name == "identitystore" {
-            self.members.retain(|(name, _)| *name != "RetryAfterSeconds");
             return self.member("RetryAfterSeconds", whole_seconds(pause));
         }
         self
     }
 
-    fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.members.push((name, value.into()));
+    /// Whether the thing that the request names is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        ["NoSuchEntity", "ResourceNotFoundException"].contains(&self.code.as_ref())
+    }
+
+    fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.retain(|(known, _)| known != name);
+        self.members.push((name.to_owned(), value.into()));
         self
     }
 
@@ -217,6 +230,28 @@ impl ApiError {
     pub(crate) fn denied(service: &Service, caller: &Caller, action: &str, resource: &str) -> Self {
         let message = format!(
             "User: {} is not authorized to perform: {action} on resource: {resource} because no identity-based policy allows the {action} action",
+            caller.arn
+        );
+        Self::access_denied(service, message)
+    }
+
+    /// The service's answer to a call that a service control policy withholds, in the words of IAM.
+    pub(crate) fn controlled(
+        service: &Service,
+        caller: &Caller,
+        action: &str,
+        resource: &str,
+        verdict: &Verdict,
+    ) -> Self {
+        let why = match verdict {
+            Verdict::Denied { arn: Some(arn) } => {
+                format!("with an explicit deny in a service control policy: {arn}")
+            }
+            Verdict::Denied { arn: None } => "with an explicit deny in a service control policy".to_owned(),
+            Verdict::NotAllowed => format!("because no service control policy allows the {action} action"),
+        };
+        let message = format!(
+            "User: {} is not authorized to perform: {action} on resource: {resource} {why}",
             caller.arn
         );
         Self::access_denied(service, message)

@@ -70,6 +70,18 @@ impl Ticket {
             Some(Effect::CutBody) => {
                 Body::from_stream(stream::iter([Ok(first), Err(io::Error::other("cut by a scripted fault"))]))
             }
+            Some(Effect::Trickle { bytes: piece, every }) => {
+                let (piece, every) = ((*piece).max(1), *every);
+                let rest = move |mut rest: Bytes| async move {
+                    if rest.is_empty() {
+                        return None;
+                    }
+                    tokio::time::sleep(every).await;
+                    let next = rest.split_to(piece.min(rest.len()));
+                    Some((Ok::<_, io::Error>(next), rest))
+                };
+                Body::from_stream(stream::unfold(bytes.clone(), rest))
+            }
             Some(Effect::SlowBody(pause)) => {
                 let pause = *pause;
                 let later = async move {

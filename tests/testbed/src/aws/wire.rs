@@ -37,6 +37,8 @@ impl Request {
 
     fn parse_json(target: &str, body: &Bytes) -> Result<Self, Box<Unserved>> {
         let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
+        // Some SDKs write the whole package of a service before its name.
+        let prefix = prefix.rsplit('.').next().unwrap_or(prefix);
         let served = SERVICES
             .into_iter()
             .find(|service| matches!(service.protocol, Protocol::Json { target } if target == prefix));
@@ -120,16 +122,19 @@ pub(crate) fn encode(service: &Service, operation: &str, answer: &Value, request
 pub(crate) fn encode_error(service: &Service, error: &ApiError, request_id: &str) -> String {
     match service.protocol {
         Protocol::Json { .. } => {
-            let members = error.members.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-            let mut body: Map<String, Value> = members.collect();
+            let mut body: Map<String, Value> = error.members.iter().cloned().collect();
             body.insert("__type".to_owned(), json!(error.code));
             body.insert("Message".to_owned(), json!(error.message));
             Value::Object(body).to_string()
         }
         Protocol::Query { namespace, .. } => {
+            let mut more = String::new();
+            for (name, value) in &error.members {
+                write_element(&mut more, name, value);
+            }
             let kind = if error.status >= 500 { "Receiver" } else { "Sender" };
             format!(
-                "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
+                "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message>{more}</Error><RequestId>{request_id}</RequestId></ErrorResponse>",
                 escape(&error.code),
                 escape(&error.message)
             )

@@ -7,10 +7,10 @@ use super::ids::Ids;
 
 pub(crate) mod access;
 pub(crate) mod assignments;
+pub(crate) mod control;
 pub(crate) mod directory;
 pub(crate) mod iam;
 pub(crate) mod organization;
-pub(crate) mod recent;
 pub(crate) mod trail;
 mod vanish;
 
@@ -22,7 +22,7 @@ use organization::Organization;
 use trail::{Recorder, Trail};
 
 /// Everything that calls read and change.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) organization: Organization,
     pub(crate) directory: Directory,
@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) access: Access,
     pub(crate) iam: Iam,
     pub(crate) trail: Trail,
+    /// What ids are derived from.
+    pub(crate) ids: Ids,
 }
 
 impl World {
@@ -41,7 +43,7 @@ impl World {
         let center = Center::build(&fixture.identity_center, &organization, &directory, &ids)?;
         let access = Access::build(&fixture.principals, &organization, &ids)?;
         let iam = Iam::build(fixture, &organization, &center, &access, &ids)?;
-        Ok(Self { organization, directory, center, access, iam, trail: Trail::default() })
+        Ok(Self { organization, directory, center, access, iam, trail: Trail::default(), ids })
     }
 
     /// What writes events of this organization.

@@ -60,6 +60,7 @@ Scenario files:
     missed_heartbeats: 3        # after the first one
     redeliver_lost: true
     redeliver_retryable: true
+    redelivery_delay: 0s        # before a task is given out again
     deliveries: 5               # at most, of one task
   steps:                        # each ends before the next begins
     - hello                     # asks the connector to say hello again

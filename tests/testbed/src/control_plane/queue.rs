@@ -19,6 +19,8 @@ pub struct Leasing {
     pub redeliver_lost: bool,
     /// Whether a task that failed without the mark `non_retryable` is given out again. Default true.
     pub redeliver_retryable: bool,
+    /// How long a lost task, or one that failed retryably, waits before it is given out again. Default zero.
+    pub redelivery_delay: Duration,
     /// Deliveries of one task at most; a retryable failure of the last one closes the task. Default 5.
     pub deliveries: u32,
 }
@@ -30,6 +32,7 @@ impl Default for Leasing {
             missed_heartbeats: 3,
             redeliver_lost: true,
             redeliver_retryable: true,
+            redelivery_delay: Duration::ZERO,
             deliveries: 5,
         }
     }
@@ -53,10 +56,17 @@ struct Slot {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    Waiting,
-    Leased { until: Instant },
+    /// From this moment on it may be given out; none at first.
+    Waiting {
+        from: Option<Instant>,
+    },
+    Leased {
+        until: Instant,
+    },
     Closed,
 }
+
+const WAITING: State = State::Waiting { from: None };
 
 /// What became of a task that was reported as ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -76,14 +86,15 @@ impl Queue {
     }
 
     pub(super) fn push(&mut self, task: Task) {
-        self.slots.push(Slot { task, state: State::Waiting, deliveries: 0, cancelled: false, uploads: 0 });
+        self.slots.push(Slot { task, state: WAITING, deliveries: 0, cancelled: false, uploads: 0 });
     }
 
     /// Leases up to `most` waiting tasks that the connector does not have yet; each with its delivery number.
     pub(super) fn lease(&mut self, now: Instant, most: usize, known: &[String]) -> Vec<(Task, u32)> {
         self.recover(now);
         let until = now + self.leasing.lease;
-        let waiting = self.slots.iter_mut().filter(|slot| slot.state == State::Waiting);
+        let ready = |state| matches!(state, State::Waiting { from } if from.is_none_or(|from| from <= now));
+        let waiting = self.slots.iter_mut().filter(|slot| ready(slot.state));
         let fresh = waiting.filter(|slot| !known.contains(&slot.task.id));
         fresh
             .take(most)
@@ -102,7 +113,8 @@ impl Queue {
                 let again = self.leasing.redeliver_lost
                     && !slot.cancelled
                     && slot.deliveries < self.leasing.deliveries;
-                slot.state = if again { State::Waiting } else { State::Closed };
+                let from = Some(now + self.leasing.redelivery_delay);
+                slot.state = if again { State::Waiting { from } } else { State::Closed };
             }
         }
     }
@@ -135,15 +147,16 @@ impl Queue {
 
     /// Takes note of an outcome. The first success or final failure closes the task, also from a delivery whose lease
     /// had run out. None for a task that was never given out.
-    pub(super) fn finish(&mut self, id: &str, retryable_failure: bool) -> Option<Ended> {
+    pub(super) fn finish(&mut self, id: &str, retryable_failure: bool, now: Instant) -> Option<Ended> {
         let again = retryable_failure && self.leasing.redeliver_retryable;
         let most = self.leasing.deliveries;
+        let from = Some(now + self.leasing.redelivery_delay);
         let slot = self.given(id)?;
         if slot.state == State::Closed {
             return Some(Ended::Repeated);
         }
         if again && !slot.cancelled && slot.deliveries < most {
-            slot.state = State::Waiting;
+            slot.state = State::Waiting { from };
             slot.uploads = 0;
             return Some(Ended::Requeued);
         }
@@ -155,7 +168,7 @@ impl Queue {
     pub(super) fn cancel(&mut self, id: &str) {
         for slot in self.slots.iter_mut().filter(|slot| slot.task.id == id) {
             slot.cancelled = true;
-            if slot.state == State::Waiting {
+            if matches!(slot.state, State::Waiting { .. }) {
                 slot.state = State::Closed;
             }
         }
@@ -164,7 +177,7 @@ impl Queue {
     /// Puts a task back whatever its state, as a server does that lost track of it.
     pub(super) fn redeliver(&mut self, id: &str) {
         for slot in self.slots.iter_mut().filter(|slot| slot.task.id == id) {
-            slot.state = State::Waiting;
+            slot.state = WAITING;
         }
     }
 
@@ -239,10 +252,26 @@ mod tests {
         let (mut queue, id) = queue(Leasing { deliveries: 2, ..leasing() });
         let start = Instant::now();
         queue.lease(start, 1, &[]);
-        assert_eq!(queue.finish(&id, true), Some(Ended::Requeued));
+        assert_eq!(queue.finish(&id, true, start), Some(Ended::Requeued));
         assert_eq!(deliveries(&queue.lease(start, 1, &[])), [2]);
-        assert_eq!(queue.finish(&id, true), Some(Ended::Closed));
-        assert_eq!(queue.finish(&id, false), Some(Ended::Repeated));
+        assert_eq!(queue.finish(&id, true, start), Some(Ended::Closed));
+        assert_eq!(queue.finish(&id, false, start), Some(Ended::Repeated));
+    }
+
+    #[test]
+    fn a_task_is_given_out_again_only_after_the_delay() {
+        let (mut queue, id) = queue(Leasing { redelivery_delay: 30 * SECOND, ..leasing() });
+        let start = Instant::now();
+        assert_eq!(deliveries(&queue.lease(start, 1, &[])), [1]);
+        assert_eq!(queue.finish(&id, true, start), Some(Ended::Requeued));
+        assert!(queue.lease(start + 29 * SECOND, 1, &[]).is_empty());
+        assert_eq!(deliveries(&queue.lease(start + 30 * SECOND, 1, &[])), [2]);
+        // The lease of ten seconds runs out, which is seen at the next poll.
+        assert!(queue.lease(start + 40 * SECOND, 1, &[]).is_empty());
+        assert!(queue.lease(start + 69 * SECOND, 1, &[]).is_empty());
+        assert_eq!(deliveries(&queue.lease(start + 70 * SECOND, 1, &[])), [3]);
+        queue.redeliver(&id);
+        assert_eq!(deliveries(&queue.lease(start + 70 * SECOND, 1, &[])), [4]);
     }
 
     #[test]
@@ -251,7 +280,7 @@ mod tests {
         let start = Instant::now();
         queue.lease(start, 1, &[]);
         queue.lease(start + 20 * SECOND, 1, &[]);
-        assert_eq!(queue.finish(&id, false), Some(Ended::Closed));
+        assert_eq!(queue.finish(&id, false, start), Some(Ended::Closed));
         assert!(queue.lease(start + 60 * SECOND, 1, &[]).is_empty());
     }
 
@@ -263,7 +292,7 @@ mod tests {
         assert!(queue.uploaded(&id));
         queue.lease(start + 20 * SECOND, 1, &[]);
         assert_eq!(queue.uploads(&id), 1);
-        queue.finish(&id, true);
+        queue.finish(&id, true, start);
         assert_eq!(queue.uploads(&id), 0);
     }
 
@@ -274,7 +303,7 @@ mod tests {
         queue.lease(start, 1, &[]);
         queue.cancel(&id);
         assert_eq!(queue.heartbeat(&id, start, SECOND), Some(true));
-        assert_eq!(queue.finish(&id, true), Some(Ended::Closed));
+        assert_eq!(queue.finish(&id, true, start), Some(Ended::Closed));
         assert!(queue.lease(start + 60 * SECOND, 1, &[]).is_empty());
     }
 
@@ -293,7 +322,7 @@ mod tests {
     fn a_task_that_was_never_given_out_cannot_be_worked_on() {
         let (mut queue, id) = queue(leasing());
         assert_eq!(queue.heartbeat(&id, Instant::now(), SECOND), None);
-        assert_eq!(queue.finish(&id, false), None);
+        assert_eq!(queue.finish(&id, false, Instant::now()), None);
         assert!(!queue.uploaded(&id));
     }
 }

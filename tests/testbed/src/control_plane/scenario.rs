@@ -240,6 +240,8 @@ struct LeasingText {
     missed_heartbeats: Option<u32>,
     redeliver_lost: Option<bool>,
     redeliver_retryable: Option<bool>,
+    #[serde(deserialize_with = "some_duration")]
+    redelivery_delay: Option<Duration>,
     deliveries: Option<u32>,
 }
 
@@ -274,6 +276,7 @@ impl Scenario {
             token_lifetime: Some(self.pace.token_lifetime.unwrap_or(pace.token_lifetime) / times),
         };
         self.leasing.lease = Some(self.leasing.lease.unwrap_or(leasing.lease) / times);
+        self.leasing.redelivery_delay = self.leasing.redelivery_delay.map(|told| told / times);
         for step in &mut self.steps {
             if let Step::Wait(length) | Step::Outage(length) = step {
                 *length /= times;
@@ -303,6 +306,7 @@ impl Scenario {
                 missed_heartbeats: self.leasing.missed_heartbeats.unwrap_or(leasing.missed_heartbeats),
                 redeliver_lost: self.leasing.redeliver_lost.unwrap_or(leasing.redeliver_lost),
                 redeliver_retryable: self.leasing.redeliver_retryable.unwrap_or(leasing.redeliver_retryable),
+                redelivery_delay: self.leasing.redelivery_delay.unwrap_or(leasing.redelivery_delay),
                 deliveries: self.leasing.deliveries.unwrap_or(leasing.deliveries),
             },
             ..Options::default()
@@ -595,7 +599,7 @@ steps:
         let text = "
 patience: 1m
 pace: { next_poll: 1s }
-leasing: { lease: 1m }
+leasing: { lease: 1m, redelivery_delay: 30s }
 steps: [wait: 1m, outage: 10m, { sync_full: { cancel_after: 1s } }]
 ";
         let scenario = text.parse::<Scenario>().unwrap().faster(60);
@@ -604,6 +608,7 @@ steps: [wait: 1m, outage: 10m, { sync_full: { cancel_after: 1s } }]
         assert_eq!(options.pace.next_poll, Some(Duration::from_secs(1) / 60));
         assert_eq!(options.pace.token_lifetime, Duration::from_mins(1));
         assert_eq!(options.leasing.lease, Duration::from_secs(1));
+        assert_eq!(options.leasing.redelivery_delay, Duration::from_millis(500));
         let lengths = [Duration::from_secs(1), Duration::from_secs(10)];
         assert!(
             matches!(&scenario.steps[..2], [Step::Wait(wait), Step::Outage(outage)] if [*wait, *outage] == lengths)

@@ -49,7 +49,7 @@ impl BatonService for Service {
             if !id.is_empty() {
                 let mut queue = self.plane.queue();
                 match queue.kind(id) {
-                    Some(Kind::Hello) => queue.finish(id, false),
+                    Some(Kind::Hello) => queue.finish(id, false, Instant::now()),
                     Some(_) => {
                         let reason = format!("task {id} is no hello task");
                         return Err(Refusal { code: Code::FailedPrecondition, reason });
@@ -298,7 +298,8 @@ impl Service {
                 return wrong(format!("the response of {kind:?} is {found:?}, not {wanted:?}"));
             }
         }
-        finish.ended = queue.finish(id, !finish.success && !finish.non_retryable);
+        let retryable = !finish.success && !finish.non_retryable;
+        finish.ended = queue.finish(id, retryable, Instant::now());
         Ok(())
     }
 }

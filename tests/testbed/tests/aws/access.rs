@@ -50,6 +50,25 @@ async fn sessions_of_one_account_can_expire_alone() {
 }
 
 #[tokio::test]
+async fn sessions_of_one_role_can_last_for_seconds() {
+    let server = example().await;
+    server.set(|knobs| {
+        knobs.session_lifetimes.insert("OrganizationAccountAccessRole".into(), Duration::from_secs(3));
+    });
+    let client = Client::new(&server);
+    let ends = async |role: &str, more: &[(&str, &str)]| {
+        let reply = client.assume_role(role, more).await;
+        reply.element("Expiration").parse::<jiff::Timestamp>().unwrap()
+    };
+    let before = jiff::Timestamp::now();
+    let member = ends("arn:aws:iam::444444444444:role/OrganizationAccountAccessRole", &[]).await;
+    let own = ends(&server.connector_role_arn().unwrap(), &[("ExternalId", EXTERNAL_ID)]).await;
+    // Whole seconds: what is cut off is less than one.
+    assert!(member.duration_since(before).as_secs_f64() > 2.0 - 1e-9, "{before} {member}");
+    assert!(own.duration_since(member).as_secs() > 3000, "{member} {own}");
+}
+
+#[tokio::test]
 async fn a_session_is_somebody_else() {
     let server = example().await;
     let role = server.connector_role_arn().unwrap();

@@ -92,6 +92,13 @@ async fn bodies_come_short_cut_or_slow() {
     let before = std::time::Instant::now();
     assert_eq!(client.store("ListUsers", json!({})).await.ok()["Users"].as_array().unwrap().len(), 6);
     assert!(before.elapsed() >= pause);
+    server.arm(Fault::once(LIST_USERS, Effect::Trickle { bytes: 400, every: Duration::from_millis(10) }));
+    let before = std::time::Instant::now();
+    let trickled = client.store("ListUsers", json!({})).await;
+    assert_eq!(trickled.ok()["Users"].as_array().unwrap().len(), 6);
+    // A pause before each piece, and never a shorter one.
+    let pieces = u32::try_from(trickled.body.len().div_ceil(400)).unwrap();
+    assert!(pieces > 1 && before.elapsed() >= pieces * Duration::from_millis(10));
 }
 
 #[tokio::test]
@@ -115,6 +122,45 @@ async fn refusals_can_be_scripted_per_account_and_call() {
     assert_eq!(server.armed().len(), 1);
     server.disarm();
     assert_eq!(server.counters().throttled(LIST_USERS), 2);
+}
+
+#[tokio::test]
+async fn an_error_carries_the_members_that_are_asked_for() {
+    let server = example().await;
+    let client = Client::new(&server);
+    let gone =
+        Effect::Error { code: "ResourceNotFoundException".into(), message: "it is gone".into(), status: 400 };
+    server
+        .arm(Fault::once(LIST_USERS, gone).member("ResourceType", "IDENTITY_STORE").member("ResourceId", 7));
+    let reply = client.store("ListUsers", json!({})).await.value();
+    assert_eq!((&reply["ResourceType"], &reply["ResourceId"]), (&json!("IDENTITY_STORE"), &json!(7)));
+    let reason = json!({"Reason": "KMS_ACCESS_DENIED"});
+    let fault = json!({"action": "sso:*", "times": 1, "effect": "deny", "members": reason});
+    server.arm(serde_json::from_value(fault).unwrap());
+    let reply = client.sso("ListPermissionSets", json!({})).await;
+    assert_eq!(reply.error().1, "AccessDeniedException");
+    assert_eq!(reply.value()["Reason"], "KMS_ACCESS_DENIED");
+    server.arm(Fault::once("sts:*", Effect::Throttle).member("Reason", "<busy>"));
+    assert_eq!(client.identity().await.element("Reason"), "&lt;busy&gt;");
+}
+
+#[tokio::test]
+async fn answers_lack_the_members_that_are_left_out() {
+    let server = example().await;
+    let client = Client::new(&server);
+    server.set(|knobs| {
+        knobs.left_out.insert("identitystore:*".into(), vec!["DisplayName".into(), "UserStatus".into()]);
+        knobs
+            .left_out
+            .insert("iam:ListRoles".into(), vec!["Description".into(), "MaxSessionDuration".into()]);
+    });
+    let users = client.store("ListUsers", json!({})).await.ok();
+    for user in users["Users"].as_array().unwrap() {
+        assert!(user.get("DisplayName").is_none() && user.get("UserStatus").is_none(), "{user}");
+        assert!(user["UserName"].is_string());
+    }
+    let roles = client.form("iam", &[("Action", "ListRoles"), ("Version", "2010-05-08")]).await.text();
+    assert!(roles.contains("<RoleName>") && !roles.contains("MaxSessionDuration"), "{roles}");
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn what_does_not_exist_is_no_such_entity() {
         ("GetRolePolicy", vec![("RoleName", "Deployer"), ("PolicyName", "ghost")]),
         ("GetPolicy", vec![("PolicyArn", "arn:aws:iam::444444444444:policy/ReadLogs")]),
         ("GetPolicyVersion", vec![("PolicyArn", arn), ("VersionId", "v4")]),
-        ("GetAccessKeyLastUsed", vec![("AccessKeyId", "AKIAGHOST")]),
+        ("GetAccessKeyLastUsed", vec![("AccessKeyId", "AKIAGHOSTGHOSTGHOSTG")]),
     ] {
         let reply = iam(&client, action, &more).await;
         assert_eq!(reply.error(), (404, "NoSuchEntity".to_owned()), "{action}");

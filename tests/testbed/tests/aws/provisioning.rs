@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testbed::aws::{Effect, Fault, Fixture, PrincipalType, Server, Shape};
+use testbed::aws::{Effect, Fault, Fixture, Lagging, PrincipalType, Server, Shape};
 
 use crate::client::{Client, example, start};
+
+/// Of every call of IAM.
+const IAM: (&str, &str) = ("Version", "2010-05-08");
 
 fn target(server: &Server, account: &str, set: &str, user: &str) -> Value {
     json!({
@@ -193,4 +196,60 @@ async fn listings_can_lag_behind_writes() {
     server.set(|knobs| knobs.lag = Duration::ZERO);
     assert_eq!(held().await, 0);
     assert_eq!(members().await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn every_read_can_lag_behind_writes() {
+    let server = example().await;
+    let lag = |lag: Duration| {
+        server.set(|knobs| {
+            knobs.lag = lag;
+            knobs.lag_of = Lagging::Reads;
+            knobs.settle = Duration::ZERO;
+        });
+    };
+    lag(Duration::from_mins(5));
+    let client = Client::new(&server);
+    let made = client.store("CreateUser", json!({"UserName": "new", "DisplayName": "New"})).await.ok();
+    let user = json!({"UserId": made["UserId"]});
+    let found = async || client.store("DescribeUser", user.clone()).await.status;
+    let listed = async || {
+        let users = client.store("ListUsers", json!({})).await.ok();
+        users["Users"].as_array().unwrap().iter().any(|one| one["UserId"] == user["UserId"])
+    };
+    let target = target(&server, "Büro Berlin", "Developer", "carol");
+    let started = client.sso("DeleteAccountAssignment", target).await.ok();
+    let request = started["AccountAssignmentDeletionStatus"]["RequestId"].clone();
+    let status = async || {
+        let input = json!({"AccountAssignmentDeletionRequestId": request});
+        client.sso("DescribeAccountAssignmentDeletionStatus", input).await.status
+    };
+    client.form("iam", &[IAM, ("Action", "CreateUser"), ("UserName", "robot")]).await;
+    let robot =
+        async || client.form("iam", &[IAM, ("Action", "GetUser"), ("UserName", "robot")]).await.status;
+    assert_eq!((found().await, listed().await, status().await, robot().await), (400, false, 400, 404));
+    // Writes know what others have written.
+    let key = [IAM, ("Action", "CreateAccessKey"), ("UserName", "robot")];
+    assert_eq!(client.form("iam", &key).await.status, 200);
+    assert_eq!(client.store("DeleteUser", user.clone()).await.status, 200);
+    lag(Duration::ZERO);
+    assert_eq!((found().await, listed().await, status().await, robot().await), (400, false, 200, 200));
+}
+
+#[tokio::test]
+async fn writes_can_miss_what_an_earlier_one_has_made() {
+    let server = example().await;
+    let client = Client::new(&server);
+    server.set(|knobs| {
+        knobs.lag = Duration::from_mins(5);
+        knobs.lag_of = Lagging::Everything;
+    });
+    let create = [IAM, ("Action", "CreateUser"), ("UserName", "robot")];
+    let key = [IAM, ("Action", "CreateAccessKey"), ("UserName", "robot")];
+    assert_eq!(client.form("iam", &create).await.status, 200);
+    assert_eq!(client.form("iam", &key).await.error(), (404, "NoSuchEntity".to_owned()));
+    assert!(server.access_keys("111111111111", "robot").is_empty());
+    assert_eq!(client.form("iam", &create).await.error(), (409, "EntityAlreadyExists".to_owned()));
+    server.set(|knobs| knobs.lag = Duration::ZERO);
+    assert_eq!(client.form("iam", &key).await.status, 200);
 }

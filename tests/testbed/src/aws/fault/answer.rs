@@ -30,7 +30,7 @@ fn of_another_type(value: &Value) -> Value {
     }
 }
 
-fn drop_members(value: &mut Value, member: &str) {
+pub(crate) fn drop_members(value: &mut Value, member: &str) {
     if let Value::Object(members) = value {
         members.retain(|name, _| name != member);
     }

@@ -15,6 +15,7 @@ pub(crate) static SERVICE: Service = Service {
         Operation::listing("ListGroups", 100, 100, list_groups),
         Operation::listing("ListGroupMemberships", 100, 100, list_group_memberships),
         Operation::listing("ListGroupMembershipsForMember", 100, 100, list_group_memberships_for_member),
+        Operation::new("DescribeIdentityStore", describe_identity_store),
         Operation::new("DescribeUser", describe_user),
         Operation::new("GetUserId", get_user_id),
         Operation::new("DescribeGroup", describe_group),
@@ -110,17 +111,31 @@ fn list_groups(call: &mut Call<'_>) -> Result<Value, ApiError> {
 fn list_group_memberships(call: &mut Call<'_>) -> Result<Value, ApiError> {
     check_store(call)?;
     let group = &group(call)?.id;
-    let directory = &call.world.directory;
-    let rows = directory.recent.as_of(call.knobs.lag, directory.members(group), |row| row.group == *group);
-    call.page("GroupMemberships", rows, |row| render_membership(call, row))
+    call.page("GroupMemberships", call.world.directory.members(group), |row| render_membership(call, row))
 }
 
 fn list_group_memberships_for_member(call: &mut Call<'_>) -> Result<Value, ApiError> {
     check_store(call)?;
     let user = &user(call, member_id(call)?)?.id;
-    let directory = &call.world.directory;
-    let rows = directory.recent.as_of(call.knobs.lag, directory.groups_of(user), |row| row.user == *user);
-    call.page("GroupMemberships", rows, |row| render_membership(call, row))
+    call.page("GroupMemberships", call.world.directory.groups_of(user), |row| render_membership(call, row))
+}
+
+fn describe_identity_store(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    check_store(call)?;
+    let (store, owner) = (&call.world.directory.store_id, &call.world.organization.management);
+    let mut answer = json!({
+        "IdentityStoreId": store,
+        "IdentityStoreArn": format!("arn:aws:identitystore::{owner}:identitystore/{store}"),
+    });
+    if let Some(rules) = &call.world.center.instance.store_network {
+        let rules = json!({
+            "VpceAccessRequired": rules.vpce_required,
+            "ApiRestrictSourceVpcs": rules.vpcs,
+            "ApiAllowSourceIps": rules.addresses,
+        });
+        put(&mut answer, "NetworkConfiguration", rules);
+    }
+    Ok(answer)
 }
 
 fn describe_user(call: &mut Call<'_>) -> Result<Value, ApiError> {
@@ -138,8 +153,15 @@ fn get_user_id(call: &mut Call<'_>) -> Result<Value, ApiError> {
     else {
         return Err(call.invalid("Only the unique attribute userName is supported"));
     };
-    let user = call.world.directory.user_named(name).ok_or_else(|| not_found("USER", name))?;
-    Ok(json!({"IdentityStoreId": call.world.directory.store_id, "UserId": user.id}))
+    // Nobody knows an id to name.
+    let unknown =
+        || ApiError::new("ResourceNotFoundException", "USER not found.").member("ResourceType", "USER");
+    let user = call.world.directory.user_named(name).ok_or_else(unknown)?;
+    Ok(json!({
+        "IdentityStoreId": call.world.directory.store_id,
+        "UserId": user.id,
+        "UserArn": format!("arn:aws:identitystore:::user/{}", user.id),
+    }))
 }
 
 fn describe_group(call: &mut Call<'_>) -> Result<Value, ApiError> {

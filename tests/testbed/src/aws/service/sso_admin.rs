@@ -97,20 +97,51 @@ fn list_instances(call: &mut Call<'_>) -> Result<Value, ApiError> {
 
 fn render_instance(call: &Call<'_>) -> Value {
     let center = &call.world.center;
-    json!({
+    let (store, owner) = (&call.world.directory.store_id, &call.world.organization.management);
+    let mut row = json!({
         "InstanceArn": center.instance_arn,
-        "IdentityStoreId": call.world.directory.store_id,
-        "OwnerAccountId": call.world.organization.management,
-        "Status": "ACTIVE",
+        "IdentityStoreId": store,
+        "IdentityStoreArn": format!("arn:aws:identitystore::{owner}:identitystore/{store}"),
+        "OwnerAccountId": owner,
+        "Status": center.instance.status,
         "CreatedDate": center.created.as_second(),
-    })
+    });
+    if let Some(reason) = &center.instance.status_reason {
+        put(&mut row, "StatusReason", json!(reason));
+    }
+    if !center.instance.without_regions {
+        put(&mut row, "PrimaryRegion", json!(primary_region(call)));
+        put(&mut row, "Regions", regions(call));
+    }
+    row
+}
+
+fn primary_region<'c>(call: &'c Call<'_>) -> &'c str {
+    call.world.center.instance.primary_region.as_deref().unwrap_or(&call.world.directory.region)
+}
+
+/// The primary region, then the others.
+fn regions(call: &Call<'_>) -> Value {
+    let added = call.world.center.created.as_second();
+    let region = |name: &str, status: &str, primary: bool| json!({"RegionName": name, "Status": status, "AddedDate": added, "IsPrimaryRegion": primary});
+    let further = &call.world.center.instance.further_regions;
+    let further = further.iter().map(|one| region(&one.name, &one.status, false));
+    std::iter::once(region(primary_region(call), "ACTIVE", true)).chain(further).collect()
 }
 
 fn describe_instance(call: &mut Call<'_>) -> Result<Value, ApiError> {
     check_instance(call)?;
     let mut instance = render_instance(call);
-    put(&mut instance, "PermissionSetsEnabled", json!(true));
-    put(&mut instance, "PrimaryRegion", json!(call.world.directory.region));
+    let told = &call.world.center.instance;
+    put(&mut instance, "PermissionSetsEnabled", json!(told.permission_sets_enabled));
+    if let Some(rules) = &told.network {
+        let rules = json!({
+            "VpceAccessRequired": rules.vpce_required,
+            "RestrictSourceVpcs": rules.vpcs,
+            "AllowSourceIps": rules.addresses,
+        });
+        put(&mut instance, "NetworkConfigurationDetails", rules);
+    }
     put(
         &mut instance,
         "EncryptionConfigurationDetails",
@@ -123,7 +154,8 @@ fn describe_instance(call: &mut Call<'_>) -> Result<Value, ApiError> {
 /// it.
 fn check_instance(call: &Call<'_>) -> Result<(), ApiError> {
     let named = call.required("InstanceArn")?;
-    let digits = named.strip_prefix("arn:aws:sso:::instance/ssoins-").unwrap_or_default();
+    let id = named.strip_prefix("arn:aws:sso:::instance/").unwrap_or_default();
+    let digits = id.strip_prefix("ssoins-").or_else(|| id.strip_prefix("ins-")).unwrap_or_default();
     if digits.len() != 16 {
         return Err(call.invalid(format!(
             "1 validation error detected: Value '{named}' at 'instanceArn' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:aws(-[a-z]{{1,5}}){{0,3}}:sso:::instance/(sso)?ins-[a-zA-Z0-9-.]{{16}}"
@@ -221,10 +253,7 @@ fn list_accounts_for_provisioned(call: &mut Call<'_>) -> Result<Value, ApiError>
 fn list_account_assignments(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let set = permission_set(call)?;
     let account = account(call, "AccountId")?;
-    let center = &call.world.center;
-    let rows = center.recent.as_of(call.knobs.lag, center.of_pair(account, &set.arn), |row| {
-        row.account == account && row.permission_set == set.arn
-    });
+    let rows = call.world.center.of_pair(account, &set.arn);
     call.page("AccountAssignments", rows, render_assignment)
 }
 
@@ -237,15 +266,12 @@ fn list_for_principal(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let (kind, id) = principal(call)?;
     let only = call.input.pointer("/Filter/AccountId").and_then(Value::as_str);
     let center = &call.world.center;
-    let held = |id: &str| {
-        let rows = center.by_principal.get(id).into_iter().flatten();
-        center.recent.as_of(call.knobs.lag, rows, |row| row.principal_id == id).collect::<Vec<_>>()
-    };
-    let mut rows: Vec<&Assignment> = held(id).into_iter().filter(|row| row.principal_type == kind).collect();
+    let held = |id: &str| center.by_principal.get(id).into_iter().flatten();
+    let mut rows: Vec<&Assignment> = held(id).filter(|row| row.principal_type == kind).collect();
     if kind == PrincipalType::User {
         for membership in call.world.directory.groups_of(id) {
             let inherited = held(&membership.group);
-            rows.extend(inherited.into_iter().filter(|row| row.principal_type == PrincipalType::Group));
+            rows.extend(inherited.filter(|row| row.principal_type == PrincipalType::Group));
         }
     }
     rows.retain(|row| only.is_none_or(|only| row.account == only));

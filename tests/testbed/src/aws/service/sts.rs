@@ -173,7 +173,7 @@ fn duration(call: &Call<'_>) -> Result<Option<Duration>, ApiError> {
 
 fn within(call: &Call<'_>, asked: Duration, role: &Role, chained: bool) -> Result<Duration, ApiError> {
     let longest = if chained { role.max_session.min(HOUR) } else { role.max_session };
-    if let Some(lifetime) = call.knobs.session_lifetime {
+    if let Some(lifetime) = call.knobs.lifetime_of(&role.name) {
         return Ok(lifetime);
     }
     if asked > longest {

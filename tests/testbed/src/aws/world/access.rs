@@ -12,7 +12,7 @@ use crate::aws::ids::{Ids, random_hex};
 use crate::aws::quota::matches;
 
 /// Who may call, and with which keys.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Access {
     pub(crate) users: Vec<User>,
     pub(crate) roles: Vec<Role>,
@@ -27,7 +27,7 @@ pub(crate) struct Access {
 }
 
 /// An IAM user.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) account: String,
@@ -38,7 +38,7 @@ pub(crate) struct User {
 }
 
 /// An IAM role.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Role {
     pub(crate) name: String,
     pub(crate) account: String,
@@ -192,12 +192,7 @@ impl Access {
         if fixture.organization_access_role {
             access.add_organization_roles(organization, ids)?;
         }
-        let names: Vec<(String, String)> = access
-            .users
-            .iter()
-            .map(|user| (user.name.clone(), user.arn.clone()))
-            .chain(access.roles.iter().map(|role| (role.name.clone(), role.arn.clone())))
-            .collect();
+        let names = access.names();
         for role in &mut access.roles {
             let wanted_by = format!("trust policy of role {:?}", role.name);
             for principal in role.trust.iter_mut().flat_map(|statement| &mut statement.principals) {
@@ -404,6 +399,30 @@ impl Access {
             found = true;
         }
         found
+    }
+
+    /// Replaces the statements of a role's trust policy; principals are named as in a fixture. False when there is no
+    /// such role.
+    pub(crate) fn set_trust(
+        &mut self,
+        role_arn: &str,
+        mut statements: Vec<Trust>,
+        organization: &Organization,
+    ) -> Result<bool, FixtureError> {
+        let names = self.names();
+        let wanted_by = format!("trust policy of {role_arn}");
+        for principal in statements.iter_mut().flat_map(|statement| &mut statement.principals) {
+            *principal = trusted(principal, &names, organization, &wanted_by)?;
+        }
+        let Some(role) = self.roles.iter_mut().find(|role| role.arn == role_arn) else { return Ok(false) };
+        role.trust = statements;
+        Ok(true)
+    }
+
+    /// Names and ARNs of all users and roles.
+    fn names(&self) -> Vec<(String, String)> {
+        let users = self.users.iter().map(|user| (user.name.clone(), user.arn.clone()));
+        users.chain(self.roles.iter().map(|role| (role.name.clone(), role.arn.clone()))).collect()
     }
 
     /// Empties a role's trust policy: nobody can assume it any more. False when there is no such role.

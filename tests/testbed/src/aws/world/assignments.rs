@@ -10,27 +10,25 @@ use tokio::time::Instant;
 use super::created;
 use super::directory::Directory;
 use super::organization::Organization;
-use super::recent::{self, Recent};
-use crate::aws::fixture::{self, AccountState, FixtureError};
+use crate::aws::fixture::{self, AccountState, FixtureError, Instance};
 use crate::aws::ids::{Ids, random_uuid};
 
 /// Identity Center as it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Center {
     pub(crate) enabled: bool,
     pub(crate) instance_arn: String,
+    pub(crate) instance: Instance,
     pub(crate) created: Timestamp,
     pub(crate) permission_sets: BTreeMap<String, PermissionSet>,
     pub(crate) assignments: BTreeSet<Assignment>,
     pub(crate) by_principal: BTreeMap<String, BTreeSet<Assignment>>,
-    /// Assignments that began or ended lately.
-    pub(crate) recent: Recent<Assignment>,
     pub(crate) requests: Vec<Request>,
     pub(crate) other_instances: Vec<OtherInstance>,
 }
 
 /// A permission set.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PermissionSet {
     pub(crate) arn: String,
     pub(crate) name: String,
@@ -45,7 +43,7 @@ pub(crate) struct PermissionSet {
 }
 
 /// An instance that holds nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OtherInstance {
     pub(crate) name: String,
     pub(crate) arn: String,
@@ -134,22 +132,23 @@ impl Center {
         directory: &Directory,
         ids: &Ids,
     ) -> Result<Self, FixtureError> {
-        let instance = fixture.instance_id.clone().unwrap_or_else(|| ids.hex(16, &["instance"]));
+        let digits = fixture.instance_id.clone().unwrap_or_else(|| ids.hex(16, &["instance"]));
+        let instance = format!("{}{digits}", fixture.instance.prefix.as_str());
         let mut center = Self {
             enabled: fixture.enabled,
-            instance_arn: format!("arn:aws:sso:::instance/ssoins-{instance}"),
+            instance_arn: format!("arn:aws:sso:::instance/{instance}"),
+            instance: fixture.instance.clone(),
             created: created(ids, &["instance"]),
             permission_sets: BTreeMap::new(),
             assignments: BTreeSet::new(),
             by_principal: BTreeMap::new(),
-            recent: Recent::default(),
             requests: Vec::new(),
             other_instances: Vec::new(),
         };
         let mut names = BTreeMap::new();
         for set in &fixture.permission_sets {
             let id = set.id.clone().unwrap_or_else(|| ids.hex(16, &["permission set", &set.name]));
-            let arn = format!("arn:aws:sso:::permissionSet/ssoins-{instance}/ps-{id}");
+            let arn = format!("arn:aws:sso:::permissionSet/{instance}/ps-{id}");
             if names.insert(set.name.as_str(), arn.clone()).is_some()
                 || center.permission_sets.contains_key(&arn)
             {
@@ -288,17 +287,16 @@ impl Center {
         request
     }
 
-    /// Decides the requests that are due, in the order in which they were made.
-    pub(crate) fn settle(&mut self, organization: &Organization, directory: &Directory) {
+    /// Requests that are to be decided, in the order in which they were made.
+    pub(crate) fn due(&self) -> Vec<usize> {
         let now = Instant::now();
-        let due: Vec<usize> = (0..self.requests.len())
-            .filter(|index| {
-                self.requests
-                    .get(*index)
-                    .is_some_and(|request| request.status == Status::InProgress && request.due <= now)
-            })
-            .collect();
-        for index in due {
+        let open = |request: &Request| request.status == Status::InProgress && request.due <= now;
+        self.requests.iter().enumerate().filter(|(_, one)| open(one)).map(|(index, _)| index).collect()
+    }
+
+    /// Decides the requests that are due.
+    pub(crate) fn settle(&mut self, due: &[usize], organization: &Organization, directory: &Directory) {
+        for &index in due {
             let Some(request) = self.requests.get(index).cloned() else { continue };
             let status = self.decide(&request, organization, directory);
             if let Some(request) = self.requests.get_mut(index) {
@@ -313,10 +311,7 @@ impl Center {
         }
         let target = &request.assignment;
         match request.change {
-            Change::Delete if self.unassign(target) => {
-                self.recent.note(target.clone(), recent::Change::Removed);
-                Status::Succeeded
-            }
+            Change::Delete if self.unassign(target) => Status::Succeeded,
             Change::Delete => Status::Failed(
                 "Received a 404 status error: the account assignment does not exist.".to_owned(),
             ),
@@ -339,9 +334,7 @@ impl Center {
                         target.principal_id
                     ));
                 }
-                if self.assign(target.clone()) {
-                    self.recent.note(target.clone(), recent::Change::Added);
-                }
+                self.assign(target.clone());
                 Status::Succeeded
             }
         }

@@ -5,20 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::created;
-use super::recent::{Change, Recent};
 use crate::aws::fixture::{self, ExternalId, FixtureError};
 use crate::aws::ids::{Ids, random_hex, random_uuid};
 
 /// The identity store as it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Directory {
     pub(crate) store_id: String,
     pub(crate) region: String,
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) memberships: BTreeMap<String, Membership>,
-    /// Memberships that began or ended lately.
-    pub(crate) recent: Recent<Membership>,
     /// Group id, user id to membership id.
     by_group: BTreeMap<String, BTreeMap<String, String>>,
     /// User id, group id to membership id.
@@ -26,7 +23,7 @@ pub(crate) struct Directory {
 }
 
 /// A user.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -40,7 +37,7 @@ pub(crate) struct User {
 }
 
 /// A group.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -50,7 +47,7 @@ pub(crate) struct Group {
 }
 
 /// One user in one group.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Membership {
     pub(crate) id: String,
     pub(crate) group: String,
@@ -70,7 +67,6 @@ impl Directory {
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
             memberships: BTreeMap::new(),
-            recent: Recent::default(),
             by_group: BTreeMap::new(),
             by_user: BTreeMap::new(),
             store_id,
@@ -162,9 +158,6 @@ impl Directory {
         if !self.join(id.clone(), group, user, Timestamp::now()) {
             return None;
         }
-        if let Some(membership) = self.memberships.get(&id) {
-            self.recent.note(membership.clone(), Change::Added);
-        }
         Some(id)
     }
 
@@ -189,7 +182,6 @@ impl Directory {
         if let Some(groups) = self.by_user.get_mut(&membership.user) {
             groups.remove(&membership.group);
         }
-        self.recent.note(membership, Change::Removed);
         true
     }
 

@@ -1,6 +1,7 @@
 //! What IAM of each account holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -17,15 +18,15 @@ pub(crate) mod report;
 use report::Report;
 
 /// IAM of all accounts, and the policies that they share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Iam {
     accounts: BTreeMap<String, Account>,
     /// AWS managed policies by ARN.
-    pub(crate) aws_managed: BTreeMap<String, Policy>,
+    pub(crate) aws_managed: Arc<BTreeMap<String, Policy>>,
 }
 
 /// IAM of one account. Users, groups and roles by name, policies by ARN.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Account {
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) groups: BTreeMap<String, Group>,
@@ -49,7 +50,7 @@ pub(crate) enum Kind {
 }
 
 /// What users, groups, roles and policies have in common.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entity {
     pub(crate) name: String,
     pub(crate) path: String,
@@ -60,7 +61,7 @@ pub(crate) struct Entity {
 }
 
 /// What users, groups and roles may do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rights {
     /// Name and ARN.
     pub(crate) attached: Vec<(String, String)>,
@@ -69,7 +70,7 @@ pub(crate) struct Rights {
 }
 
 /// A user.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) entity: Entity,
     pub(crate) rights: Rights,
@@ -88,7 +89,7 @@ pub(crate) struct User {
 }
 
 /// An access key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) id: String,
     /// Of a key that was made by a call.
@@ -99,14 +100,14 @@ pub(crate) struct Key {
 }
 
 /// A group.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) entity: Entity,
     pub(crate) rights: Rights,
 }
 
 /// A role.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Role {
     pub(crate) entity: Entity,
     pub(crate) rights: Rights,
@@ -118,7 +119,7 @@ pub(crate) struct Role {
 }
 
 /// A managed policy.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) entity: Entity,
     pub(crate) description: Option<String>,
@@ -163,7 +164,7 @@ impl Iam {
                 .flat_map(|set| &set.managed_policies)
                 .map(|(_, arn)| arn.as_str()),
         );
-        let aws_managed = managed::policies(&referred, fixture.aws_managed_policies);
+        let aws_managed = Arc::new(managed::policies(&referred, fixture.aws_managed_policies));
         Ok(Self { accounts, aws_managed })
     }
 
@@ -206,7 +207,7 @@ impl Iam {
     /// Puts a new version of a policy into force; its id, or `None` when there is no such policy.
     pub(crate) fn publish(&mut self, arn: &str, document: &str) -> Option<String> {
         let own = self.accounts.values_mut().find_map(|account| account.policies.get_mut(arn));
-        let policy = own.or_else(|| self.aws_managed.get_mut(arn))?;
+        let policy = own.or_else(|| Arc::make_mut(&mut self.aws_managed).get_mut(arn))?;
         policy.versions.push((document.to_owned(), Timestamp::now()));
         Some(policy.default_version())
     }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::control::Control;
 use super::created;
 use crate::aws::fixture::{self, AccountState, FixtureError};
 use crate::aws::ids::Ids;
 
 /// The organization as it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Organization {
     pub(crate) id: String,
     pub(crate) root: String,
@@ -20,10 +21,12 @@ pub(crate) struct Organization {
     names: BTreeMap<String, Option<String>>,
     /// Delegated administrators: account to service principals.
     pub(crate) delegated: BTreeMap<String, BTreeSet<String>>,
+    /// Service control policies.
+    pub(super) controls: Vec<Control>,
 }
 
 /// An organizational unit.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Unit {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -33,7 +36,7 @@ pub(crate) struct Unit {
 }
 
 /// An account.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -57,6 +60,7 @@ impl Organization {
             accounts: BTreeMap::new(),
             names: BTreeMap::new(),
             delegated: BTreeMap::new(),
+            controls: Vec::new(),
             id,
             root,
         };
@@ -94,6 +98,7 @@ impl Organization {
                 organization.resolve(&delegated.account, "organization.delegated_administrators")?;
             organization.delegated.entry(account).or_default().extend(delegated.services.iter().cloned());
         }
+        organization.set_controls(&fixture.service_control_policies, ids)?;
         Ok(organization)
     }
 

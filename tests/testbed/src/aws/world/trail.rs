@@ -9,13 +9,13 @@ use crate::aws::ids::random_uuid;
 pub(crate) const IDENTITY_CENTER: &str = "sso.amazonaws.com";
 
 /// Events of the organization's management account in the region of its Identity Center, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Trail {
     events: Vec<Event>,
 }
 
 /// One event.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) id: String,
     pub(crate) source: String,
