@@ -118,6 +118,7 @@ async fn read(
     let mut began = tokio::time::Instant::now();
     let mut stage = Stage::create(work_dir)?;
     let mut found = crawl::run(connector, scope, &stage, progress, cancel.clone()).await?;
+    found.check_entry(&connector.aws().caller().account)?;
     for _ in 0..ROUNDS {
         let Some(affected) = changes.ended_since(began) else { return Ok((stage, found)) };
         began = tokio::time::Instant::now();

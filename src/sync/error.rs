@@ -30,6 +30,20 @@ pub enum SyncError {
         /// What kept us from entering.
         error: Box<AccessError>,
     },
+    /// No member account can be entered, as the connector's own policies do not allow it: a fault of the set-up, which
+    /// says nothing of the accounts.
+    #[error(
+        "none of {members} member accounts can be entered, because the connector itself may not assume their roles; \
+         allow it with {statement}. The first of them: {error}"
+    )]
+    NoEntry {
+        /// How many there are.
+        members: usize,
+        /// The statement, as JSON, that is missing in the connector's policy.
+        statement: String,
+        /// What was said of the first.
+        error: Box<AccessError>,
+    },
     /// The organization changed under the crawl in a way that would leave a hole in the file.
     #[error("the organization changed while it was read: {what}; a later sync sees it whole")]
     Shifted {
@@ -63,6 +77,7 @@ impl SyncError {
                 source.is_retryable()
             }
             Self::External(ExternalError::NoEntitlement { .. } | ExternalError::NoType { .. })
+            | Self::NoEntry { .. }
             | Self::UnknownType { .. } => false,
         }
     }
@@ -72,6 +87,19 @@ impl SyncError {
             AccessError::Call(error) if matches!(error.class(), Class::Cancelled) => Self::Cancelled,
             error => Self::Entry { account, error: Box::new(error) },
         }
+    }
+
+    pub(super) fn of_omission(members: usize, error: &AccessError) -> Self {
+        let role = error.hop().map_or("", |hop| hop.role.as_str());
+        let resource = match role.splitn(6, ':').collect::<Vec<_>>().as_slice() {
+            [arn, partition, service, region, _account, name] => {
+                format!("{arn}:{partition}:{service}:{region}:*:{name}")
+            }
+            _ => "*".to_owned(),
+        };
+        let resource = serde_json::Value::String(resource);
+        let statement = format!(r#"{{"Effect":"Allow","Action":"sts:AssumeRole","Resource":{resource}}}"#);
+        Self::NoEntry { members, statement, error: Box::new(error.clone()) }
     }
 
     /// Whether AWS refused a read that the sync cannot do without.

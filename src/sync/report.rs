@@ -78,7 +78,7 @@ impl Report {
         found: Found,
         elapsed: Duration,
     ) -> Self {
-        let Found { completeness, incomplete, cheaper, orphans, entered, refused } = found;
+        let Found { completeness, incomplete, cheaper, orphans, entered, refused, .. } = found;
         let Sealed { sync_id, bytes, decoded, sha256, types, accounts, expanded, dropped, missing } = sealed;
         let incomplete = incomplete.into_iter().chain(missing.into_iter().map(Incomplete::target)).collect();
         Self {

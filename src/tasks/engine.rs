@@ -359,7 +359,9 @@ impl From<SyncError> for EngineError {
         match error {
             SyncError::Cancelled => Self::new(Code::Cancelled, message),
             SyncError::UnknownType { .. } => Self::new(Code::InvalidArgument, message),
-            SyncError::Entry { error, .. } => Self::new(access_code(&error), message),
+            SyncError::Entry { error, .. } | SyncError::NoEntry { error, .. } => {
+                Self::new(access_code(&error), message)
+            }
             SyncError::Shifted { .. } => Self::new(Code::Aborted, message),
             SyncError::Call(error) => Self::of_call(&error),
             SyncError::File(ref cause) => {

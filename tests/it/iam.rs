@@ -297,6 +297,19 @@ async fn trouble_with_entering_a_member_fails_the_sync_instead_of_dropping_it() 
 }
 
 #[tokio::test]
+async fn a_connector_that_may_enter_no_member_fails_with_the_statement_to_add() {
+    let aws = example().await;
+    let connector = Connector::open(&with_members(&aws)).await.unwrap();
+    aws.arm(Fault::new("sts:AssumeRole", Effect::Deny));
+    let work = Work::new();
+    let error = work.sync(&connector, &SyncOptions::default(), CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, SyncError::NoEntry { members: 5, .. }) && !error.is_retryable(), "{error}");
+    let statement = r#"{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::*:role/OrganizationAccountAccessRole"}"#;
+    assert!(error.to_string().contains(statement), "{error}");
+    assert!(work.left().is_empty());
+}
+
+#[tokio::test]
 async fn a_member_is_entered_once_and_a_refusal_is_asked_for_again() {
     let aws = example().await;
     let settings = with_members(&aws);

@@ -155,7 +155,7 @@ async fn changes_that_never_stop_leave_the_sync_to_a_later_one() {
     };
     let error = tokio::select! {
         ended = sync => ended.unwrap_err(),
-        () = change => unreachable!(),
+        _ = change => unreachable!(),
     };
     assert!(error.is_retryable() && error.to_string().contains("8 times"), "{error}");
     assert!(world.work.left().is_empty());

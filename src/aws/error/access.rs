@@ -238,6 +238,11 @@ impl AccessError {
         }
     }
 
+    /// Whether nothing but the caller's own policies is in the way, which do not allow to assume the role.
+    pub fn is_own_omission(&self) -> bool {
+        matches!(self, Self::OurSideDenied { withheld: None, .. })
+    }
+
     /// Whether STS was asked for the role and refuses it: a statement about that role, unlike trouble on the way or
     /// with the caller's own credentials.
     pub fn is_refusal(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::{info, warn};
 
 use super::second_look::{Kind, Thing};
-use crate::aws::{AccountId, CallError, Class};
+use crate::aws::{AccessError, AccountId, CallError, Class};
 use crate::sync::completeness::{Area, Completeness};
 use crate::sync::{Incomplete, SyncError};
 
@@ -30,6 +30,8 @@ struct Gathered {
     orphans: u64,
     entered: BTreeSet<AccountId>,
     refused: BTreeSet<AccountId>,
+    /// What was said of the accounts that the connector itself may not enter.
+    omissions: Vec<AccessError>,
 }
 
 #[derive(Debug, Default)]
@@ -54,12 +56,25 @@ pub(in crate::sync) struct Found {
     pub(in crate::sync) entered: BTreeSet<AccountId>,
     /// The accounts that refused to.
     pub(in crate::sync) refused: BTreeSet<AccountId>,
+    /// What was said of those among them that the connector itself may not enter.
+    omissions: Vec<AccessError>,
 }
 
 impl Found {
+    /// Fails where nobody but the connector itself keeps it from entering any member account; `own` is the caller's.
+    pub(in crate::sync) fn check_entry(&self, own: &AccountId) -> Result<(), SyncError> {
+        let has_entered = self.entered.iter().any(|account| account != own);
+        match self.omissions.first() {
+            Some(error) if !has_entered && self.omissions.len() == self.refused.len() => {
+                Err(SyncError::of_omission(self.refused.len(), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Adds what a crawl found that read a part again.
     pub(in crate::sync) fn renew(&mut self, again: Self) {
-        let Self { completeness, incomplete, cheaper, orphans: _, entered, refused } = again;
+        let Self { completeness, incomplete, cheaper, orphans: _, entered, refused, omissions: _ } = again;
         for (area, coverage) in completeness {
             self.completeness.entry(area).or_default().incomplete += coverage.incomplete;
         }
@@ -92,6 +107,14 @@ impl Findings {
     /// An account let us in.
     pub(super) fn entered(&self, account: &AccountId) {
         self.gathered().entered.insert(account.clone());
+    }
+
+    /// An account cannot be entered. Where the connector's own policies are all that is in the way, that says nothing
+    /// of the account.
+    pub(super) fn not_entered(&self, error: &AccessError) {
+        if error.is_own_omission() {
+            self.gathered().omissions.push(error.clone());
+        }
     }
 
     /// An account refused to let us in.
@@ -168,8 +191,17 @@ impl Findings {
     /// A few things of a kind may be deleted while a crawl reads them; when many are gone, it is the crawl that is wrong.
     pub(super) fn conclude(self) -> Result<Found, SyncError> {
         let gathered = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Gathered { completeness, mut incomplete, denied, cheaper, kinds, orphans, entered, refused } =
-            gathered;
+        let Gathered {
+            completeness,
+            mut incomplete,
+            denied,
+            cheaper,
+            kinds,
+            orphans,
+            entered,
+            refused,
+            omissions,
+        } = gathered;
         for (kind, Seen { read, gone }) in kinds {
             let gone = gone.len() as u64;
             let all = read + gone;
@@ -184,7 +216,7 @@ impl Findings {
         }));
         incomplete.sort();
         let cheaper = cheaper.into_iter().collect();
-        Ok(Found { completeness, incomplete, cheaper, orphans, entered, refused })
+        Ok(Found { completeness, incomplete, cheaper, orphans, entered, refused, omissions })
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {

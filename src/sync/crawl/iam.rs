@@ -73,7 +73,10 @@ impl Crawl<'_> {
         }
         let iam = match self.api.member_iam(&account.id).await {
             Ok(iam) => iam,
-            Err(error) if error.is_refusal() => return self.refused(account, error.to_string()),
+            Err(error) if error.is_refusal() => {
+                self.findings.not_entered(&error);
+                return self.refused(account, error.to_string());
+            }
             Err(error) => {
                 return Err(SyncError::of_entry(account.id.clone(), error));
             }
