@@ -421,8 +421,8 @@ mod tests {
         for (key, value) in [(1, 0), (1, 1), (2, 0), (3, 1), (4, 0)] {
             sorter.push(&[key], &[value]).unwrap();
         }
-        let sorted = sorter.finish().unwrap();
-        let mut merge = sorted.read_kept(Box::new(|value| value == [1])).unwrap();
+        let runs = sorter.finish().unwrap();
+        let mut merge = runs.read_kept(Box::new(|value| value == [1])).unwrap();
         assert_eq!(merge.peek(), Some(&[1][..]));
         assert_eq!(merge.next().unwrap(), Some((&[1][..], &[1][..])));
         assert!(!merge.next_is_same());

@@ -111,7 +111,7 @@ fn of_system(error: &io::Error) -> Option<String> {
     }
     match error.kind() {
         io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => None,
-        _ if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => None,
+        _ if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) => None,
         // The kind of what the resolver says has no name.
         _ if error.to_string().starts_with(RESOLVER) => None,
         kind => Some(kind.to_string()),

@@ -65,7 +65,7 @@ impl Ambient {
         }
         let endpoint = self.0.iter().find(|(name, _)| name.starts_with(ENDPOINTS)).map(|(name, _)| name);
         if let (Some(endpoint), Some("true")) =
-            (endpoint, self.get(FIPS).map(|text| text.to_ascii_lowercase()).as_deref())
+            (endpoint, self.get(FIPS).map(str::to_ascii_lowercase).as_deref())
         {
             let message = format!(
                 "and {endpoint} exclude each other: AWS's SDK knows no FIPS endpoint of your own; unset one"

@@ -27,13 +27,16 @@ const APPEARED: &str = "appeared during the sync";
 /// What a denied look at a principal takes away.
 const PRINCIPALS: &str = "principals of assignments that the directory did not list";
 
+/// Whether a principal is there, once it was looked up. Those who ask at the same time share the look.
+type LookedUp = Arc<OnceCell<bool>>;
+
 /// What the listings named, and what was looked up since.
 pub(super) struct Listed<'a> {
     pub(super) accounts: &'a Accounts,
     pub(super) sets: &'a Sets,
     pub(super) users: &'a Ids,
     pub(super) groups: &'a Groups,
-    principals: Mutex<HashMap<(PrincipalKind, String), Arc<OnceCell<bool>>>>,
+    principals: Mutex<HashMap<(PrincipalKind, String), LookedUp>>,
     pairs: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
 
@@ -164,16 +167,13 @@ impl Crawl<'_> {
             // What is not provisioned any more has ended meanwhile.
             let sets = self.provisioned(&account.account).await?;
             for arn in sets.into_iter().filter(|arn| unmet.contains(arn)) {
-                let set = match listed.sets.get(&arn) {
-                    Some(set) => Some(Arc::clone(set)),
-                    None => match described.get(&arn) {
-                        Some(set) => Option::clone(set),
-                        None => {
-                            let set = self.appeared_set(&arn, listed.accounts).await?;
-                            described.insert(arn, set.clone());
-                            set
-                        }
-                    },
+                let known = listed.sets.get(&arn).cloned().map(Some).or_else(|| described.get(&arn).cloned());
+                let set = if let Some(known) = known {
+                    known
+                } else {
+                    let set = self.appeared_set(&arn, listed.accounts).await?;
+                    described.insert(arn, set.clone());
+                    set
                 };
                 if let Some(set) = set {
                     info!(account = id, permission_set = set.set.arn, "{APPEARED}");

@@ -290,7 +290,7 @@ async fn a_conflict_without_an_end_is_retried_for_three_minutes() {
     let conflict = Effect::Error { code: "ConflictException".into(), message: "busy".into(), status: 400 };
     bench.aws.arm(Fault::new(CREATE, conflict));
     let (entitlement, bob) = (bench.access(Through::Account, SHOP, ADMIN), bench.user("bob"));
-    let begin = tokio::time::Instant::now();
+    let begin = Instant::now();
     let error = bench.grant("t", &entitlement, &bob).await.unwrap_err();
     assert!(matches!(&error, ProvisionError::Call(call) if call.is_retryable()), "{error}");
     let took = begin.elapsed();
