@@ -1,9 +1,10 @@
 //! Account assignments take their time at AWS: nothing is said before AWS has said it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use batond::connector::ProvisionError;
 use testbed::aws::{Effect, Fault, PrincipalType};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{
@@ -120,6 +121,7 @@ async fn a_lost_reply_is_not_repeated_and_the_repeated_task_has_no_second_effect
     // The repetition comes after the end of the first change, or while it is under way.
     for settle in [Duration::from_millis(1), SETTLE] {
         let (log, bench) = (Log::capture(), Bench::settling_in(settle).await);
+        tokio::time::pause();
         let (entitlement, bob) = (bench.access(Through::Account, SHOP, ADMIN), bench.user("bob"));
         let before = bench.aws.assignments().len();
         bench.aws.arm(Fault::once(CREATE, Effect::LostReply));
@@ -128,6 +130,7 @@ async fn a_lost_reply_is_not_repeated_and_the_repeated_task_has_no_second_effect
         assert_eq!(bench.calls(CREATE), 1);
         assert_eq!(log.the_audit("first")["outcome"], "unconfirmed");
 
+        tokio::time::sleep(Duration::from_millis(2)).await;
         let answer = bench.grant("second", &entitlement, &bob).await.unwrap();
         assert!(bench.bob_is_admin());
         assert_eq!(bench.aws.assignments().len(), before + 1);
@@ -136,6 +139,7 @@ async fn a_lost_reply_is_not_repeated_and_the_repeated_task_has_no_second_effect
         let outcome = if existed(&answer) { "unchanged" } else { "changed" };
         assert_eq!(log.the_audit("second")["outcome"], outcome);
         log.holds_no_secret(&error);
+        tokio::time::resume();
     }
 }
 
@@ -145,6 +149,7 @@ async fn a_change_that_a_killed_predecessor_left_under_way_is_followed_and_not_r
     let (log, bench) = (Log::capture(), Bench::settling_in(settle).await);
     let (entitlement, bob) = (bench.access(Through::Account, SHOP, ADMIN), bench.user("bob"));
     let predecessor = crate::support::connector(&bench.aws).await;
+    tokio::time::pause();
     for (write, status) in [(CREATE, CREATED), (DELETE, DELETED)] {
         let order = provision("killed", &CancellationToken::new());
         let grant = super::bench::held("", &entitlement, &bob);
@@ -204,6 +209,7 @@ async fn cancelled_while_settling_a_task_ends_at_once_and_is_unconfirmed() {
     let (entitlement, bob) = (bench.access(Through::Account, SHOP, ADMIN), bench.user("bob"));
     let cancel = CancellationToken::new();
     let provision = provision("t", &cancel);
+    tokio::time::pause();
     let stop = async {
         while bench.calls(CREATED) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
