@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_sdk_organizations::Client;
 use aws_sdk_organizations::types;
+use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
 
 use super::account::AccountId;
@@ -115,11 +116,18 @@ impl Organizations {
     /// The id of the root or unit that an account is directly below (`organizations:ListParents`). One that is not in
     /// the organization is a [`Class::NotFound`](super::Class::NotFound).
     pub async fn parent_of(&self, account: &AccountId) -> Result<String, CallError> {
-        let request = self.client.list_parents().child_id(account.as_str());
-        let whole = Answer::with("Parents");
-        let answer =
-            self.lane.send(LIST_PARENTS, || request.clone().customize().interceptor(whole).send()).await?;
-        let parent = answer.parents.unwrap_or_default().into_iter().next().and_then(|parent| parent.id);
+        let (client, id) = (self.client.clone(), account.clone());
+        let parents = pages(self.lane.clone(), LIST_PARENTS, move |lane, token| {
+            let request = client.list_parents().child_id(id.as_str()).set_next_token(token);
+            async move {
+                let whole = Answer::with("Parents");
+                let page =
+                    lane.send(LIST_PARENTS, || request.clone().customize().interceptor(whole).send()).await?;
+                Ok((page.parents.unwrap_or_default(), page.next_token))
+            }
+        });
+        let parents: Vec<types::Parent> = parents.try_concat().await?;
+        let parent = parents.into_iter().find_map(|parent| parent.id);
         parent.ok_or_else(|| self.lane.malformed(LIST_PARENTS, format!("it names no parent of {account}")))
     }
 

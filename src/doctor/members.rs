@@ -4,9 +4,10 @@ use futures::TryStreamExt as _;
 use futures::stream::{self, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::finding::{Finding, Severity};
+use super::finding::{Finding, Severity, Statement};
 use super::permissions;
 use super::probe::Site;
+use crate::aws::iam::Iam;
 use crate::aws::organizations::{Account, AccountState};
 use crate::aws::{AccessError, AccountId};
 use crate::connector::Connector;
@@ -32,12 +33,30 @@ pub(super) async fn examine(connector: &Connector, provisioning: bool) -> Vec<Fi
     let own = &connector.aws().caller().account;
     let in_use = accounts.into_iter().filter(|one| one.state == AccountState::Active && one.id != *own);
     let found = stream::iter(in_use).map(|account| Box::pin(member(connector, account.id, provisioning)));
-    let found: Vec<Vec<Finding>> = found.buffered(AT_ONCE).collect().await;
-    found.into_iter().flatten().collect()
+    let found: Vec<Looked> = found.buffered(AT_ONCE).collect().await;
+    let none_may_be_entered = !found.is_empty() && found.iter().all(|one| one.own_omission);
+    let found = found.into_iter().flat_map(|one| one.findings);
+    if none_may_be_entered { found.map(|one| of_omission(connector, one)).collect() } else { found.collect() }
 }
 
-async fn member(connector: &Connector, account: AccountId, provisioning: bool) -> Vec<Finding> {
+/// What was found of one member.
+struct Looked {
+    findings: Vec<Finding>,
+    /// It could not be entered, and nothing but the connector's own policies is in the way.
+    own_omission: bool,
+}
+
+/// A sync fails where the connector itself may enter no member.
+fn of_omission(connector: &Connector, found: Finding) -> Finding {
     let (settings, caller) = (connector.settings(), connector.aws().caller());
+    let roles = format!("arn:{}:iam::*:role/{}", caller.partition, settings.member_role_name);
+    let add = Statement::allowing("the policies of the connector's own role", &["sts:AssumeRole"], &roles);
+    Finding { severity: Severity::Error, next: None, ..found }
+        .why("no member account can be entered, which is a fault of the set-up: there is no sync")
+        .adding(add)
+}
+
+async fn member(connector: &Connector, account: AccountId, provisioning: bool) -> Looked {
     let api = connector.aws().provisioning(CancellationToken::new());
     let iam = match api.member_iam(&account).await {
         Ok(iam) => iam,
@@ -55,9 +74,15 @@ async fn member(connector: &Connector, account: AccountId, provisioning: bool) -
             } else {
                 Finding::new(Severity::Unchecked, CHECK, what).next("ask again later")
             };
-            return vec![found.of(&account)];
+            return Looked { findings: vec![found.of(&account)], own_omission: error.is_own_omission() };
         }
     };
+    Looked { findings: inside(connector, account, iam, provisioning).await, own_omission: false }
+}
+
+/// Tries in a member that was entered what is needed there.
+async fn inside(connector: &Connector, account: AccountId, iam: Iam, provisioning: bool) -> Vec<Finding> {
+    let (settings, caller) = (connector.settings(), connector.aws().caller());
     let needs = match policy::needs(Role::Member, settings, provisioning) {
         Ok(needs) => needs,
         Err(error) => return vec![permissions::unknown_needs(&error).of(&account)],

@@ -20,8 +20,8 @@ const DETAILS: &str = "iam:GetAccountAuthorizationDetails";
 const OF_MANAGEMENT: &str = "sso:ListAccountAssignmentsForPrincipal";
 const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
 
-/// Reads that a sync cannot do without.
-pub const ESSENTIAL: [&str; 10] = [
+/// What a sync cannot do without. `sts:AssumeRole`, where members are read, is tried by entering them.
+pub const ESSENTIAL: [&str; 11] = [
     "iam:ListPolicies",
     "identitystore:ListGroupMemberships",
     "identitystore:ListGroups",
@@ -32,6 +32,7 @@ pub const ESSENTIAL: [&str; 10] = [
     "sso:ListInstances",
     "sso:ListPermissionSets",
     "sso:ListPermissionSetsProvisionedToAccount",
+    "sts:AssumeRole",
 ];
 /// The one that it cannot do without besides, where access keys are synced.
 pub const ESSENTIAL_FOR_KEYS: &str = "iam:ListAccessKeys";

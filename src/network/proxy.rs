@@ -49,6 +49,10 @@ impl Proxies {
 fn matcher(settings: &ProxySettings, port: Option<u16>) -> Matcher {
     let holds = |bypass: &&Bypass| bypass.port.is_none() || bypass.port == port;
     let hosts: Vec<&str> = settings.bypass.iter().filter(holds).map(|one| one.host.as_str()).collect();
+    // The library's `*` is for names alone, and Go's for addresses as well.
+    if hosts.contains(&"*") {
+        return Matcher::builder().build();
+    }
     let mut builder = Matcher::builder().no(hosts.join(","));
     if let Some(url) = &settings.http {
         builder = builder.http(url.expose_secret().to_owned());
@@ -171,6 +175,8 @@ mod tests {
         for (no, target, direct) in [
             ("", "https://sts.corp.test", false),
             ("*", "https://sts.corp.test", true),
+            ("*", "https://10.1.2.3", true),
+            ("localhost, *", "https://[fd00:ec2::23]", true),
             ("corp.test", "https://sts.corp.test", true),
             (".corp.test", "https://sts.corp.test", true),
             ("*.corp.test", "https://sts.corp.test", true),

@@ -156,9 +156,9 @@ fn lines_below_the_level_and_chatter_of_libraries_are_left_out() {
 fn what_a_library_says_is_not_told() {
     let emit = || {
         let error = io::Error::other("canary");
-        tracing::warn!(target: "aws_config::meta", request = "canary", error = %error, "canary {}", "canary");
+        tracing::warn!(target: concat!("aws_config", "::meta"), request = "canary", error = %error, "canary {}", "canary");
         tracing::error!(target: "opentelemetry_sdk", canary = ?error);
-        tracing::warn!(target: "aws_config::meta", error = %error, "provider failed to provide credentials");
+        tracing::warn!(target: concat!("aws_config", "::meta"), error = %error, "provider failed to provide credentials");
         tracing::warn_span!(target: "hyper::client", "canary", address = "canary")
             .in_scope(|| tracing::warn!("ours"));
     };

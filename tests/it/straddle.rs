@@ -78,6 +78,9 @@ fn grants_of(rows: &Dump, resource_type: &str, resource: &str) -> usize {
 #[tokio::test]
 async fn what_is_read_again_gives_the_same_rows_whatever_was_changed() {
     let world = World::new().await;
+    // The first sync also enters the member accounts, whose sessions the later ones go on with.
+    world.sync(None).await.unwrap();
+    world.aws.reset_counters();
     world.sync(None).await.unwrap();
     let (calm, calls) = (world.rows(), world.all_calls());
     for affected in [

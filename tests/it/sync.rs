@@ -370,7 +370,7 @@ async fn an_account_that_cannot_be_found_fails_the_sync_for_now() {
 #[tokio::test]
 async fn a_crawl_from_which_much_vanishes_is_not_believed() {
     let small = Fixture::example().unwrap();
-    let large = Fixture::generate(Shape::SMALL).unwrap();
+    let large = Fixture::generate(Shape::SMALL_IAM).unwrap();
     for fixture in [small, large] {
         for (action, kind) in [
             ("identitystore:ListGroupMemberships", "groups of Identity Center"),

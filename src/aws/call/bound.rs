@@ -20,7 +20,8 @@ const MOST_OF_DOCUMENTS: usize = 16 << 20;
 /// Bytes of an answer to this operation that are read.
 pub(in crate::aws) fn bound_of(operation: &str) -> usize {
     match operation {
-        "GetAccountAuthorizationDetails" | "LookupEvents" => MOST_OF_DOCUMENTS,
+        // A page has a thousand roles, each with a trust policy that is percent-encoded.
+        "GetAccountAuthorizationDetails" | "ListRoles" | "LookupEvents" => MOST_OF_DOCUMENTS,
         _ => MOST,
     }
 }

@@ -275,7 +275,8 @@ where
     let (class, message) = match find::<AnswerFault>(error) {
         Some(fault @ AnswerFault::CutOff) => (Class::Transient, fault.to_string()),
         Some(fault) => (Class::Malformed, fault.to_string()),
-        None => (Class::Transient, told("the answer could not be read", error)),
+        // The answer came whole and is JSON or XML: a member has another type than AWS's model gives it.
+        None => (Class::Malformed, told("the answer could not be read", error)),
     };
     Failure { request_id, may_have_happened: true, ..local(class, message) }
 }

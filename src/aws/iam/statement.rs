@@ -420,12 +420,13 @@ mod tests {
     #[test]
     fn what_is_no_document_is_told_by_its_place_alone() {
         let deep = format!(r#"{{"Statement":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        for broken in ["", "{", "canary", "\u{feff}{}", r#"{"Statement":[]} x"#, &deep] {
+        for broken in ["", "{", "canary", "\u{feff}{}", r#"{"Statement":[]} x"#] {
             let error = statements(broken).unwrap_err();
             assert!(matches!(error, DocumentError::NotJson { .. }), "{error:?}");
         }
         let of = |statement: &str| format!(r#"{{"Statement":{statement}}}"#);
         for broken in [
+            deep,
             "{}".to_owned(),
             "null".to_owned(),
             // by position, these would be documents

@@ -73,7 +73,7 @@ async fn permission_sets_that_are_off_and_network_rules_are_told() {
 #[tokio::test]
 async fn what_may_not_be_looked_at_is_a_note_with_the_action() {
     let aws = server().await;
-    assert!(aws.deny("connector", &["sso:DescribeInstance", "identitystore:DescribeIdentityStore"]));
+    assert!(aws.deny("BatonConnector", &["sso:DescribeInstance", "identitystore:DescribeIdentityStore"]));
     let report = visit(&aws, switched_on()).await;
     let found = told(&report);
     assert_eq!(found.len(), 2, "{found:#?}");

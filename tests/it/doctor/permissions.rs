@@ -214,7 +214,7 @@ async fn what_a_simulation_may_be_wrong_about_is_not_stated_as_a_fact() {
 }
 
 #[tokio::test]
-async fn an_account_that_the_organization_tells_nothing_is_asked_whether_it_is_the_right_one() {
+async fn an_account_that_the_organization_tells_nothing_is_said_to_be_the_wrong_one() {
     let (aws, role) = with_role_in("Shared").await;
     let wanted = AwsSettings {
         role: Some(role),
@@ -226,8 +226,22 @@ async fn an_account_that_the_organization_tells_nothing_is_asked_whether_it_is_t
     };
     let report = visit(&aws, wanted).await;
     let found = report.findings.iter().find(|one| one.severity == Severity::Error).unwrap();
-    assert!(lacking(found).contains(&"organizations:ListAccounts"), "{found:?}");
-    assert!(found.next.as_deref().unwrap().contains("is this the right account?"), "{found:?}");
+    assert!(found.what.contains("organizations:ListAccounts"), "{found:?}");
+    // No statement helps against it.
+    assert!(found.statement.is_none(), "{found:?}");
+    assert!(found.next.as_deref().unwrap().contains("use a role of such an account"), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_connector_that_may_enter_no_member_is_an_error_with_the_statement_to_add() {
+    let (main, member) = (actions(Role::Main), actions(Role::Member));
+    let report = report(&without(&main, &["sts:AssumeRole"]), &member).await;
+    let found: Vec<&Finding> = report.findings.iter().filter(|one| one.check == "members").collect();
+    let [found] = found.as_slice() else { panic!("{report:#?}") };
+    assert_eq!((found.severity, lacking(found)), (Severity::Error, vec!["sts:AssumeRole"]));
+    assert!(found.accounts.iter().any(|account| account == SHOP), "{found:?}");
+    let statement = found.statement.as_ref().unwrap();
+    assert_eq!(statement.add["Resource"], "arn:aws:iam::*:role/OrganizationAccountAccessRole");
 }
 
 /// The table of `docs/semantics.md`, which another test holds to what a sync does.

@@ -178,8 +178,8 @@ async fn where_an_entity_may_not_be_read_the_listing_of_its_path_tells() {
 #[tokio::test]
 async fn what_can_be_read_in_no_way_is_not_changed_and_the_missing_action_is_named() {
     let (log, bench) = (Log::capture(), Bench::start().await);
-    bench.aws.deny("connector", &GETS);
-    bench.aws.deny("connector", &LISTS);
+    // The latest denial is the only one.
+    assert!(bench.aws.deny("connector", &[GETS, LISTS].concat()));
     let before = state(&bench);
     let policy = || iam::of_policy(AWS_POLICY);
     let refused = |error: &ProvisionError, actions: [&str; 2]| {

@@ -49,6 +49,8 @@ pub(crate) struct Role {
     pub(crate) web_identity_tokens: Vec<String>,
     pub(crate) container_token: Option<String>,
     pub(crate) instance_profile: bool,
+    /// Whether it was deleted.
+    is_hidden: bool,
     policy: Policy,
 }
 
@@ -252,6 +254,7 @@ impl Access {
             web_identity_tokens: role.web_identity_tokens.clone(),
             container_token: role.container_token.clone(),
             instance_profile: role.instance_profile,
+            is_hidden: false,
             policy: Policy { allow: role.allow.clone(), deny: role.deny.clone() },
             name: role.name.clone(),
             account,
@@ -290,7 +293,19 @@ impl Access {
 
     /// A role by its account and name.
     pub(crate) fn role_named(&self, account: &str, name: &str) -> Option<&Role> {
-        self.roles.iter().find(|role| role.account == account && role.name == name)
+        self.roles.iter().find(|role| role.account == account && role.name == name && !role.is_hidden)
+    }
+
+    /// Lets no look find a role any more; sessions of it go on. False when there is none to be found.
+    pub(crate) fn hide_role(&mut self, account: &str, name: &str) -> bool {
+        let mut roles = self.roles.iter_mut();
+        match roles.find(|role| role.account == account && role.name == name && !role.is_hidden) {
+            Some(role) => {
+                role.is_hidden = true;
+                true
+            }
+            None => false,
+        }
     }
 
     /// What the policy of a user or role says of actions, in the words of `SimulatePrincipalPolicy`.

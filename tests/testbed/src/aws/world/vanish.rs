@@ -54,7 +54,11 @@ impl World {
             }
             (Some((Kind::User, name)), None) => iam.users.remove(name).is_some(),
             (Some((Kind::Group, name)), None) => iam.groups.remove(name).is_some(),
-            (Some((Kind::Role, name)), None) => iam.roles.remove(name).is_some(),
+            (Some((Kind::Role, name)), None) => {
+                // Also as a principal, or a look at it would find it.
+                let was_principal = self.access.hide_role(account, name);
+                iam.roles.remove(name).is_some() || was_principal
+            }
             (None, _) => false,
         }
     }
