@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use batond::baton::{api, v2};
 use batond::config::SyncSettings;
 use batond::connector::Provision;
-use batond::sync::{Census, SyncOptions};
+use batond::sync::{Census, Changes, SyncOptions};
 use batond::tasks::{self, Context, Engine, EngineError, Kind, Outcome};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
@@ -187,6 +187,7 @@ impl Engine for Recorder {
         _: &'a SyncOptions,
         target: &'a Path,
         _: &'a Path,
+        _: &'a Changes,
         _: CancellationToken,
     ) -> BoxFuture<'a, Result<Census, EngineError>> {
         ready(write(target).map(|()| Census::default())).boxed()

@@ -104,13 +104,18 @@ async fn both_plans_of_reading_assignments_hold_what_is_assigned_while_they_run_
             // Such a pair is in no row at all.
             let of_binding = format!("{}-{}", new_pair.permission_set, new_pair.account);
             let of_account = format!("{}|{}", new_pair.account, new_pair.permission_set);
-            let is_old = |id: &String| !id.contains(&of_binding);
-            let is_old_grant = |id: &String| is_old(id) && !id.contains(&of_account);
-            assert!(rows.resources.keys().chain(rows.entitlements.keys()).all(is_old));
-            assert!(rows.grants.keys().all(is_old_grant));
+            let is_old = |id: &str| !id.contains(&of_binding);
+            let is_old_grant = |id: &str| is_old(id) && !id.contains(&of_account);
+            assert!(rows.resources.keys().chain(rows.entitlements.keys()).all(|id| is_old(id)));
+            assert!(rows.grants.keys().all(|id| is_old_grant(id)));
             calm.resources.retain(|id, _| is_old(id));
             calm.entitlements.retain(|id, _| is_old(id));
-            calm.grants.retain(|id, _| is_old_grant(id));
+            // Nor does anybody have anything through it.
+            calm.grants.retain(|id, grant| {
+                let Some(sources) = &mut grant.sources else { return is_old_grant(id) };
+                sources.sources.retain(|source, _| is_old_grant(source));
+                is_old_grant(id) && !sources.sources.is_empty()
+            });
         } else {
             // Nobody is asked for who was not listed: such a user is in no row at all.
             let is_old = |id: &String| !id.contains(&newcomer);

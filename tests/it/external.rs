@@ -25,7 +25,7 @@ fn other() -> Desk {
     silent.annotations.push(any(&SkipEntitlementsAndGrants {}));
     let mut quiet = entitlement("group:Q");
     quiet.resource.as_mut().unwrap().annotations.push(any(&SkipGrants {}));
-    let rows = [
+    let rows = vec![
         Row::Type(resource_type("user", &[Trait::User])),
         Row::Type(resource_type("group", &[Trait::Group])),
         Row::Type(resource_type("app", &[])),

@@ -82,7 +82,7 @@ fn calls(bench: &Bench, actions: &[&str]) -> u64 {
 }
 
 #[tokio::test]
-async fn a_grant_to_an_arn_whose_name_is_anothers_is_refused_by_that_arn() {
+async fn a_grant_to_an_arn_that_another_holds_the_name_of_is_refused_by_that_arn() {
     let (log, bench) = (Log::capture(), Bench::start().await);
     let before = state(&bench);
     for (number, (entitlement, principal, found)) in under_other_paths().iter().enumerate() {
@@ -97,7 +97,7 @@ async fn a_grant_to_an_arn_whose_name_is_anothers_is_refused_by_that_arn() {
 }
 
 #[tokio::test]
-async fn a_revoke_from_an_arn_whose_name_is_anothers_is_done_already_and_changes_nothing() {
+async fn a_revoke_from_an_arn_that_another_holds_the_name_of_is_done_already_and_changes_nothing() {
     let (log, bench) = (Log::capture(), Bench::start().await);
     // The others have what is to be revoked.
     for (kind, path) in [(iam_user::ID, "idle"), (group::ID, "external/Auditors")] {

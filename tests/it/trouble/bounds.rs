@@ -50,7 +50,7 @@ async fn a_log_that_nobody_reads_holds_up_neither_tasks_nor_the_stop() {
     let directory = tempfile::tempdir().unwrap();
     let (reader, mut writer) = std::io::pipe().unwrap();
     // As much as a pipe of Linux takes: whoever writes another byte waits.
-    writer.write_all(&[b'\n'; 64 * 1024]).unwrap();
+    writer.write_all("\n".repeat(64 * 1024).as_bytes()).unwrap();
     let child = batond(&aws, &plane, directory.path()).stderr(Stdio::from(writer)).spawn().unwrap();
     let sync = plane.push(task::sync_full());
     assert!(plane.finished(&sync).await.unwrap().success);
