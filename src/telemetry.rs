@@ -3,7 +3,7 @@
 //! The log is one line per event, in the shape that operators of the protocol's connectors already parse. Every line
 //! carries the fields of the spans around it (`task_id`, `task_type`, ...). Events with the target `audit` tell of a
 //! write to AWS: they have `"logger":"audit"` and are written at every log level. Telling something never waits for
-//! who reads it: see [`Queue`].
+//! who reads it: see `telemetry::queue`.
 
 mod fields;
 mod gate;
