@@ -250,7 +250,9 @@ impl Stage {
         for part in pair {
             put(&mut record, part.as_bytes());
         }
-        put(&mut record, &[u8::from(matches_externally(&row.annotations))]);
+        // A grant of another file is taken over as it is, whoever else is.
+        let stands_alone = matches!(origin, Origin::Foreign) || matches_externally(&row.annotations);
+        put(&mut record, &[u8::from(stands_alone)]);
         put(&mut record, &expansion(&row.annotations).map(|one| one.encode_to_vec()).unwrap_or_default());
         put(&mut record, &entitlement.encode_to_vec());
         put(&mut record, &principal.encode_to_vec());

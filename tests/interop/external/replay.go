@@ -66,11 +66,30 @@ func (r *replay) ListResources(
 	var list []*v2.Resource
 	for _, row := range r.file.resources {
 		ofType := row.GetId().GetResourceType() == request.GetResourceTypeId()
-		if ofType && keyOf(row.GetParentResourceId()) == keyOf(request.GetParentResourceId()) {
+		if ofType && r.listedUnder(row) == keyOf(request.GetParentResourceId()) {
 			list = append(list, row)
 		}
 	}
 	return v2.ResourcesServiceListResourcesResponse_builder{List: list}.Build(), nil
+}
+
+// listedUnder is the key of the parent that a row is listed under: a parent that announces no children of its type has
+// none, and the row is listed at the top.
+func (r *replay) listedUnder(row *v2.Resource) string {
+	parent := keyOf(row.GetParentResourceId())
+	for _, other := range r.file.resources {
+		if keyOf(other.GetId()) != parent {
+			continue
+		}
+		for _, annotation := range other.GetAnnotations() {
+			child := &v2.ChildResourceType{}
+			if annotation.UnmarshalTo(child) == nil && child.GetResourceTypeId() == row.GetId().GetResourceType() {
+				return parent
+			}
+		}
+	}
+	var nobody *v2.ResourceId
+	return keyOf(nobody)
 }
 
 func (r *replay) ListEntitlements(
