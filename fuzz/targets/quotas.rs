@@ -1,35 +1,4 @@
-//! The file of call rates that `BATON_AWS_QUOTAS` names: it is read, or its fault is told in bounded words.
+//! See `batond_fuzz::quotas`.
 #![no_main]
 
-use std::path::PathBuf;
-use std::sync::LazyLock;
-
-use batond::aws::{AccessError, Aws};
-use batond::config::{AwsSettings, QuotaSetting};
-use libfuzzer_sys::fuzz_target;
-use tempfile::TempDir;
-use tokio::runtime::{Builder, Runtime};
-
-const LONGEST_MESSAGE: usize = 16 * 1024;
-
-static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().expect("a directory for the file"));
-static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Builder::new_current_thread().build().expect("a runtime"));
-
-fuzz_target!(|data: &[u8]| {
-    let path = DIRECTORY.path().join("quotas.yaml");
-    std::fs::write(&path, data).expect("a file on disk");
-    // Rates that are accepted lead no further than to certificates that are not there.
-    let settings = AwsSettings {
-        quotas: QuotaSetting::File(path.clone()),
-        ca_bundle: Some(PathBuf::from("/nowhere")),
-        ..AwsSettings::default()
-    };
-    match RUNTIME.block_on(Aws::connect(&settings)) {
-        Err(AccessError::CaBundle { .. }) => {}
-        Err(error @ AccessError::QuotaFile { .. }) => {
-            assert!(error.to_string().len() <= LONGEST_MESSAGE);
-        }
-        other => panic!("neither rates nor their fault: {other:?}"),
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| batond_fuzz::quotas::check(data));

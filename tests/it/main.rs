@@ -12,6 +12,7 @@ mod appeared;
 mod aws;
 mod collector;
 mod command_line;
+mod corpus;
 mod daemon_calls;
 mod daemon_process;
 mod daemon_tasks;
