@@ -1,5 +1,6 @@
 //! The description of an organization: what a fixture file says, before ids are derived and names resolved.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -209,6 +210,9 @@ pub struct Account {
     /// The account's IAM alias.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
+    /// Its tags.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Where an account is in its life, in AWS's words.

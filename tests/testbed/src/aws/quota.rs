@@ -69,11 +69,12 @@ pub fn per_account() -> Vec<Quota> {
 /// reference of `CloudTrail`.
 pub fn documented() -> Vec<Quota> {
     // (action, per account, burst, per organization, burst)
-    const ORGANIZATIONS: [(&str, f64, f64, f64, f64); 7] = [
+    const ORGANIZATIONS: [(&str, f64, f64, f64, f64); 8] = [
         ("ListAccounts", 8.0, 12.0, 9.0, 15.0),
         ("ListParents", 5.0, 8.0, 6.0, 10.0),
         ("ListAccountsForParent", 5.0, 8.0, 6.0, 10.0),
         ("ListOrganizationalUnitsForParent", 5.0, 8.0, 6.0, 10.0),
+        ("ListTagsForResource", 10.0, 15.0, 12.0, 18.0),
         ("DescribeAccount", 20.0, 30.0, 24.0, 36.0),
         ("ListDelegatedAdministrators", 5.0, 8.0, 6.0, 10.0),
         ("DescribeOrganization", 1.0, 2.0, 1.0, 2.0),

@@ -62,6 +62,7 @@ pub(crate) static SERVICE: Service = Service {
         listing("SimulatePrincipalPolicy", simulate::run),
         Operation::new("CreateUser", lifecycle::create_user),
         Operation::new("DeleteUser", lifecycle::delete_user),
+        Operation::new("GetLoginProfile", lifecycle::get_login_profile),
         Operation::new("CreateLoginProfile", lifecycle::create_login_profile),
         Operation::new("UpdateLoginProfile", lifecycle::update_login_profile),
         Operation::new("DeleteLoginProfile", lifecycle::delete_login_profile),

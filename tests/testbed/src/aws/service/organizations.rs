@@ -17,6 +17,7 @@ pub(crate) static SERVICE: Service = Service {
         Operation::listing("ListAccountsForParent", 20, 20, list_accounts_for_parent),
         Operation::listing("ListAccounts", 20, 20, list_accounts),
         Operation::listing("ListParents", 20, 20, list_parents),
+        Operation::listing("ListTagsForResource", 50, 50, list_tags),
         Operation::new("DescribeAccount", describe_account),
         Operation::listing("ListDelegatedAdministrators", 20, 20, list_delegated_administrators),
     ],
@@ -27,7 +28,8 @@ pub(crate) static SERVICE: Service = Service {
         let organization = &world.organization;
         let text = |name: &str| input.get(name).and_then(Value::as_str);
         let prefix = format!("arn:aws:organizations::{}", organization.management);
-        match (text("AccountId"), text("ParentId").or_else(|| text("ChildId"))) {
+        let id = text("ParentId").or_else(|| text("ChildId")).or_else(|| text("ResourceId"));
+        match (text("AccountId"), id) {
             (Some(account), _) => format!("{prefix}:account/{}/{account}", organization.id),
             (None, Some(id)) if id.starts_with("r-") => format!("{prefix}:root/{}/{id}", organization.id),
             (None, Some(id)) if id.starts_with("ou-") => format!("{prefix}:ou/{}/{id}", organization.id),
@@ -192,6 +194,17 @@ fn describe_account(call: &mut Call<'_>) -> Result<Value, ApiError> {
         ApiError::new("AccountNotFoundException", message)
     })?;
     Ok(json!({"Account": render_account(call, account)}))
+}
+
+/// Accounts alone have tags here.
+fn list_tags(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    readable(call)?;
+    let id = call.required("ResourceId")?;
+    let account = call.world.organization.accounts.get(id).ok_or_else(|| {
+        let message = "You specified a target that doesn't exist.";
+        ApiError::new("TargetNotFoundException", message)
+    })?;
+    call.page("Tags", account.tags.iter(), |(key, value)| json!({"Key": key, "Value": value}))
 }
 
 fn list_delegated_administrators(call: &mut Call<'_>) -> Result<Value, ApiError> {

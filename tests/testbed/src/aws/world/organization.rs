@@ -43,6 +43,7 @@ pub(crate) struct Account {
     pub(crate) email: String,
     pub(crate) state: AccountState,
     pub(crate) alias: Option<String>,
+    pub(crate) tags: BTreeMap<String, String>,
     pub(crate) parent: String,
     /// `o-.../r-.../ou-.../123456789012/`
     pub(crate) path: String,
@@ -118,6 +119,7 @@ impl Organization {
             email: account.email.clone().unwrap_or_else(|| format!("aws+{id}@example.com")),
             state: account.state,
             alias: account.alias.clone(),
+            tags: account.tags.clone(),
             parent: parent.to_owned(),
             path: format!("{path}{id}/"),
             joined: created(ids, &["account", &id]),

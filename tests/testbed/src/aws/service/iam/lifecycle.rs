@@ -85,12 +85,24 @@ pub(super) fn create_login_profile(call: &mut Call<'_>) -> Result<Value, ApiErro
     }
     user.has_password = true;
     user.password = Some((password, reset));
-    let row = json!({
+    Ok(json!({"LoginProfile": login_profile(user)}))
+}
+
+pub(super) fn get_login_profile(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let user = user(call)?;
+    if !user.has_password {
+        return Err(missing(format!("Login Profile for User {} cannot be found.", user.entity.name)));
+    }
+    Ok(json!({"LoginProfile": login_profile(user)}))
+}
+
+/// A password is as old as its user.
+fn login_profile(user: &User) -> Value {
+    json!({
         "UserName": user.entity.name,
         "CreateDate": time(user.entity.created),
-        "PasswordResetRequired": reset,
-    });
-    Ok(json!({"LoginProfile": row}))
+        "PasswordResetRequired": user.password.as_ref().is_some_and(|(_, reset)| *reset),
+    })
 }
 
 pub(super) fn update_login_profile(call: &mut Call<'_>) -> Result<Value, ApiError> {
