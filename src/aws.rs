@@ -23,6 +23,7 @@ mod quota;
 pub mod sso_admin;
 mod stats;
 pub mod sts;
+mod tag;
 
 pub use account::{AccountId, AccountIdError};
 pub use error::{AccessError, CallError, Class, Denial, Hop, PolicyKind, Step, VisibleInstance, Withheld};
@@ -32,6 +33,7 @@ pub use quota::Saturation;
 pub use sso_admin::Instance;
 pub use stats::{Counts, Stats};
 pub use sts::Caller;
+pub use tag::Tag;
 
 use std::sync::Arc;
 

@@ -8,9 +8,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::iam::Tag;
 use crate::aws::identity_store::ExternalId;
-use crate::aws::{AccessError, Api, Aws};
+use crate::aws::{AccessError, Api, Aws, Tag};
 use crate::baton::id::{self, Directory};
 use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
@@ -28,6 +27,7 @@ use crate::config::{AccountKind, AwsSettings};
 pub mod access_key;
 pub mod account;
 pub mod account_iam;
+mod account_name;
 pub mod assignment;
 mod audit;
 mod conflict;
@@ -113,6 +113,7 @@ pub struct Connector {
     aws: Aws,
     settings: AwsSettings,
     alias: Option<String>,
+    own_name: account_name::OwnName,
     turns: turns::Turns,
     under_way: under_way::UnderWay,
     recent: recent::Recent,
@@ -127,6 +128,7 @@ impl Connector {
             aws,
             settings: settings.clone(),
             alias,
+            own_name: account_name::OwnName::default(),
             turns: turns::Turns::default(),
             under_way: under_way::UnderWay::default(),
             recent: recent::Recent::default(),

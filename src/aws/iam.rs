@@ -12,11 +12,11 @@ mod statement;
 mod user;
 mod verified;
 
-pub use credential::NewAccessKey;
+pub use credential::{LoginProfile, NewAccessKey};
 pub use credential_report::{CredentialReport, UserReport};
 pub use entity::{
-    AccessKey, AttachedPolicy, Detail, Group, GroupDetail, InlinePolicy, Policy, PolicyDetail, Role,
-    RoleDetail, Tag, User, UserDetail,
+    AccessKey, AttachedPolicy, Detail, Group, GroupDetail, InlinePolicy, KeyUse, Policy, PolicyDetail, Role,
+    RoleDetail, User, UserDetail,
 };
 pub use shelf::Shelf;
 pub use simulate::{Decision, Simulated};
@@ -35,6 +35,7 @@ use super::call::{Answer, Lane};
 use super::error::CallError;
 use super::operation::{Operation, Service};
 use super::pages::{Page, pages};
+use super::tag::Tag;
 
 const LIST_USERS: Operation = Operation::safe(Service::Iam, "ListUsers");
 const LIST_GROUPS: Operation = Operation::safe(Service::Iam, "ListGroups");
@@ -351,7 +352,7 @@ impl Iam {
             async move {
                 let page = send!(lane, LIST_USER_TAGS, request, holding "Tags").await?;
                 let next = next(&lane, LIST_USER_TAGS, page.is_truncated, page.marker)?;
-                read(page.tags, next, |tag| Ok(Tag::read(tag)))
+                read(page.tags, next, |tag| Ok(read_tag(tag)))
             }
         })
     }
@@ -364,7 +365,7 @@ impl Iam {
             async move {
                 let page = send!(lane, LIST_ROLE_TAGS, request, holding "Tags").await?;
                 let next = next(&lane, LIST_ROLE_TAGS, page.is_truncated, page.marker)?;
-                read(page.tags, next, |tag| Ok(Tag::read(tag)))
+                read(page.tags, next, |tag| Ok(read_tag(tag)))
             }
         })
     }
@@ -380,19 +381,22 @@ impl Iam {
                 read(page.access_key_metadata, next, |key| {
                     let id = present(&lane, LIST_ACCESS_KEYS, "AccessKeyId", key.access_key_id)?;
                     let created = time(&lane, LIST_ACCESS_KEYS, key.create_date)?;
-                    Ok(AccessKey { id, created, active: is_active(key.status.as_ref()) })
+                    Ok(AccessKey { id, created, status: status(key.status.as_ref()) })
                 })
             }
         })
     }
 
-    /// When an access key was last used (`iam:GetAccessKeyLastUsed`); `None` if never, as far as AWS remembers.
-    pub async fn access_key_last_used(&self, key: &str) -> Result<Option<Timestamp>, CallError> {
+    /// The last use of an access key (`iam:GetAccessKeyLastUsed`); `None` if there was none, as far as AWS remembers.
+    pub async fn access_key_last_used(&self, key: &str) -> Result<Option<KeyUse>, CallError> {
         let lane = &self.lane;
         let request = self.client.get_access_key_last_used().access_key_id(key);
         let answer = send!(lane, GET_ACCESS_KEY_LAST_USED, request).await?;
-        let used = answer.access_key_last_used.and_then(|used| used.last_used_date);
-        time(lane, GET_ACCESS_KEY_LAST_USED, used)
+        let Some(used) = answer.access_key_last_used else { return Ok(None) };
+        let at = time(lane, GET_ACCESS_KEY_LAST_USED, used.last_used_date)?;
+        // AWS writes "N/A" for what it does not know.
+        let known = |text: String| Some(text).filter(|text| !text.is_empty() && text != "N/A");
+        Ok(at.map(|at| KeyUse { at, service: known(used.service_name), region: known(used.region) }))
     }
 
     /// The name of the user whose access key this is (`iam:GetAccessKeyLastUsed`); `None` where AWS names nobody. A key
@@ -446,9 +450,9 @@ fn present(
         .ok_or_else(|| lane.malformed(operation, format!("an item has no {member}")))
 }
 
-/// Whether a key of this status works: what AWS does not say is taken for working.
-fn is_active(status: Option<&types::StatusType>) -> bool {
-    status.is_none_or(|status| *status == types::StatusType::Active)
+/// The status of a key: one that AWS does not tell is taken for working.
+fn status(status: Option<&types::StatusType>) -> String {
+    status.map_or("Active", types::StatusType::as_str).to_owned()
 }
 
 fn time(lane: &Lane, operation: Operation, time: Option<DateTime>) -> Result<Option<Timestamp>, CallError> {
@@ -496,8 +500,6 @@ impl AttachedPolicy {
     }
 }
 
-impl Tag {
-    fn read(tag: types::Tag) -> Self {
-        Self { key: tag.key, value: tag.value }
-    }
+fn read_tag(tag: types::Tag) -> Tag {
+    Tag { key: tag.key, value: tag.value }
 }

@@ -12,12 +12,14 @@ use super::call::{Answer, Lane};
 use super::error::CallError;
 use super::operation::{Operation, Service};
 use super::pages::pages;
+use super::tag::Tag;
 
 const LIST_ROOTS: Operation = Operation::safe(Service::Organizations, "ListRoots");
 const LIST_UNITS: Operation = Operation::safe(Service::Organizations, "ListOrganizationalUnitsForParent");
 const LIST_ACCOUNTS: Operation = Operation::safe(Service::Organizations, "ListAccounts");
 const LIST_ACCOUNTS_FOR_PARENT: Operation = Operation::safe(Service::Organizations, "ListAccountsForParent");
 const LIST_PARENTS: Operation = Operation::safe(Service::Organizations, "ListParents");
+const LIST_TAGS: Operation = Operation::safe(Service::Organizations, "ListTagsForResource");
 const DESCRIBE_ACCOUNT: Operation = Operation::safe(Service::Organizations, "DescribeAccount");
 const DESCRIBE_ORGANIZATION: Operation = Operation::safe(Service::Organizations, "DescribeOrganization");
 
@@ -129,6 +131,21 @@ impl Organizations {
         let parents: Vec<types::Parent> = parents.try_concat().await?;
         let parent = parents.into_iter().find_map(|parent| parent.id);
         parent.ok_or_else(|| self.lane.malformed(LIST_PARENTS, format!("it names no parent of {account}")))
+    }
+
+    /// The tags of an account, by pages (`organizations:ListTagsForResource`).
+    pub fn account_tags(&self, id: &AccountId) -> BoxStream<'static, Result<Vec<Tag>, CallError>> {
+        let (client, id) = (self.client.clone(), id.clone());
+        pages(self.lane.clone(), LIST_TAGS, move |lane, token| {
+            let request = client.list_tags_for_resource().resource_id(id.as_str()).set_next_token(token);
+            async move {
+                let whole = Answer::with("Tags");
+                let page =
+                    lane.send(LIST_TAGS, || request.clone().customize().interceptor(whole).send()).await?;
+                let tags = page.tags.unwrap_or_default().into_iter();
+                Ok((tags.map(|tag| Tag { key: tag.key, value: tag.value }).collect(), page.next_token))
+            }
+        })
     }
 
     /// One account (`organizations:DescribeAccount`).

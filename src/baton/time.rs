@@ -45,6 +45,13 @@ pub fn to_proto_timestamp(time: Timestamp) -> prost_types::Timestamp {
     }
 }
 
+/// A time as profiles tell it: RFC 3339, in whole seconds of UTC.
+pub fn whole_seconds(time: Timestamp) -> String {
+    let seconds = time.as_nanosecond().div_euclid(NANOS);
+    let whole = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    whole.unwrap_or(time).to_string()
+}
+
 fn total(seconds: i64, nanos: i32) -> i128 {
     i128::from(seconds) * NANOS + i128::from(nanos)
 }
@@ -61,6 +68,18 @@ mod tests {
 
     fn time(seconds: i64, nanos: i32) -> Timestamp {
         from_proto_timestamp(&prost_types::Timestamp { seconds, nanos })
+    }
+
+    #[test]
+    fn a_time_in_a_profile_has_whole_seconds() {
+        for (time, text) in [
+            ("2026-01-02T03:04:05.999Z", "2026-01-02T03:04:05Z"),
+            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+            ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(whole_seconds(time.parse().unwrap()), text);
+        }
+        assert_eq!(whole_seconds(Timestamp::MIN), Timestamp::MIN.to_string());
     }
 
     #[test]

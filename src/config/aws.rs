@@ -45,6 +45,10 @@ pub struct AwsSettings {
     pub secrets: bool,
     /// Whether tags and descriptions of IAM entities are read.
     pub iam_tags: bool,
+    /// Whether the tags of accounts and of IAM users and roles are read, and must be readable.
+    pub resource_tags: bool,
+    /// Whether it is read who has a password for the console.
+    pub console_access: bool,
     /// Whether only attached managed policies are read.
     pub only_attached_policies: bool,
     /// Whether the event feed of sign-ins through Identity Center is offered.
@@ -90,6 +94,8 @@ impl Default for AwsSettings {
             member_external_id: None,
             secrets: false,
             iam_tags: false,
+            resource_tags: false,
+            console_access: false,
             only_attached_policies: false,
             last_login_events: false,
             account_kind: AccountKind::IamUser,

@@ -9,14 +9,16 @@ use jiff::Timestamp;
 use super::iam_entity::enter;
 use super::{Connector, Kind, Needs, Provision, ProvisionError, iam_user, marker};
 use crate::aws::Input;
-use crate::aws::iam::{AccessKey, Iam, Verified};
+use crate::aws::iam::{AccessKey, Iam, KeyUse, Verified};
+use crate::baton::profile::Profile;
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::v2::resource_type::Trait;
 use crate::baton::v2::secret_trait::CredentialType;
+use crate::baton::v2::status::ResourceStatus;
 use crate::baton::v2::{
-    Capability, CredentialResourceMode, Resource, ResourceType, SecretTrait, SkipEntitlementsAndGrants,
-    V1Identifier,
+    Capability, CredentialResourceMode, Resource, ResourceId, ResourceType, SecretTrait,
+    SkipEntitlementsAndGrants, Status, V1Identifier,
 };
 
 /// The id of the resource type.
@@ -56,19 +58,66 @@ pub fn resource_type() -> ResourceType {
     )
 }
 
-/// The resource of a key and its owner, by ARN and name.
-pub fn resource(key: &AccessKey, owner: &str, name: &str, last_used: Option<Timestamp>) -> Resource {
+/// What is known of the last use of a key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LastUse {
+    /// Its last use; `None` if there was none.
+    Known(Option<KeyUse>),
+    /// It may not be read, or the key went away meanwhile.
+    Unavailable,
+}
+
+impl LastUse {
+    /// When it was; `None` also where that is not known.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Known(Some(used)) => Some(used.at),
+            Self::Known(None) | Self::Unavailable => None,
+        }
+    }
+
+    fn describe(&self) -> Profile {
+        let used = match self {
+            Self::Unavailable => return Profile::new().string("last_used_status", "unavailable"),
+            Self::Known(used) => used.as_ref(),
+        };
+        let where_used = [
+            ("last_used_service", used.and_then(|used| used.service.as_ref())),
+            ("last_used_region", used.and_then(|used| used.region.as_ref())),
+        ];
+        let profile = Profile::new().string("last_used_status", "available");
+        where_used.into_iter().fold(profile, |profile, (key, text)| match text {
+            Some(text) => profile.string(key, text),
+            None => profile,
+        })
+    }
+}
+
+/// The resource of a key and its owner, by ARN and name. `parent` is the `account_iam` of a member's key.
+pub fn resource(
+    key: &AccessKey,
+    owner: &str,
+    name: &str,
+    last_use: &LastUse,
+    parent: Option<ResourceId>,
+) -> Resource {
     let v1 = V1Identifier { id: owner.to_owned() };
     let owner = resource::id(iam_user::ID, owner);
     let secret = SecretTrait {
-        last_used_at: last_used.map(to_proto_timestamp),
+        last_used_at: last_use.at().map(to_proto_timestamp),
         created_by_id: Some(owner.clone()),
         identity_id: Some(owner),
         credential_type: CredentialType::StaticSecret.into(),
         credential_detail: "aws.access_key".to_owned(),
         ..SecretTrait::default()
     };
-    let mut resource = resource::named(ID, &key.id, &format!("{name}|{}", key.id)).with(&v1).with(&secret);
+    let mut resource = resource::named(ID, &key.id, &format!("{name}|{}", key.id))
+        .with_parent(parent)
+        .with_profile(last_use.describe().build())
+        .with(&v1)
+        .with(&secret);
+    let status = if key.is_active() { ResourceStatus::Enabled } else { ResourceStatus::Disabled };
+    resource.status = Some(Status { status: status.into(), details: key.status.clone() });
     resource.created_at = key.created.map(to_proto_timestamp);
     resource
 }

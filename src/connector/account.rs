@@ -1,6 +1,9 @@
 //! Member accounts: rows, one entitlement per permission set, and the grants of account assignments.
 
-use super::{Kind, Needs, marker, permission_set_assignment, sso_group, sso_user};
+use prost_types::Struct;
+
+use super::{Kind, Needs, marker, permission_set_assignment, sso_group, sso_user, tags_object};
+use crate::aws::Tag;
 use crate::aws::organizations::Account;
 use crate::aws::sso_admin::PermissionSet;
 use crate::baton::entitlement;
@@ -32,6 +35,7 @@ pub fn resource_type() -> ResourceType {
             "organizations:ListAccounts",
             "organizations:DescribeOrganization",
             "organizations:ListParents",
+            "organizations:ListTagsForResource",
             "sso:ListPermissionSets",
             "sso:DescribePermissionSet",
             "sso:ListPermissionSetsProvisionedToAccount",
@@ -60,18 +64,26 @@ pub fn resource_type() -> ResourceType {
 }
 
 /// The resource of an account, below its root or organizational unit where the hierarchy is synced.
-pub fn resource(account: &Account, parent: Option<ResourceId>) -> Resource {
+/// `tags` are its tags where the settings ask for them.
+pub fn resource(account: &Account, parent: Option<ResourceId>, tags: Option<&[Tag]>) -> Resource {
     let id = account.id.as_str();
-    let profile = Profile::new()
-        .string("aws_account_arn", account.arn.as_deref().unwrap_or_default())
-        .string("aws_account_id", id)
-        .build();
     resource::named(ID, id, account.name.as_deref().unwrap_or_default())
         .with_parent(parent)
-        .with_profile(profile)
+        .with_profile(profile(account, tags))
         .with(&V1Identifier { id: id.to_owned() })
         .with(&ChildResourceType { resource_type_id: permission_set_assignment::ID.to_owned() })
         .with(&AppTrait::default())
+}
+
+/// What a row tells of an account. Without the setting there is no key for tags at all.
+pub(super) fn profile(account: &Account, tags: Option<&[Tag]>) -> Struct {
+    let profile = Profile::new()
+        .string("aws_account_arn", account.arn.as_deref().unwrap_or_default())
+        .string("aws_account_id", account.id.as_str());
+    match tags {
+        Some(tags) => profile.object("aws_tags", tags_object(tags)).build(),
+        None => profile.build(),
+    }
 }
 
 /// The id of the root or unit that an account hangs from, by the path that AWS sends with it; `None` without one.

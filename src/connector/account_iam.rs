@@ -1,9 +1,8 @@
 //! IAM of an account, as what its users, groups, roles and policies hang from.
 
-use super::{Kind, Needs, group, iam_policy, iam_user, marker, role};
-use crate::aws::AccountId;
+use super::{Kind, Needs, access_key, account, group, iam_policy, iam_user, marker, role};
 use crate::aws::organizations::Account;
-use crate::baton::profile::Profile;
+use crate::aws::{AccountId, Tag};
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::v2::resource_type::Trait;
 use crate::baton::v2::{
@@ -24,21 +23,31 @@ pub fn resource_type() -> ResourceType {
         "Account IAM",
         &[Trait::App],
         vec![marker(&SkipEntitlementsAndGrants {}), marker(&V1Identifier { id: ID.to_owned() })],
-        &["iam:ListAccountAliases"],
+        &["iam:ListAccountAliases", "organizations:ListTagsForResource"],
     )
 }
 
-/// The resource of an account. Only an account that was entered has its entities below it; those of the caller's own
-/// stand at top level.
-pub fn resource(account: &Account, entered: bool) -> Resource {
+/// What is below the row of an account.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Below {
+    /// Nothing: the account was not entered, or it is the caller's own, whose entities stand at top level.
+    Nothing,
+    /// Users, roles, groups and policies.
+    Entities,
+    /// The same, and access keys.
+    EntitiesAndKeys,
+}
+
+/// The resource of an account; `tags` are its tags where the settings ask for them.
+pub fn resource(account: &Account, below: Below, tags: Option<&[Tag]>) -> Resource {
     let id = account.id.as_str();
-    let profile = Profile::new()
-        .string("aws_account_arn", account.arn.as_deref().unwrap_or_default())
-        .string("aws_account_id", id)
-        .build();
-    let children = if entered { &[iam_user::ID, role::ID, group::ID, iam_policy::ID][..] } else { &[] };
+    let children = match below {
+        Below::Nothing => &[][..],
+        Below::Entities => &[iam_user::ID, role::ID, group::ID, iam_policy::ID],
+        Below::EntitiesAndKeys => &[iam_user::ID, role::ID, group::ID, iam_policy::ID, access_key::ID],
+    };
     let row = resource::named(ID, id, account.name.as_deref().unwrap_or_default())
-        .with_profile(profile)
+        .with_profile(account::profile(account, tags))
         .with(&V1Identifier { id: id.to_owned() });
     let row = children
         .iter()

@@ -106,7 +106,7 @@ impl Wanted<'_> {
 
 /// What the role of the work needs. The ways of reading IAM entity by entity are left out: they are for roles that
 /// may not use the cheap one.
-const PARTS: [Part; 17] = [
+const PARTS: [Part; 19] = [
     Part {
         text: document!("read-iam"),
         statements: &["ReadIamWithFewCalls"],
@@ -134,6 +134,20 @@ const PARTS: [Part; 17] = [
         in_members: true,
         without: "descriptions and tags of managed policies are missing",
         needed: |wanted| wanted.settings.iam_tags,
+    },
+    Part {
+        text: document!("read-tags"),
+        statements: &["ReadAccountTags"],
+        in_members: false,
+        without: "there is no sync: BATON_SYNC_RESOURCE_TAGS asks for the tags of accounts",
+        needed: |wanted| wanted.settings.resource_tags && wanted.settings.organizations,
+    },
+    Part {
+        text: document!("read-console-access"),
+        statements: &[],
+        in_members: true,
+        without: "who has a password for the console is unknown",
+        needed: |wanted| wanted.settings.console_access,
     },
     Part {
         text: document!("read-access-keys"),

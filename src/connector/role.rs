@@ -5,7 +5,8 @@ mod trust;
 pub use self::trust::{Trust, TrustError, Unshown};
 
 use super::{Kind, Needs, group, iam_user, inline_policy, marker, sso_user};
-use crate::aws::iam::{Role, Tag};
+use crate::aws::Tag;
+use crate::aws::iam::Role;
 use crate::baton::entitlement as entitlements;
 use crate::baton::id::{self, Arn};
 use crate::baton::profile::Profile;
@@ -36,7 +37,7 @@ pub fn resource_type() -> ResourceType {
         "IAM Role",
         &[Trait::Role],
         vec![marker(&V1Identifier { id: ID.to_owned() })],
-        &["iam:ListRoles", "iam:GetRole", "iam:ListAttachedRolePolicies"],
+        &["iam:ListRoles", "iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRoleTags"],
     )
 }
 

@@ -50,7 +50,7 @@ fn an_account() -> Resource {
         state: AccountState::Active,
         paths: vec![],
     };
-    account::resource(&account, Some(resource::id(organization::ID, "r-1")))
+    account::resource(&account, Some(resource::id(organization::ID, "r-1")), None)
 }
 
 fn a_set() -> PermissionSet {
@@ -137,6 +137,7 @@ fn resource_types_declare_the_permissions_that_customers_granted() {
                   sso:DescribeAccountAssignmentCreationStatus sso:DescribeAccountAssignmentDeletionStatus";
     let account = format!(
         "{assign} organizations:ListAccounts organizations:DescribeOrganization organizations:ListParents \
+         organizations:ListTagsForResource \
          sso:ListPermissionSets sso:DescribePermissionSet sso:ListPermissionSetsProvisionedToAccount \
          sso:ListAccountAssignments sso:ListInstances iam:ListPolicies iam:AttachRolePolicy iam:CreateRole \
          iam:DeleteRole iam:DeleteRolePolicy iam:DetachRolePolicy iam:GetRole iam:ListAttachedRolePolicies \
@@ -149,7 +150,7 @@ fn resource_types_declare_the_permissions_that_customers_granted() {
     );
     let iam_user = "iam:ListUsers iam:GetUser iam:ListAccessKeys iam:GetAccessKeyLastUsed iam:ListSigningCertificates \
                     iam:ListSSHPublicKeys iam:ListServiceSpecificCredentials iam:ListMFADevices iam:ListUserPolicies \
-                    iam:ListAttachedUserPolicies iam:ListGroupsForUser iam:CreateUser iam:CreateLoginProfile \
+                    iam:ListAttachedUserPolicies iam:ListGroupsForUser iam:ListUserTags iam:CreateUser iam:CreateLoginProfile \
                     iam:UpdateLoginProfile iam:DeleteLoginProfile iam:CreateAccessKey iam:DeleteAccessKey iam:DeleteSigningCertificate iam:DeleteSSHPublicKey \
                     iam:DeleteServiceSpecificCredential iam:DeactivateMFADevice iam:DeleteUserPolicy \
                     iam:DetachUserPolicy iam:DeleteUser iam:TagUser";
@@ -157,7 +158,7 @@ fn resource_types_declare_the_permissions_that_customers_granted() {
         "iam:ListAccessKeys iam:GetAccessKeyLastUsed iam:GetUser iam:CreateAccessKey iam:UpdateAccessKey \
          iam:DeleteAccessKey sts:GetAccessKeyInfo",
         account.as_str(),
-        "iam:ListAccountAliases",
+        "iam:ListAccountAliases organizations:ListTagsForResource",
         "iam:ListGroups iam:GetGroup iam:ListAttachedGroupPolicies iam:AddUserToGroup iam:RemoveUserFromGroup",
         "iam:ListPolicies iam:GetPolicy iam:GetPolicyVersion iam:AttachUserPolicy iam:DetachUserPolicy \
          iam:AttachRolePolicy iam:DetachRolePolicy iam:AttachGroupPolicy iam:DetachGroupPolicy",
@@ -170,7 +171,7 @@ fn resource_types_declare_the_permissions_that_customers_granted() {
         "sso:ListInstances sso:ListPermissionSets sso:DescribePermissionSet \
          sso:ListManagedPoliciesInPermissionSet",
         binding.as_str(),
-        "iam:ListRoles iam:GetRole iam:ListAttachedRolePolicies",
+        "iam:ListRoles iam:GetRole iam:ListAttachedRolePolicies iam:ListRoleTags",
         "sso:ListInstances identitystore:ListGroups identitystore:ListGroupMemberships \
          identitystore:GetGroupMembershipId identitystore:CreateGroupMembership \
          identitystore:DeleteGroupMembership",

@@ -148,6 +148,7 @@ async fn try_one(site: &Site, names: &Names, action: &str) -> Option<Result<(), 
         "ListAttachedGroupPolicies" => first(iam.attached_policies(Group, NOBODY)).await.map(drop),
         "ListAttachedRolePolicies" => first(iam.attached_policies(Role, NOBODY)).await.map(drop),
         "ListGroupsForUser" => first(iam.groups_of(user)).await.map(drop),
+        "GetLoginProfile" => iam.login_profile(user).await.map(drop),
         "ListUserTags" => first(iam.user_tags(user)).await.map(drop),
         "ListRoleTags" => first(iam.role_tags(NOBODY)).await.map(drop),
         "ListMFADevices" => first(iam.belongings(user, Belonging::MfaDevice)).await.map(drop),
@@ -177,6 +178,9 @@ async fn try_center(
         ("sts", "GetAccessKeyInfo") => api.sts().account_of_key(names.access_key.as_deref()?).await.map(drop),
         ("organizations", "DescribeOrganization") => organizations.management_account().await.map(drop),
         ("organizations", "DescribeAccount") => organizations.describe_account(&site.account).await.map(drop),
+        ("organizations", "ListTagsForResource") => {
+            first(organizations.account_tags(&site.account)).await.map(drop)
+        }
         ("organizations", "ListAccounts") => first(organizations.accounts()).await.map(drop),
         ("organizations", "ListAccountsForParent") => {
             first(organizations.accounts_for_parent(&names.root)).await.map(drop)

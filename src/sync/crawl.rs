@@ -43,6 +43,9 @@ use crate::connector::Connector;
 /// bounds the memory of what waits for them, and the connections where no rate is kept.
 const FAN_OUT: usize = 32;
 
+/// The setting that asks for tags of accounts, users and roles.
+const RESOURCE_TAGS: &str = "BATON_SYNC_RESOURCE_TAGS";
+
 /// Where one strand publishes what it found once it is complete.
 type Publish<T> = watch::Sender<Option<Arc<T>>>;
 /// What one strand publishes to the others.
@@ -58,6 +61,7 @@ pub(super) async fn run(
     progress: &Progress,
     cancel: CancellationToken,
 ) -> Result<Found, SyncError> {
+    let (own_named, own_name) = watch::channel(None);
     let crawl = Crawl {
         api: connector.aws().sync(cancel),
         connector,
@@ -68,6 +72,7 @@ pub(super) async fn run(
         findings: Findings::default(),
         page_room: PageRoom::new(),
         attached: Attached::default(),
+        own_name,
     };
     for resource_type in &scope.types {
         stage.resource_type(resource_type)?;
@@ -82,7 +87,7 @@ pub(super) async fn run(
         crawl.groups(groups_known),
         crawl.permission_sets(sets_known),
         crawl.tree(tree_known),
-        crawl.accounts(sets.clone(), tree, accounts_known),
+        crawl.accounts(sets.clone(), tree, accounts_known, own_named),
         crawl.assignments(accounts, sets, users.clone(), groups.clone()),
         crawl.appeared_members(users, groups),
         crawl.own_iam(),
@@ -104,6 +109,8 @@ struct Crawl<'a> {
     page_room: PageRoom,
     /// The AWS-managed policies that were found attached somewhere.
     attached: Attached,
+    /// The name of the caller's own account, where anything gives it one.
+    own_name: Known<Option<String>>,
 }
 
 /// Waits until another strand has published what it found. That strand either does or fails, which ends this one too.

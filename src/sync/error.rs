@@ -22,6 +22,14 @@ pub enum SyncError {
     /// A call to AWS failed for good; without its answer the sync would be a lie.
     #[error(transparent)]
     Call(CallError),
+    /// A read is denied that a setting asks for: what it is to tell is not left out in silence.
+    #[error("{error}; {setting} asks for this read")]
+    AskedFor {
+        /// The setting, as the environment names it.
+        setting: &'static str,
+        /// The denial.
+        error: CallError,
+    },
     /// Whether a member account may be entered could not be found out: it may be as well, and its rows with it.
     #[error("account {account} could not be entered: {error}")]
     Entry {
@@ -69,7 +77,7 @@ impl SyncError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Cancelled | Self::Shifted { .. } | Self::Writer => true,
-            Self::Call(error) => error.is_retryable(),
+            Self::Call(error) | Self::AskedFor { error, .. } => error.is_retryable(),
             Self::Entry { error, .. } => error.is_retryable(),
             Self::Stage(error) => error.is_retryable(),
             Self::File(error) => error.is_retryable(),
@@ -102,9 +110,14 @@ impl SyncError {
         Self::NoEntry { members, statement, error: Box::new(error.clone()) }
     }
 
+    /// The failure of a read that is only made because a setting asks for it.
+    pub(super) fn of_asked(setting: &'static str, error: CallError) -> Self {
+        if matches!(error.class(), Class::Denied) { Self::AskedFor { setting, error } } else { error.into() }
+    }
+
     /// Whether AWS refused a read that the sync cannot do without.
     pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Call(error) if matches!(error.class(), Class::Denied))
+        matches!(self, Self::Call(error) | Self::AskedFor { error, .. } if matches!(error.class(), Class::Denied))
     }
 }
 

@@ -364,6 +364,7 @@ impl From<SyncError> for EngineError {
             }
             SyncError::Shifted { .. } => Self::new(Code::Aborted, message),
             SyncError::Call(error) => Self::of_call(&error),
+            SyncError::AskedFor { error, .. } => Self::new(call_code(&error), message),
             SyncError::File(ref cause) => {
                 let integrity = matches!(
                     cause,

@@ -63,9 +63,9 @@ async fn a_sync_holds_iam_of_the_own_account_at_top_level_and_of_members_below_t
         .count();
     assert_eq!(customer, 3 + 2);
 
-    let alice = dump.named("iam_user", "alice@example.com");
+    let alice = dump.named("iam_user", "alice@example.com (Root & Billing)");
     assert_eq!(alice.parent_resource_id, None);
-    let bot = dump.named("iam_user", "shop-bot");
+    let bot = dump.named("iam_user", "shop-bot (Shop (prod))");
     let parent = bot.parent_resource_id.as_ref().unwrap();
     assert_eq!((parent.resource_type.as_str(), parent.resource.as_str()), ("account_iam", SHOP));
 
@@ -146,7 +146,8 @@ async fn pages_of_one_item_give_the_same_rows() {
 async fn the_last_login_is_the_newest_use_of_password_or_key() {
     let aws = example().await;
     let login = |dump: &Dump, name: &str| {
-        let user = dump.named("iam_user", name);
+        let user = dump.of_type("iam_user").into_iter().find(|user| user.display_name.starts_with(name));
+        let user = user.unwrap();
         let its: batond::baton::v2::UserTrait = batond::baton::any::find(&user.annotations).unwrap();
         its.last_login.map(|time| jiff::Timestamp::from_second(time.seconds).unwrap().to_string())
     };
@@ -443,49 +444,6 @@ async fn sessions_that_expire_in_mid_crawl_go_unnoticed() {
         let (_, dump) = rows(&settings).await;
         assert!(aws.armed().is_empty(), "{action}");
         assert!(dump == calm, "{action} changed rows");
-    }
-}
-
-#[tokio::test]
-async fn passing_trouble_with_iam_never_drops_a_row() {
-    let aws = example().await;
-    let settings = AwsSettings { iam_tags: true, ..with_members(&aws) };
-    let (_, calm) = rows(&settings).await;
-    for (action, by_entities) in [
-        (DETAILS, false),
-        ("iam:ListUsers", false),
-        ("iam:ListRoles", false),
-        ("iam:ListPolicies", false),
-        ("iam:GetPolicyVersion", false),
-        ("iam:GenerateCredentialReport", false),
-        ("iam:GetCredentialReport", false),
-        ("iam:ListGroups", true),
-        ("iam:GetGroup", true),
-        ("iam:ListAttachedUserPolicies", true),
-        ("iam:ListAttachedGroupPolicies", true),
-        ("iam:ListAttachedRolePolicies", true),
-        ("iam:ListUserPolicies", true),
-        ("iam:ListGroupPolicies", true),
-        ("iam:ListRolePolicies", true),
-        ("iam:GetUserPolicy", true),
-        ("iam:GetGroupPolicy", true),
-        ("iam:GetRolePolicy", true),
-        ("iam:ListUserTags", true),
-        ("iam:ListRoleTags", true),
-        ("iam:GetPolicy", true),
-    ] {
-        for effect in
-            [Effect::Throttle, Effect::Status(500), Effect::Reset, Effect::TruncatedBody, Effect::CutBody]
-        {
-            aws.arm(Fault::once(action, effect.clone()));
-            if by_entities {
-                aws.arm(Fault::new(DETAILS, Effect::Deny));
-            }
-            let (_, dump) = rows(&settings).await;
-            assert_eq!(aws.armed().len(), usize::from(by_entities), "{action} {effect:?} did not hit");
-            aws.disarm();
-            assert!(dump == calm, "{action} {effect:?} changed rows");
-        }
     }
 }
 

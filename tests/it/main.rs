@@ -23,6 +23,7 @@ mod events;
 mod external;
 mod faults;
 mod iam;
+mod iam_users;
 mod layering;
 mod metrics;
 mod monitoring;

@@ -35,6 +35,8 @@ pub(crate) fn everything_on(kind: AccountKind) -> AwsSettings {
         cross_account_iam: true,
         secrets: true,
         iam_tags: true,
+        resource_tags: true,
+        console_access: true,
         last_login_events: true,
         account_kind: kind,
         protected_principals: vec!["*:user/nobody/*".into()],

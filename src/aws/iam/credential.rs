@@ -2,10 +2,11 @@
 
 use aws_sdk_iam::types::StatusType;
 use aws_types::request_id::RequestId;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::change::change;
-use super::{AccessKey, Iam, Verified, is_active, present, time};
+use super::{AccessKey, Iam, Verified, present, status, time};
 use crate::aws::Written;
 use crate::aws::call::Answer;
 use crate::aws::error::CallError;
@@ -13,11 +14,21 @@ use crate::aws::operation::{Operation, Service};
 
 // A second creation is answered with a conflict, a second update changes nothing more.
 const CREATE_LOGIN_PROFILE: Operation = Operation::safe(Service::Iam, "CreateLoginProfile");
+const GET_LOGIN_PROFILE: Operation = Operation::safe(Service::Iam, "GetLoginProfile");
 const UPDATE_LOGIN_PROFILE: Operation = Operation::safe(Service::Iam, "UpdateLoginProfile");
 // A second creation makes a second key.
 const CREATE_ACCESS_KEY: Operation = Operation::once(Service::Iam, "CreateAccessKey");
 // A second update changes nothing more.
 const UPDATE_ACCESS_KEY: Operation = Operation::safe(Service::Iam, "UpdateAccessKey");
+
+/// What a user signs in to the console with, without the password itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LoginProfile {
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// Whether the next sign-in asks for a new password.
+    pub reset_required: bool,
+}
 
 /// A key as it was made, with the secret that AWS tells this once.
 #[derive(Debug)]
@@ -29,6 +40,24 @@ pub struct NewAccessKey {
 }
 
 impl Iam {
+    /// What a user signs in to the console with (`iam:GetLoginProfile`). A user without a password has none, which is
+    /// a [`Class::NotFound`](crate::aws::Class::NotFound), as a user that does not exist is.
+    pub async fn login_profile(&self, user: &str) -> Result<LoginProfile, CallError> {
+        let request = self.client.get_login_profile().user_name(user);
+        let whole = Answer::xml(GET_LOGIN_PROFILE.name);
+        let answer = self
+            .lane
+            .send(GET_LOGIN_PROFILE, || request.clone().customize().interceptor(whole).send())
+            .await?;
+        let profile = answer.login_profile;
+        let profile =
+            profile.ok_or_else(|| self.lane.malformed(GET_LOGIN_PROFILE, "it holds no login profile"))?;
+        Ok(LoginProfile {
+            created: time(&self.lane, GET_LOGIN_PROFILE, Some(profile.create_date))?,
+            reset_required: profile.password_reset_required,
+        })
+    }
+
     /// Gives a user who has none a password (`iam:CreateLoginProfile`). One who has is a
     /// [`Class::Conflict`](crate::aws::Class::Conflict) that does not pass.
     pub async fn create_login_profile(
@@ -59,7 +88,7 @@ impl Iam {
     /// nobody has.
     pub async fn create_access_key(&self, user: &Verified) -> Result<Written<NewAccessKey>, CallError> {
         if self.lane.rehearses() {
-            let key = AccessKey { id: "AKIA".to_owned(), created: None, active: true };
+            let key = AccessKey { id: "AKIA".to_owned(), created: None, status: status(None) };
             return Ok(Written {
                 value: NewAccessKey { key, secret: String::new().into() },
                 request_id: None,
@@ -77,7 +106,7 @@ impl Iam {
         let id = present(&self.lane, CREATE_ACCESS_KEY, "AccessKeyId", Some(made.access_key_id))?;
         let secret = present(&self.lane, CREATE_ACCESS_KEY, "SecretAccessKey", Some(made.secret_access_key))?;
         let created = time(&self.lane, CREATE_ACCESS_KEY, made.create_date)?;
-        let key = AccessKey { id, created, active: is_active(Some(&made.status)) };
+        let key = AccessKey { id, created, status: status(Some(&made.status)) };
         Ok(Written { value: NewAccessKey { key, secret: secret.into() }, request_id })
     }
 

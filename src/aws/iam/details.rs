@@ -5,8 +5,9 @@ use futures::stream::BoxStream;
 
 use super::{
     AttachedPolicy, Detail, Group, GroupDetail, Iam, InlinePolicy, Policy, PolicyDetail, Role, RoleDetail,
-    Tag, User, UserDetail, document, next, present,
+    User, UserDetail, document, next, present, read_tag,
 };
+use crate::aws::Tag;
 use crate::aws::call::{Answer, Lane};
 use crate::aws::error::{CallError, Class};
 use crate::aws::operation::{Operation, Service};
@@ -146,5 +147,5 @@ fn inline(policies: Option<Vec<types::PolicyDetail>>, lane: &Lane) -> Result<Vec
 }
 
 fn tags(tags: Option<Vec<types::Tag>>) -> Vec<Tag> {
-    tags.unwrap_or_default().into_iter().map(Tag::read).collect()
+    tags.unwrap_or_default().into_iter().map(read_tag).collect()
 }

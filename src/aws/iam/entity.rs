@@ -4,6 +4,8 @@
 
 use jiff::Timestamp;
 
+use crate::aws::Tag;
+
 /// A user, as `iam:ListUsers` and `iam:GetAccountAuthorizationDetails` tell it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct User {
@@ -80,15 +82,6 @@ pub struct InlinePolicy {
     pub document: Option<String>,
 }
 
-/// A tag.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Tag {
-    /// Its key.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-}
-
 /// An access key, without its secret, which AWS tells once and never again.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AccessKey {
@@ -96,8 +89,26 @@ pub struct AccessKey {
     pub id: String,
     /// When it was made.
     pub created: Option<Timestamp>,
+    /// Its status in AWS's word, `Active` or `Inactive`; what AWS does not say is taken for `Active`.
+    pub status: String,
+}
+
+impl AccessKey {
     /// Whether it works.
-    pub active: bool,
+    pub fn is_active(&self) -> bool {
+        self.status == "Active"
+    }
+}
+
+/// A use of an access key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyUse {
+    /// When.
+    pub at: Timestamp,
+    /// The service that was called, `s3`; `None` where AWS does not know.
+    pub service: Option<String>,
+    /// The region that was called; `None` where AWS does not know.
+    pub region: Option<String>,
 }
 
 /// One entity with what belongs to it, as `iam:GetAccountAuthorizationDetails` tells it.

@@ -5,12 +5,12 @@ use aws_types::request_id::RequestId;
 use futures::stream::BoxStream;
 
 use super::change::change;
-use super::{Iam, PAGE, Tag, User, Verified, next, present, read};
-use crate::aws::Written;
+use super::{Iam, PAGE, User, Verified, next, present, read};
 use crate::aws::call::Answer;
 use crate::aws::error::CallError;
 use crate::aws::operation::{Operation, Service};
 use crate::aws::pages::pages;
+use crate::aws::{Tag, Written};
 
 const GET_USER: Operation = Operation::safe(Service::Iam, "GetUser");
 // A second creation is answered with a conflict, a second deletion with "not found": neither does harm.

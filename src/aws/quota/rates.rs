@@ -15,7 +15,7 @@ use crate::json::Object;
 ///
 /// AWS publishes no rate of IAM. The five rows with an operation are what others found to pass (the limiters of
 /// Steampipe's AWS plugin, per account); the row for all the rest is their lowest figure.
-const DOCUMENTED: [Row; 17] = [
+const DOCUMENTED: [Row; 18] = [
     Row::all(Service::Sts, 600.0, 600.0),
     Row::all(Service::IdentityStore, 20.0, 20.0),
     Row::all(Service::SsoAdmin, 20.0, 20.0),
@@ -24,6 +24,7 @@ const DOCUMENTED: [Row; 17] = [
     Row::one(Service::Organizations, "ListOrganizationalUnitsForParent", 5.0, 8.0),
     Row::one(Service::Organizations, "ListParents", 5.0, 8.0),
     Row::one(Service::Organizations, "ListRoots", 1.0, 2.0),
+    Row::one(Service::Organizations, "ListTagsForResource", 10.0, 15.0),
     Row::one(Service::Organizations, "DescribeAccount", 20.0, 30.0),
     Row::one(Service::Organizations, "DescribeOrganization", 1.0, 2.0),
     Row::all(Service::Iam, 15.0, 15.0),

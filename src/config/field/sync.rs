@@ -38,6 +38,15 @@ section! { "What to sync";
             "Whether to sync secrets or not"));
     SYNC_IAM_TAGS = switch("sync-iam-tags",
         "Read tags of IAM users and roles, the e-mail addresses among them, and descriptions of policies");
+    SYNC_RESOURCE_TAGS = switch("sync-resource-tags",
+        "Read the tags of accounts and of IAM users and roles; a sync fails where they may not be read")
+        .export(Export::Form("Sync Resource Tags",
+            "Read the tags of accounts, IAM users and IAM roles. A sync fails where they may not be read."));
+    SYNC_IAM_USER_CONSOLE_ACCESS = switch("sync-iam-user-console-access",
+        "Tell which IAM users have a password for the console, by one call for each user")
+        .export(Export::Form("Sync IAM User Console Access",
+            "Enable fetching IAM user console login profiles via iam:GetLoginProfile (one API call per user). \
+            Disabled by default."));
     SYNC_SSO_USER_LAST_LOGIN = switch("sync-sso-user-last-login",
         "Tell when Identity Center users last logged in, from CloudTrail")
         .export(Export::Form("Sync SSO User Last Login",

@@ -54,6 +54,8 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         member_external_id: external_id(reader, &aws::IAM_ASSUME_ROLE_EXTERNAL_ID, false),
         secrets: reader.switch(&sync::SYNC_SECRETS),
         iam_tags: reader.switch(&sync::SYNC_IAM_TAGS),
+        resource_tags: reader.switch(&sync::SYNC_RESOURCE_TAGS),
+        console_access: reader.switch(&sync::SYNC_IAM_USER_CONSOLE_ACCESS),
         last_login_events,
         only_attached_policies: reader.switch(&sync::SYNC_ONLY_ATTACHED_POLICIES),
         account_kind: super::work::create_account_type(reader),

@@ -154,7 +154,7 @@ async fn keys(iam: &Iam, user: &str) -> Result<Vec<AccessKey>, CallError> {
 /// Keys for people: id, state and age.
 fn listed(keys: &[AccessKey]) -> String {
     let text = |key: &AccessKey| {
-        let state = if key.active { "active" } else { "inactive" };
+        let state = if key.is_active() { "active" } else { "inactive" };
         let created = key.created.map(|created| format!(", made at {created}")).unwrap_or_default();
         format!("{}: {state}{created}", key.id)
     };

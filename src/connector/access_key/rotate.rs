@@ -8,7 +8,7 @@ use tracing::warn;
 use super::make::{self, Made};
 use super::{ID, iam_user, key_of, owner};
 use crate::aws::Class;
-use crate::aws::iam::{Iam, Verified};
+use crate::aws::iam::{AccessKey, Iam, Verified};
 use crate::baton::encryption::Recipients;
 use crate::baton::resource;
 use crate::baton::v2::credential_options::Options;
@@ -81,7 +81,7 @@ impl Rotation<'_> {
         let Self { iam, user, old, made, provision } = *self;
         let mut audit =
             Audit::begin(provision, make::write("iam:UpdateAccessKey", user, old, State::Inactive));
-        let before = made.before.iter().find(|key| key.id == old).map(|key| key.active);
+        let before = made.before.iter().find(|key| key.id == old).map(AccessKey::is_active);
         if let Some(active) = before {
             audit.found(if active { State::Active } else { State::Inactive });
         }

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::password::{self, Password};
-use super::{EMAIL_TAG, ID, resource};
-use crate::aws::iam::{Iam, Tag, User, Verified};
-use crate::aws::{CallError, Class, Input};
+use super::{About, EMAIL_TAG, ID, resource};
+use crate::aws::iam::{Iam, User, Verified};
+use crate::aws::{CallError, Class, Input, Tag};
 use crate::baton::encryption::Recipients;
 use crate::baton::v2::create_account_response::{
     ActionRequiredResult, AlreadyExistsResult, Result as Created, SuccessResult,
 };
-use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse, EncryptedData};
+use crate::baton::v2::{AccountInfo, CreateAccountRequest, CreateAccountResponse, EncryptedData, Resource};
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
 use crate::connector::new_account::{self, Entry};
@@ -88,7 +88,7 @@ pub(in crate::connector) async fn create(
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             connector.recent.note(&written.value.arn);
-            let made = Some(resource(&written.value, &tags, None, None));
+            let made = Some(row(connector, provision, &written.value, &tags).await);
             let encrypted = match &password {
                 None => Ok(Vec::new()),
                 Some(wanted) => wanted.set(&iam, &written.value, provision).await,
@@ -123,7 +123,7 @@ pub(in crate::connector) async fn create(
                 Ok(Some(user)) => {
                     audit.already(&error);
                     let result = AlreadyExistsResult {
-                        resource: Some(resource(&user, &tags, None, None)),
+                        resource: Some(row(connector, provision, &user, &tags).await),
                         is_create_account_result: true,
                     };
                     Ok(response(Created::AlreadyExists(result), error.request_id().map(str::to_owned)))
@@ -153,6 +153,26 @@ fn tags(name: &str, email: &str) -> Vec<Tag> {
         return Vec::new();
     }
     vec![Tag { key: EMAIL_TAG.to_owned(), value: email.to_owned() }]
+}
+
+/// The row of a user in the connector's own account, as a sync will show it. Its account may stay without a name: that
+/// is no reason to fail what was done.
+async fn row(connector: &Connector, provision: &Provision, user: &User, tags: &[Tag]) -> Resource {
+    let account_name = match connector.own_account_name(&connector.api(provision)).await {
+        Ok(name) => name,
+        Err(error) => {
+            debug!(%error, "the account's name is not known");
+            None
+        }
+    };
+    let about = About {
+        tags,
+        addresses_in_tags: true,
+        account_name: account_name.as_deref(),
+        names_account: connector.names_accounts_of_users(),
+        ..About::default()
+    };
+    resource(user, &about)
 }
 
 /// A password that is made, and could be encrypted, before the user is.

@@ -5,9 +5,9 @@ use crate::aws::iam::EntityKind;
 use crate::baton::encryption::Recipients;
 use crate::baton::v2::credential_issue_options::Options;
 use crate::baton::v2::{IssueCredentialRequest, IssueCredentialResponse};
-use crate::connector::access_key::make;
+use crate::connector::access_key::{LastUse, make};
 use crate::connector::iam_entity::Entity;
-use crate::connector::{Connector, Provision, ProvisionError, access_key, with_request_id};
+use crate::connector::{Connector, Provision, ProvisionError, access_key, account_iam, with_request_id};
 
 /// Makes an access key, whose secret goes to the recipients of the request alone.
 ///
@@ -49,10 +49,13 @@ pub(in crate::connector) async fn issue(
     connector.guard(provision).await?.identity(user.arn)?;
     let iam = user.enter(connector, provision).await?;
     let _turn = connector.turns.wait((user.arn.to_owned(), ID, user.arn.to_owned()), provision).await?;
+    let is_own = user.account == connector.aws.caller().account;
+    let parent = (!is_own).then(|| account_iam::parent(&user.account));
     let user = user.verify(connector, &iam, provision).await?;
     let made = make::make(&iam, &user, &recipients, provision).await?;
+    let never = LastUse::Known(None);
     Ok(IssueCredentialResponse {
-        secret: Some(access_key::resource(&made.key, user.arn(), user.name(), None)),
+        secret: Some(access_key::resource(&made.key, user.arn(), user.name(), &never, parent)),
         encrypted_data: made.encrypted,
         annotations: with_request_id(vec![], made.request_id),
         resource_mode: access_key::mode(connector.settings.secrets).into(),

@@ -1,10 +1,18 @@
 //! Rows of IAM, to the letter.
 
 use super::*;
-use crate::aws::iam::{AccessKey, AttachedPolicy, Group as IamGroup, Policy, Role, Tag, User as IamUser};
+use crate::aws::Tag;
+use crate::aws::iam::{
+    AccessKey, AttachedPolicy, Group as IamGroup, KeyUse, LoginProfile, Policy, Role, User as IamUser,
+};
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::v2::non_human_identity_trait::NhiType;
+use crate::baton::v2::status::ResourceStatus;
 use crate::baton::v2::{NonHumanIdentityTrait, ResourceId, SecretTrait, UserTrait, user_trait};
+
+use crate::connector::access_key::LastUse;
+use crate::connector::account_iam::Below;
+use crate::connector::iam_user::{About, Activity, Console, KeyActivity};
 
 const ADA: &str = "arn:aws:iam::123456789012:user/team/ada@example.com";
 const ADMINS: &str = "arn:aws:iam::123456789012:group/admins";
@@ -41,6 +49,16 @@ fn reader() -> Policy {
     Policy { arn: READER.into(), name: "ReadOnlyAccess".into(), default_version: "v7".into() }
 }
 
+fn account() -> Account {
+    Account {
+        id: ACCOUNT.parse().unwrap(),
+        arn: Some("arn:aws:organizations::1:account/o/123456789012".into()),
+        name: Some("Shop".into()),
+        state: AccountState::Active,
+        paths: vec![],
+    }
+}
+
 fn member() -> ResourceId {
     account_iam::parent(&ACCOUNT.parse().unwrap())
 }
@@ -59,13 +77,18 @@ fn children(resource: &Resource) -> Vec<String> {
 
 #[test]
 fn an_iam_user_is_keyed_by_its_arn_and_its_tags_are_an_object_even_when_empty() {
-    let user = iam_user::resource(&ada(), &[], None, None);
+    let user = iam_user::resource(&ada(), &About::default());
     assert_eq!((user.type_id(), user.object_id()), ("iam_user", ADA));
     assert_eq!((user.display_name.as_str(), &user.parent_resource_id), ("ada@example.com", &None));
     assert_eq!(names(&user.annotations), ["V1Identifier", "ChildResourceType", "UserTrait"]);
     assert_eq!((v1(&user.annotations), child(&user.annotations)), (ADA.into(), "inline_policy".into()));
-    let expected =
-        [("aws_arn", ADA), ("aws_path", "/team/"), ("aws_user_id", "AIDA1"), ("aws_user_type", "iam")];
+    let expected = [
+        ("aws_account_id", ACCOUNT),
+        ("aws_arn", ADA),
+        ("aws_path", "/team/"),
+        ("aws_user_id", "AIDA1"),
+        ("aws_user_type", "iam"),
+    ];
     assert_eq!(texts(&user), expected);
     let tags = &user.profile.as_ref().unwrap().fields["aws_tags"];
     assert!(matches!(&tags.kind, Some(ValueKind::StructValue(tags)) if tags.fields.is_empty()));
@@ -73,7 +96,11 @@ fn an_iam_user_is_keyed_by_its_arn_and_its_tags_are_an_object_even_when_empty() 
     assert_eq!(its.account_type(), user_trait::AccountType::Human);
     assert_eq!(its.status.unwrap().status(), user_trait::status::Status::Enabled);
     assert_eq!((its.last_login, its.created_at), (None, None));
-    assert_eq!(iam_user::resource(&ada(), &[], None, Some(member())).parent_resource_id, Some(member()));
+    assert_eq!(its.login, "ada@example.com");
+    assert_eq!(
+        iam_user::resource(&ada(), &About { parent: Some(member()), ..About::default() }).parent_resource_id,
+        Some(member())
+    );
 }
 
 #[test]
@@ -85,12 +112,90 @@ fn only_a_tag_called_email_is_an_address_and_only_the_first_address_is_primary()
         tag("Email", "x@y"),
         tag("a", "b"),
     ];
-    let last_login = "2026-01-02T03:04:05Z".parse().unwrap();
-    let user = iam_user::resource(&ada(), &tags, Some(last_login), None);
+    let about = About { tags: &tags, addresses_in_tags: true, ..About::default() };
+    let user = iam_user::resource(&ada(), &about);
     let its: UserTrait = any::find(&user.annotations).unwrap();
     let emails: Vec<_> = its.emails.iter().map(|email| (email.address.as_str(), email.is_primary)).collect();
     assert_eq!(emails, [("ada@example.com", true), ("ada@work.example", false)]);
-    assert_eq!(its.last_login, Some(to_proto_timestamp(last_login)));
+    // Tags that are only shown say nothing about addresses.
+    let user = iam_user::resource(&ada(), &About { addresses_in_tags: false, ..about });
+    let its: UserTrait = any::find(&user.annotations).unwrap();
+    assert_eq!(its.emails.len(), 1);
+}
+
+#[test]
+fn a_user_is_named_with_its_account_where_there_are_users_of_several() {
+    let name = |about: About<'_>| iam_user::resource(&ada(), &about).display_name;
+    let of_several = About { names_account: true, ..About::default() };
+    for (account_name, expected) in [
+        (Some("Shop"), "ada@example.com (Shop)"),
+        (None, "ada@example.com (123456789012)"),
+        (Some(""), "ada@example.com (123456789012)"),
+    ] {
+        assert_eq!(name(About { account_name, ..of_several.clone() }), expected);
+        assert_eq!(name(About { account_name, parent: Some(member()), ..of_several.clone() }), expected);
+        assert_eq!(name(About { account_name, ..About::default() }), "ada@example.com");
+    }
+    let user = iam_user::resource(&ada(), &About { account_name: Some("Shop"), ..About::default() });
+    assert!(texts(&user).contains(&("aws_account_name", "Shop")));
+    let unnamed = iam_user::resource(&ada(), &About { account_name: Some(""), ..About::default() });
+    assert!(!unnamed.profile.unwrap().fields.contains_key("aws_account_name"));
+    // An ARN that says no account leaves the user without one.
+    let odd = IamUser { arn: "ada".into(), ..ada() };
+    let odd = iam_user::resource(&odd, &of_several);
+    assert_eq!(odd.display_name, "ada@example.com");
+    assert!(!odd.profile.unwrap().fields.contains_key("aws_account_id"));
+}
+
+#[test]
+fn a_last_login_is_only_told_where_the_use_of_keys_is_known() {
+    let (early, late) = ("2026-01-02T03:04:05.7Z".parse().unwrap(), "2026-02-03T04:05:06Z".parse().unwrap());
+    let about = |password, keys| About { activity: Some(Activity { password, keys }), ..About::default() };
+    let known = KeyActivity::Known;
+    for (password, keys, last_login, told) in [
+        (Some(early), known(Some(late)), Some(late), "available 2026-01-02T03:04:05Z 2026-02-03T04:05:06Z"),
+        (Some(late), known(Some(early)), Some(late), "available 2026-02-03T04:05:06Z 2026-01-02T03:04:05Z"),
+        (Some(early), known(None), Some(early), "available 2026-01-02T03:04:05Z -"),
+        (None, known(Some(late)), Some(late), "available - 2026-02-03T04:05:06Z"),
+        (None, known(None), None, "available - -"),
+        (Some(early), KeyActivity::Unavailable, None, "unavailable 2026-01-02T03:04:05Z -"),
+        (None, KeyActivity::Unavailable, None, "unavailable - -"),
+    ] {
+        let user = iam_user::resource(&ada(), &about(password, keys));
+        let its: UserTrait = any::find(&user.annotations).unwrap();
+        assert_eq!(its.last_login, last_login.map(to_proto_timestamp), "{told}");
+        let texts: std::collections::BTreeMap<_, _> = texts(&user).into_iter().collect();
+        let text = |key| texts.get(key).copied().unwrap_or("-");
+        let keys =
+            [text("access_key_activity_status"), text("password_last_used"), text("access_key_last_used")];
+        assert_eq!(keys.join(" "), told);
+    }
+    let made = iam_user::resource(&ada(), &About::default());
+    assert!(texts(&made).iter().all(|(key, _)| !key.contains("last_used") && !key.contains("status")));
+}
+
+#[test]
+fn console_access_is_told_by_four_fields_and_never_guessed() {
+    let fields = |console| {
+        let user = iam_user::resource(&ada(), &About { console: Some(console), ..About::default() });
+        let fields = user.profile.unwrap().fields;
+        [
+            "console_access_status",
+            "console_access_enabled",
+            "password_reset_required",
+            "login_profile_created_at",
+        ]
+        .map(|key| fields.get(key).and_then(|value| value.kind.clone()))
+    };
+    let text = |text: &str| Some(ValueKind::StringValue(text.to_owned()));
+    let truth = |value| Some(ValueKind::BoolValue(value));
+    let created = Some("2025-01-02T03:04:05Z".parse().unwrap());
+    let login = Console::Enabled(LoginProfile { created, reset_required: true });
+    assert_eq!(fields(login), [text("enabled"), truth(true), truth(true), text("2025-01-02T03:04:05Z")]);
+    let undated = Console::Enabled(LoginProfile { created: None, reset_required: false });
+    assert_eq!(fields(undated), [text("enabled"), truth(true), truth(false), None]);
+    assert_eq!(fields(Console::Disabled), [text("disabled"), truth(false), truth(false), None]);
+    assert_eq!(fields(Console::Unavailable), [text("unavailable"), None, None, None]);
 }
 
 #[test]
@@ -420,34 +525,66 @@ fn an_inline_policy_belongs_to_its_holder_and_to_nobody_else() {
 #[test]
 fn an_access_key_belongs_to_a_user_that_has_a_row() {
     let created = "2025-01-02T03:04:05Z".parse().unwrap();
-    let key = AccessKey { id: "AKIA1".into(), created: Some(created), active: true };
-    let resource = access_key::resource(&key, &ada().arn, &ada().name, None);
+    let key = AccessKey { id: "AKIA1".into(), created: Some(created), status: "Active".into() };
+    let never = LastUse::Known(None);
+    let resource = access_key::resource(&key, ADA, &ada().name, &never, None);
     assert_eq!((resource.type_id(), resource.object_id()), ("access-key", "AKIA1"));
     assert_eq!(resource.display_name, "ada@example.com|AKIA1");
-    assert_eq!((&resource.parent_resource_id, &resource.profile), (&None, &None));
+    assert_eq!(resource.parent_resource_id, None);
+    assert_eq!(
+        access_key::resource(&key, ADA, &ada().name, &never, Some(member())).parent_resource_id,
+        Some(member())
+    );
     assert_eq!(resource.created_at, Some(to_proto_timestamp(created)));
     assert_eq!(names(&resource.annotations), ["V1Identifier", "SecretTrait"]);
     assert_eq!(v1(&resource.annotations), ADA);
     let secret: SecretTrait = any::find(&resource.annotations).unwrap();
-    let owner = iam_user::resource(&ada(), &[], None, None).id;
+    let owner = iam_user::resource(&ada(), &About::default()).id;
     assert_eq!((&secret.identity_id, &secret.created_by_id), (&owner, &owner));
     assert_eq!((secret.credential_detail.as_str(), secret.last_used_at), ("aws.access_key", None));
     assert_eq!(secret.credential_type(), crate::baton::v2::secret_trait::CredentialType::StaticSecret);
-    let used: SecretTrait =
-        any::find(&access_key::resource(&key, &ada().arn, &ada().name, Some(created)).annotations).unwrap();
-    assert_eq!(used.last_used_at, Some(to_proto_timestamp(created)));
+}
+
+#[test]
+fn an_access_key_tells_its_status_in_the_word_of_aws_and_where_it_was_last_used() {
+    let key = |status: &str| AccessKey { id: "AKIA1".into(), created: None, status: status.into() };
+    for (word, status) in [
+        ("Active", ResourceStatus::Enabled),
+        ("Inactive", ResourceStatus::Disabled),
+        ("Expired", ResourceStatus::Disabled),
+    ] {
+        let row = access_key::resource(&key(word), ADA, &ada().name, &LastUse::Known(None), None);
+        let its = row.status.unwrap();
+        assert_eq!((its.status(), its.details.as_str()), (status, word));
+    }
+    let at = "2026-01-02T03:04:05Z".parse().unwrap();
+    let used = |service: Option<&str>, region: Option<&str>| {
+        LastUse::Known(Some(KeyUse { at, service: service.map(Into::into), region: region.map(Into::into) }))
+    };
+    for (last_use, expected) in [
+        (LastUse::Unavailable, vec![("last_used_status", "unavailable")]),
+        (LastUse::Known(None), vec![("last_used_status", "available")]),
+        (used(None, None), vec![("last_used_status", "available")]),
+        (
+            used(Some("s3"), Some("eu-west-1")),
+            vec![
+                ("last_used_region", "eu-west-1"),
+                ("last_used_service", "s3"),
+                ("last_used_status", "available"),
+            ],
+        ),
+    ] {
+        let row = access_key::resource(&key("Active"), ADA, &ada().name, &last_use, None);
+        assert_eq!(texts(&row), expected);
+        let secret: SecretTrait = any::find(&row.annotations).unwrap();
+        assert_eq!(secret.last_used_at.is_some(), last_use.at().is_some());
+    }
 }
 
 #[test]
 fn only_an_account_that_was_entered_has_entities_below_it() {
-    let account = Account {
-        id: ACCOUNT.parse().unwrap(),
-        arn: Some("arn:aws:organizations::1:account/o/123456789012".into()),
-        name: Some("Shop".into()),
-        state: AccountState::Active,
-        paths: vec![],
-    };
-    let entered = account_iam::resource(&account, true);
+    let account = account();
+    let entered = account_iam::resource(&account, Below::Entities, None);
     assert_eq!(
         (entered.type_id(), entered.object_id(), &*entered.display_name),
         ("account_iam", ACCOUNT, "Shop")
@@ -455,9 +592,34 @@ fn only_an_account_that_was_entered_has_entities_below_it() {
     assert_eq!(children(&entered), ["iam_user", "role", "group", "iam_policy"]);
     assert_eq!(v1(&entered.annotations), ACCOUNT);
     assert_eq!(names(&entered.annotations).last(), Some(&"AppTrait"));
-    let refused = account_iam::resource(&account, false);
+    let with_keys = account_iam::resource(&account, Below::EntitiesAndKeys, None);
+    assert_eq!(children(&with_keys), ["iam_user", "role", "group", "iam_policy", "access-key"]);
+    let refused = account_iam::resource(&account, Below::Nothing, None);
     assert_eq!(names(&refused.annotations), ["V1Identifier", "AppTrait"]);
     assert_eq!(texts(&refused), texts(&entered));
+}
+
+#[test]
+fn tags_of_an_account_are_an_object_and_absent_where_nobody_asks_for_them() {
+    let fact = account();
+    let tags = [
+        Tag { key: "Owner".into(), value: "Team \"A\" 日本 + <b>".into() },
+        Tag { key: "aws:cloudformation:stack-name".into(), value: String::new() },
+    ];
+    let of = |tags: Option<&[Tag]>| {
+        [account::resource(&fact, None, tags), account_iam::resource(&fact, Below::Entities, tags)]
+            .map(|row| row.profile.unwrap().fields.get("aws_tags").and_then(|value| value.kind.clone()))
+    };
+    assert_eq!(of(None), [None, None]);
+    for row in of(Some(&[])) {
+        assert!(matches!(row, Some(ValueKind::StructValue(tags)) if tags.fields.is_empty()));
+    }
+    for row in of(Some(&tags)) {
+        let Some(ValueKind::StructValue(its)) = row else { panic!("no object") };
+        let text = |key: &str| its.fields[key].kind.clone();
+        assert_eq!(text("Owner"), Some(ValueKind::StringValue(tags[0].value.clone())));
+        assert_eq!(text("aws:cloudformation:stack-name"), Some(ValueKind::StringValue(String::new())));
+    }
 }
 
 #[test]

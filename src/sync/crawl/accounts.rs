@@ -6,20 +6,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::SinkExt;
 use futures::channel::mpsc;
 use futures::stream::{StreamExt, TryStreamExt};
+use tokio::sync::OnceCell;
 use tracing::{debug, warn};
 
 use super::permission_sets::Sets;
 use super::tree::Tree;
-use super::{Crawl, FAN_OUT, Known, Publish, known};
+use super::{Crawl, FAN_OUT, Known, Publish, RESOURCE_TAGS, known};
 use crate::aws::organizations::{Account, AccountState};
+use crate::aws::{Class, Tag};
 use crate::baton::v2::Resource;
-use crate::connector::{account, account_iam, organization, permission_set_assignment};
+use crate::connector::{account, account_iam, iam_user, organization, permission_set_assignment};
 use crate::sync::SyncError;
 use crate::sync::completeness::Area;
 use crate::sync::focus::Focus;
 
+/// An account as the list tells it. Clones share what is read of it once.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) account: Account,
+    tags: Arc<OnceCell<Vec<Tag>>>,
+}
+
 /// An account with the id of its parent, where that is known.
-type Placed = (Account, Option<String>);
+type Placed = (Listed, Option<String>);
 
 /// An account with the permission sets that are provisioned to it.
 #[derive(Debug)]
@@ -49,19 +58,20 @@ impl Crawl<'_> {
         sets: Known<Sets>,
         tree: Known<Tree>,
         known: Publish<Accounts>,
+        own_named: Publish<Option<String>>,
     ) -> Result<(), SyncError> {
         let of_center = self.scope.has(account::ID) && self.scope.reads(Focus::center);
         let of_iam = self.scope.has(account_iam::ID) && self.scope.reads(Focus::iam);
         if !of_center && !of_iam {
-            return Ok(());
+            return self.name_own_account(&own_named).await;
         }
         let (provisioned, others) = (Mutex::new(Vec::new()), Mutex::new(BTreeSet::new()));
         let (placed, found) = mpsc::channel(FAN_OUT);
         let (entered, members) = mpsc::channel(FAN_OUT);
         let read_center = found
             .map(Ok)
-            .map_ok(async |(account, parent): Placed| {
-                let read = self.account(account, parent.as_deref(), sets.clone(), tree.clone()).await?;
+            .map_ok(async |(listed, parent): Placed| {
+                let read = self.account(listed, parent.as_deref(), sets.clone(), tree.clone()).await?;
                 provisioned.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(read));
                 self.progress.finished();
                 Ok::<_, SyncError>(())
@@ -70,9 +80,9 @@ impl Crawl<'_> {
             .try_collect::<()>();
         let read_members = members
             .map(Ok)
-            .map_ok(async |account: Account| {
+            .map_ok(async |listed: Listed| {
                 // On the heap, so that accounts that wait take none of its room.
-                Box::pin(self.member(&account)).await?;
+                Box::pin(self.member(&listed)).await?;
                 self.progress.finished();
                 Ok::<_, SyncError>(())
             })
@@ -89,47 +99,58 @@ impl Crawl<'_> {
         };
         let placed = of_center.then_some(placed);
         let entered = of_iam.then_some(entered);
-        tokio::try_join!(self.list_accounts(placed, entered, &others, tree.clone()), center, read_members)?;
+        let list = self.list_accounts(placed, entered, &others, tree.clone(), own_named);
+        tokio::try_join!(list, center, read_members)?;
         Ok(())
     }
 
     async fn list_accounts(
         &self,
         mut placed: Option<mpsc::Sender<Placed>>,
-        mut entered: Option<mpsc::Sender<Account>>,
+        mut entered: Option<mpsc::Sender<Listed>>,
         others: &Mutex<BTreeSet<String>>,
         tree: Known<Tree>,
+        own_named: Publish<Option<String>>,
     ) -> Result<(), SyncError> {
+        let own = &self.connector.aws().caller().account;
         let mut without_path = Vec::new();
         let mut pages = self.api.organizations().accounts();
         while let Some(page) = pages.try_next().await? {
             for account in page {
+                if account.id == *own {
+                    let name = self.connector.keep_own_name(account.name.as_deref());
+                    own_named.send_replace(Some(Arc::new(name)));
+                }
+                let listed = Listed { account, tags: Arc::default() };
+                let account = &listed.account;
                 if let Some(entered) = &mut entered
                     && self.scope.reads(|focus| focus.iam_of(account.id.as_str()))
                 {
                     self.progress.found(1);
-                    send(entered, account.clone()).await;
+                    send(entered, listed.clone()).await;
                 }
                 let Some(placed) = &mut placed else { continue };
-                if !self.scope.reads(|focus| focus.account(account.id.as_str())) || !self.is_synced(&account)
-                {
+                if !self.scope.reads(|focus| focus.account(account.id.as_str())) || !self.is_synced(account) {
                     others.lock().unwrap_or_else(PoisonError::into_inner).insert(account.id.to_string());
                     continue;
                 }
                 self.progress.found(1);
-                let parent = account::parent(&account).map(str::to_owned);
+                let parent = account::parent(account).map(str::to_owned);
                 if parent.is_none() && self.scope.has(organization::ID) {
-                    without_path.push(account);
+                    without_path.push(listed);
                 } else {
-                    send(placed, (account, parent)).await;
+                    send(placed, (listed, parent)).await;
                 }
             }
         }
+        if own_named.borrow().is_none() {
+            own_named.send_replace(Some(Arc::new(self.connector.keep_own_name(None))));
+        }
         let (Some(placed), false) = (&mut placed, without_path.is_empty()) else { return Ok(()) };
         let mut parents = self.parents(&*known(tree).await, &without_path).await?;
-        for account in without_path {
-            let parent = parents.remove(account.id.as_str());
-            send(placed, (account, parent)).await;
+        for listed in without_path {
+            let parent = parents.remove(listed.account.id.as_str());
+            send(placed, (listed, parent)).await;
         }
         Ok(())
     }
@@ -157,23 +178,24 @@ impl Crawl<'_> {
 
     async fn account(
         &self,
-        account: Account,
+        listed: Listed,
         parent: Option<&str>,
         sets: Known<Sets>,
         tree: Known<Tree>,
     ) -> Result<Provisioned, SyncError> {
+        let account = &listed.account;
         // What takes time is asked for first; the names of sets and parents are awaited after.
         let provisioned: BTreeSet<String> =
             if self.scope.has(permission_set_assignment::ID) || self.scope.grants {
-                self.provisioned(&account).await?
+                self.provisioned(account).await?
             } else {
                 BTreeSet::new()
             };
         let parent = match parent {
-            Some(parent) => self.parent_in_scope(&account, parent, &*known(tree).await),
+            Some(parent) => self.parent_in_scope(account, parent, &*known(tree).await),
             None => None,
         };
-        let resource = account::resource(&account, parent);
+        let resource = account::resource(account, parent, self.account_tags(&listed).await?);
         self.rows.resource(&resource)?;
         if self.scope.entitlements {
             for described in known(sets).await.values() {
@@ -182,7 +204,34 @@ impl Crawl<'_> {
         }
         self.findings.whole(Area::Accounts);
         let sets = provisioned.into_iter().map(Arc::from).collect();
-        Ok(Provisioned { account, resource, sets })
+        Ok(Provisioned { account: listed.account, resource, sets })
+    }
+
+    /// The tags of an account, read once for all of its rows; `None` without the setting.
+    pub(super) async fn account_tags<'l>(&self, listed: &'l Listed) -> Result<Option<&'l [Tag]>, SyncError> {
+        if !self.connector.settings().resource_tags {
+            return Ok(None);
+        }
+        let read = || async { self.api.organizations().account_tags(&listed.account.id).try_concat().await };
+        let tags = listed.tags.get_or_try_init(read).await;
+        Ok(Some(tags.map_err(|error| match error.class() {
+            Class::NotFound => SyncError::Shifted {
+                what: format!("account {} is listed, but cannot be found", listed.account.id),
+            },
+            _ => SyncError::of_asked(RESOURCE_TAGS, error),
+        })?))
+    }
+
+    /// Tells the rows of users how their account is called, where no list of accounts does.
+    async fn name_own_account(&self, own_named: &Publish<Option<String>>) -> Result<(), SyncError> {
+        let own = self.connector.aws().caller().account.as_str();
+        let name = if self.scope.has(iam_user::ID) && self.scope.reads(|focus| focus.iam_of(own)) {
+            self.connector.own_account_name(&self.api).await?
+        } else {
+            None
+        };
+        own_named.send_replace(Some(Arc::new(name)));
+        Ok(())
     }
 }
 

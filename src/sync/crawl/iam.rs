@@ -9,16 +9,18 @@ mod last_use;
 mod page_room;
 mod rows;
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 pub(super) use self::page_room::PageRoom;
-use super::Crawl;
+use super::accounts::Listed;
 use super::rows::Rows;
 use super::second_look::Thing;
+use super::{Crawl, known};
 use crate::aws::iam::{EntityKind, Iam};
 use crate::aws::organizations::{Account, AccountState};
 use crate::aws::{AccountId, CallError, Class, Denial, PolicyKind, Step, Withheld};
 use crate::baton::v2::ResourceId;
+use crate::connector::account_iam::Below;
 use crate::connector::{access_key, account_iam, group, iam_policy, iam_user, role};
 use crate::sync::SyncError;
 use crate::sync::completeness::Area;
@@ -33,6 +35,15 @@ struct Reading<'a> {
     rows: Rows<'a>,
     /// What the rows hang from: nothing in the caller's own account.
     parent: Option<ResourceId>,
+    account_name: AccountName,
+}
+
+/// How the account is called whose IAM is read.
+enum AccountName {
+    /// As the list of accounts says of the caller's own.
+    Own,
+    /// As told; `None` where nobody names it.
+    Told(Option<String>),
 }
 
 impl Reading<'_> {
@@ -57,7 +68,8 @@ impl Crawl<'_> {
         }
         self.progress.found(1);
         self.findings.entered(own);
-        self.iam(Reading { iam: self.api.iam(), rows: self.rows, parent: None }).await?;
+        let (iam, rows, account_name) = (self.api.iam(), self.rows, AccountName::Own);
+        self.iam(Reading { iam, rows, parent: None, account_name }).await?;
         self.progress.finished();
         Ok(())
     }
@@ -65,17 +77,18 @@ impl Crawl<'_> {
     /// Enters a member account and reads its IAM. An account that refuses, at its entry or while it is read, is
     /// incomplete and named, and nothing of its IAM is staged; an account that could not be asked is no answer, and
     /// fails the sync.
-    pub(super) async fn member(&self, account: &Account) -> Result<(), SyncError> {
+    pub(super) async fn member(&self, listed: &Listed) -> Result<(), SyncError> {
+        let account = &listed.account;
         let is_own = account.id == self.connector.aws().caller().account;
         let is_in_use = matches!(account.state, AccountState::Active | AccountState::Other(_));
         if is_own || !is_in_use {
-            return Ok(self.rows.resource(&account_iam::resource(account, false))?);
+            return self.account_iam(listed, Below::Nothing).await;
         }
         let iam = match self.api.member_iam(&account.id).await {
             Ok(iam) => iam,
             Err(error) if error.is_refusal() => {
                 self.findings.not_entered(&error);
-                return self.refused(account, error.to_string());
+                return self.refused(listed, error.to_string()).await;
             }
             Err(error) => {
                 return Err(SyncError::of_entry(account.id.clone(), error));
@@ -85,25 +98,58 @@ impl Crawl<'_> {
             let part = self.rows.stage.part();
             let rows = Rows { stage: &part, ..self.rows };
             let parent = Some(account_iam::parent(&account.id));
-            match self.iam(Reading { iam, rows, parent }).await {
+            let read = async {
+                let account_name = AccountName::Told(self.name_of_member(account, &iam).await?);
+                self.iam(Reading { iam, rows, parent, account_name }).await
+            };
+            match read.await {
                 Ok(()) => self.rows.stage.join(part)?,
                 Err(SyncError::Call(error)) => {
                     let Some(reason) = closed(&account.id, &error) else { return Err(error.into()) };
-                    return self.refused(account, reason);
+                    return self.refused(listed, reason).await;
                 }
                 Err(error) => return Err(error),
             }
         }
         self.findings.entered(&account.id);
-        Ok(self.rows.resource(&account_iam::resource(account, true))?)
+        let keys = self.connector.settings().secrets;
+        self.account_iam(listed, if keys { Below::EntitiesAndKeys } else { Below::Entities }).await
     }
 
-    fn refused(&self, account: &Account, error: String) -> Result<(), SyncError> {
+    async fn refused(&self, listed: &Listed, error: String) -> Result<(), SyncError> {
+        let account = &listed.account;
         let name = account.name.as_deref().unwrap_or_default();
         warn!(account.id = %account.id, account.name = name, "IAM of an account is not read: {error}");
         let scope = format!("IAM of account {} ({name})", account.id);
         self.findings.refused(&account.id, scope, error);
-        Ok(self.rows.resource(&account_iam::resource(account, false))?)
+        self.account_iam(listed, Below::Nothing).await
+    }
+
+    async fn account_iam(&self, listed: &Listed, below: Below) -> Result<(), SyncError> {
+        let tags = self.account_tags(listed).await?;
+        Ok(self.rows.resource(&account_iam::resource(&listed.account, below, tags))?)
+    }
+
+    /// The name of a member: Organizations' own, else the account's alias, which is asked for only then.
+    async fn name_of_member(&self, account: &Account, iam: &Iam) -> Result<Option<String>, SyncError> {
+        if !self.scope.has(iam_user::ID) || account.name.as_ref().is_some_and(|name| !name.is_empty()) {
+            return Ok(account.name.clone());
+        }
+        match iam.account_aliases().await {
+            Ok(aliases) => Ok(aliases.into_iter().next()),
+            Err(error) if matches!(error.class(), Class::Denied | Class::NotFound) => {
+                debug!(account.id = %account.id, %error, "the account has no name, and its alias is not known");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn account_name(&self, reading: &Reading<'_>) -> Option<String> {
+        match &reading.account_name {
+            AccountName::Own => known(self.own_name.clone()).await.as_ref().clone(),
+            AccountName::Told(name) => name.clone(),
+        }
     }
 
     fn wants_iam(&self) -> bool {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tracing::warn;
 
+use super::accounts::Listed;
 use super::second_look::{Kind, Thing, is_gone};
 use super::{Crawl, FAN_OUT, Publish};
 use crate::aws::organizations::{Account, OrganizationalUnit, Root};
@@ -117,7 +118,7 @@ impl Crawl<'_> {
     pub(super) async fn parents(
         &self,
         tree: &Tree,
-        accounts: &[Account],
+        accounts: &[Listed],
     ) -> Result<BTreeMap<String, String>, SyncError> {
         if tree.is_empty() {
             return Ok(BTreeMap::new());
@@ -146,7 +147,10 @@ impl Crawl<'_> {
                 accounts.into_iter().map(move |account| (account.id.to_string(), parent.clone()))
             })
             .collect();
-        let unknown = accounts.iter().filter(|account| !parents.contains_key(account.id.as_str()));
+        let unknown = accounts
+            .iter()
+            .map(|listed| &listed.account)
+            .filter(|account| !parents.contains_key(account.id.as_str()));
         let asked = stream::iter(unknown.cloned().collect::<Vec<_>>()).map(async |account: Account| {
             let parent = self.api.organizations().parent_of(&account.id).await?;
             Ok::<_, CallError>((account.id.to_string(), parent))

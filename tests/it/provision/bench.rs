@@ -108,7 +108,7 @@ impl Bench {
             name: set.into(),
             description: None,
         };
-        let resource = account::resource(&fact, None);
+        let resource = account::resource(&fact, None, None);
         match through {
             Through::Account => account::entitlement(&resource, &set),
             Through::Binding => {

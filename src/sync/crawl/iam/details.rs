@@ -165,7 +165,7 @@ impl Crawl<'_> {
     ) -> Result<(), SyncError> {
         let read = async {
             let last_use = self.last_use(reading, &lists.last_uses, &detail.user).await?;
-            self.user_rows(reading, detail, &last_use)
+            self.user_rows(reading, detail, &last_use).await
         };
         let User { name, arn, .. } = &detail.user;
         self.unless_gone(read.await, reading.entity(EntityKind::User, name, arn)).await

@@ -4,15 +4,15 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::last_use::LastUses;
 use super::{ENTITIES, Reading};
-use crate::aws::CallError;
 use crate::aws::iam::{
-    AttachedPolicy, EntityKind, Group, GroupDetail, InlinePolicy, Policy, PolicyOwner, Role, RoleDetail, Tag,
+    AttachedPolicy, EntityKind, Group, GroupDetail, InlinePolicy, Policy, PolicyOwner, Role, RoleDetail,
     User, UserDetail,
 };
+use crate::aws::{CallError, Tag};
 use crate::connector::{access_key, group, iam_policy, iam_user, inline_policy, role};
 use crate::sync::SyncError;
-use crate::sync::crawl::Crawl;
 use crate::sync::crawl::second_look::{Kind, Thing, is_gone};
+use crate::sync::crawl::{Crawl, RESOURCE_TAGS};
 
 impl Crawl<'_> {
     /// Reads an account entity by entity. What the rows need must be readable; the rest is said and counted.
@@ -54,7 +54,7 @@ impl Crawl<'_> {
             self.last_use(reading, lookups, &user),
         )?;
         let detail = UserDetail { user, groups: Vec::new(), attached, inline, tags };
-        self.user_rows(reading, &detail, &last_use)
+        self.user_rows(reading, &detail, &last_use).await
     }
 
     async fn each_group(&self, reading: &Reading<'_>) -> Result<(), SyncError> {
@@ -187,10 +187,15 @@ impl Crawl<'_> {
         what: &'static str,
         pages: BoxStream<'_, Result<Vec<Tag>, CallError>>,
     ) -> Result<Vec<Tag>, SyncError> {
-        if !wanted || !self.connector.settings().iam_tags {
+        let settings = self.connector.settings();
+        if !wanted || !settings.iam_tags && !settings.resource_tags {
             return Ok(Vec::new());
         }
-        Ok(self.findings.optional(what, pages.try_concat().await)?.unwrap_or_default())
+        let read = pages.try_concat().await;
+        if settings.resource_tags {
+            return read.map_err(|error| SyncError::of_asked(RESOURCE_TAGS, error));
+        }
+        Ok(self.findings.optional(what, read)?.unwrap_or_default())
     }
 
     /// The read of an entity, which may have been deleted since it was listed.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{ENTITIES, Reading};
 use crate::aws::Class;
 use crate::aws::iam::{AccessKey, CredentialReport, User};
+use crate::connector::iam_user::{Activity, KeyActivity};
 use crate::connector::{access_key, iam_user};
 use crate::sync::SyncError;
 use crate::sync::crawl::Crawl;
@@ -19,12 +20,12 @@ const MANY_USERS: usize = 3;
 const KEYS: &str = "last use of access keys";
 
 /// What is known of the last use of one user's credentials.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LastUse {
-    /// The newest use of any.
-    pub(super) newest: Option<Timestamp>,
+    /// The newest uses.
+    pub(super) activity: Activity,
     /// The access keys with the last use of each; empty unless keys are synced.
-    pub(super) keys: Vec<(AccessKey, Option<Timestamp>)>,
+    pub(super) keys: Vec<(AccessKey, access_key::LastUse)>,
 }
 
 /// Where the last use of the users of one account is looked up.
@@ -79,32 +80,50 @@ impl Crawl<'_> {
     ) -> Result<LastUse, SyncError> {
         let password = user.password_last_used.max(lookups.passwords.get(&user.arn).copied());
         if let Some(user) = lookups.report.as_ref().and_then(|report| report.user(&user.arn)) {
-            let newest = user.keys_last_used.iter().copied().max();
-            return Ok(LastUse {
-                newest: newest.max(password).max(user.password_last_used),
-                keys: Vec::new(),
-            });
+            let activity = Activity {
+                password: password.max(user.password_last_used),
+                keys: KeyActivity::Known(user.keys_last_used.iter().copied().max()),
+            };
+            return Ok(LastUse { activity, keys: Vec::new() });
         }
         let listed = reading.iam.access_keys(&user.name).try_concat().await;
         // Where keys are resources, a user whose keys are not listed would look like one without keys.
-        let keys: Vec<AccessKey> = if self.scope.has(access_key::ID) {
-            listed?
+        let listed: Option<Vec<AccessKey>> = if self.scope.has(access_key::ID) {
+            Some(listed?)
         } else {
-            self.findings.optional(KEYS, listed)?.unwrap_or_default()
+            self.findings.optional(KEYS, listed)?
         };
-        let keys = stream::iter(keys).map(async |key: AccessKey| {
-            let last = match reading.iam.access_key_last_used(&key.id).await {
-                Err(error) if matches!(error.class(), Class::NotFound) => {
-                    let gone = Thing::AccessKey { iam: &reading.iam, user: &user.name, key: &key.id };
-                    return self.vanished(gone, error).await.map(|()| None);
-                }
-                last => self.findings.optional(KEYS, last)?.flatten(),
-            };
-            self.findings.read(Kind::AccessKeys);
-            Ok::<_, SyncError>(Some((key, last)))
+        let Some(listed) = listed else {
+            let activity = Activity { password, keys: KeyActivity::Unavailable };
+            return Ok(LastUse { activity, keys: Vec::new() });
+        };
+        let looked = stream::iter(listed).map(async |key: AccessKey| {
+            let last = self.last_use_of_key(reading, user, &key).await?;
+            Ok::<_, SyncError>((key, last))
         });
-        let keys: Vec<_> = keys.buffered(ENTITIES).try_filter_map(async |key| Ok(key)).try_collect().await?;
-        let newest = keys.iter().filter_map(|(_, used)| *used).max();
-        Ok(LastUse { newest: newest.max(password), keys })
+        let looked: Vec<_> = looked.buffered(ENTITIES).try_collect().await?;
+        let all_known = looked.iter().all(|(_, last)| matches!(last, Some(access_key::LastUse::Known(_))));
+        let keys: Vec<_> = looked.into_iter().filter_map(|(key, last)| Some((key, last?))).collect();
+        let newest = keys.iter().filter_map(|(_, last)| last.at()).max();
+        let of_keys = if all_known { KeyActivity::Known(newest) } else { KeyActivity::Unavailable };
+        Ok(LastUse { activity: Activity { password, keys: of_keys }, keys })
+    }
+
+    /// The last use of a key; `None` if the key is gone since it was listed.
+    async fn last_use_of_key(
+        &self,
+        reading: &Reading<'_>,
+        user: &User,
+        key: &AccessKey,
+    ) -> Result<Option<access_key::LastUse>, SyncError> {
+        let last = match reading.iam.access_key_last_used(&key.id).await {
+            Err(error) if matches!(error.class(), Class::NotFound) => {
+                let gone = Thing::AccessKey { iam: &reading.iam, user: &user.name, key: &key.id };
+                return self.vanished(gone, error).await.map(|()| None);
+            }
+            last => self.findings.optional(KEYS, last)?,
+        };
+        self.findings.read(Kind::AccessKeys);
+        Ok(Some(last.map_or(access_key::LastUse::Unavailable, access_key::LastUse::Known)))
     }
 }

@@ -1,10 +1,9 @@
 //! From facts of an account to rows, whichever way they were read.
 
-use crate::aws::iam::{
-    AccessKey, GroupDetail, InlinePolicy, Policy, Role, RoleDetail, Tag, User, UserDetail,
-};
-use crate::aws::{CallError, Class};
+use crate::aws::iam::{GroupDetail, InlinePolicy, Policy, Role, RoleDetail, User, UserDetail};
+use crate::aws::{CallError, Class, Tag};
 use crate::baton::v2::{Resource, ResourceId};
+use crate::connector::iam_user::Console;
 use crate::connector::{Holder, access_key, group, iam_policy, iam_user, inline_policy, role};
 use crate::sync::SyncError;
 use crate::sync::crawl::Crawl;
@@ -15,7 +14,7 @@ use super::last_use::LastUse;
 
 impl Crawl<'_> {
     /// A user with its policies and keys.
-    pub(super) fn user_rows(
+    pub(super) async fn user_rows(
         &self,
         reading: &Reading<'_>,
         detail: &UserDetail,
@@ -23,30 +22,42 @@ impl Crawl<'_> {
     ) -> Result<(), SyncError> {
         let user = &detail.user;
         if self.scope.has(iam_user::ID) {
-            let tags = self.tags(&detail.tags);
-            reading.rows.resource(&iam_user::resource(
-                user,
-                tags,
-                last_use.newest,
-                reading.parent.clone(),
-            ))?;
+            let account_name = self.account_name(reading).await;
+            let about = iam_user::About {
+                tags: self.tags(&detail.tags),
+                addresses_in_tags: self.connector.settings().iam_tags,
+                account_name: account_name.as_deref(),
+                names_account: self.connector.names_accounts_of_users(),
+                activity: Some(last_use.activity),
+                console: self.console_access(reading, user).await?,
+                parent: reading.parent.clone(),
+            };
+            reading.rows.resource(&iam_user::resource(user, &about))?;
             self.policies_of(reading.rows, &Holder::user(&user.arn), &detail.attached, &detail.inline)?;
         }
-        self.key_rows(reading.rows, user, &last_use.keys)
-    }
-
-    fn key_rows(
-        &self,
-        rows: Rows<'_>,
-        user: &User,
-        keys: &[(AccessKey, Option<jiff::Timestamp>)],
-    ) -> Result<(), SyncError> {
         if self.scope.has(access_key::ID) {
-            for (key, last_used) in keys {
-                rows.resource(&access_key::resource(key, &user.arn, &user.name, *last_used))?;
+            for (key, last_use) in &last_use.keys {
+                let parent = reading.parent.clone();
+                reading.rows.resource(&access_key::resource(key, &user.arn, &user.name, last_use, parent))?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a user may sign in to the console; `None` without the setting. The credential report knows as much,
+    /// but may be four hours old.
+    async fn console_access(&self, reading: &Reading<'_>, user: &User) -> Result<Option<Console>, SyncError> {
+        if !self.connector.settings().console_access {
+            return Ok(None);
+        }
+        match reading.iam.login_profile(&user.name).await {
+            Ok(profile) => Ok(Some(Console::Enabled(profile))),
+            Err(error) if matches!(error.class(), Class::NotFound) => Ok(Some(Console::Disabled)),
+            Err(error) => {
+                self.findings.optional("console access of IAM users", Err::<(), _>(error))?;
+                Ok(Some(Console::Unavailable))
+            }
+        }
     }
 
     /// A group with its members and policies.
@@ -159,7 +170,7 @@ impl Crawl<'_> {
 
     /// Tags are read only where that is asked for: rows must not depend on which permission happens to be granted.
     fn tags<'t>(&self, tags: &'t [Tag]) -> &'t [Tag] {
-        if self.connector.settings().iam_tags { tags } else { &[] }
+        if self.connector.settings().iam_tags || self.connector.settings().resource_tags { tags } else { &[] }
     }
 
     /// The document of a managed policy. Without it the row stays, and lacks it.
