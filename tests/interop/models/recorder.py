@@ -12,18 +12,9 @@ from xml.etree import ElementTree
 
 import botocore.session
 from botocore.model import OperationModel, ServiceModel
+from interop.services import SERVICES
 
 from shapes import Wrong, from_form, from_xml, judge
-
-# by the prefix that their actions have
-SERVICES = {
-    "sts": "sts",
-    "iam": "iam",
-    "organizations": "organizations",
-    "identitystore": "identitystore",
-    "sso": "sso-admin",
-    "cloudtrail": "cloudtrail",
-}
 
 # Codes that AWS documents for every operation, so that no model lists them.
 COMMON = {
