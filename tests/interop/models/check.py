@@ -113,6 +113,8 @@ def _connector(aws: testbed.Aws, endpoint: str, directory: Path) -> None:
     everything |= {
         "BATON_GLOBAL_AWS_CROSS_ACCOUNT_IAM_ENABLED": "true",
         "BATON_SYNC_SECRETS": "true",
+        "BATON_SYNC_RESOURCE_TAGS": "true",
+        "BATON_SYNC_IAM_USER_CONSOLE_ACCESS": "true",
         "BATON_PROVISIONING": "true",
     }
     file = directory / "sync.c1z"

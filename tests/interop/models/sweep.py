@@ -18,6 +18,8 @@ NOTHING = {"Version": "2012-10-17", "Statement": []}
 
 def prepare(fixture: dict[str, Any], names: set[str]) -> None:
     """Add to a fixture what no operation of the testbed can make, in the account that has one of these names."""
+    for account in fixture["organization"].get("accounts", []):
+        account["tags"] = {"Owner": "Team a", "empty": ""}
     fixture.setdefault("iam", [])
     places = [each for each in fixture["iam"] if each["account"] in names]
     place = places[0] if places else {"account": min(names)}
@@ -80,10 +82,13 @@ class Sweep:
         (root,) = self._rows(self.organizations, "list_roots", "Roots")
         for account in self._rows(self.organizations, "list_accounts", "Accounts"):
             self.organizations.describe_account(AccountId=account["Id"])
+            self._rows(self.organizations, "list_tags_for_resource", "Tags", ResourceId=account["Id"])
         self.organizations.list_parents(ChildId=account["Id"])
         self._rows(self.organizations, "list_delegated_administrators", "DelegatedAdministrators")
         for unit in self._units(root["Id"]):
             self._rows(self.organizations, "list_accounts_for_parent", "Accounts", ParentId=unit)
+        with _Refused("TargetNotFoundException"):
+            self.organizations.list_tags_for_resource(ResourceId="999999999999")
         with _Refused("AccountNotFoundException"):
             self.organizations.describe_account(AccountId="999999999999")
         with _Refused("ParentNotFoundException"):
@@ -279,7 +284,10 @@ class Sweep:
         self.iam.create_user(**made, Tags=[{"Key": "team", "Value": "a"}])
         with _Refused("EntityAlreadyExistsException"):
             self.iam.create_user(**made)
+        with _Refused("NoSuchEntityException"):
+            self.iam.get_login_profile(**made)
         self.iam.create_login_profile(**made, Password=PASSWORD, PasswordResetRequired=True)
+        self.iam.get_login_profile(**made)
         self.iam.update_login_profile(**made, Password=f"{PASSWORD}8")
         with _Refused("PasswordPolicyViolationException"):
             self.iam.update_login_profile(**made, Password="short")
