@@ -39,7 +39,7 @@ pub use control_plane::ControlPlaneSettings;
 pub use daemon::DaemonSettings;
 pub use external::{EXTERNAL_TRAITS, ExternalSettings};
 pub use fault::{Fault, Note, SettingsError};
-pub use field::{Export, Field, Kind, Mode, Reach, SECTIONS, Secrecy, Section, Support, fields};
+pub use field::{Export, FORM, Field, Kind, Mode, Reach, SECTIONS, Secrecy, Section, Support, fields};
 pub use log::{CollectorSettings, LogFormat, LogSettings};
 pub use operation::{AccountKind, Arguments, EventsQuery, Operation};
 pub use proxy::{Bypass, ProxySettings};

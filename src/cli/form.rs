@@ -3,7 +3,7 @@
 use super::{Exit, failure, output};
 use crate::baton::config_v1 as form;
 use crate::baton::protojson;
-use crate::config::{DEPENDENCIES, Export, Field, Kind, Secrecy, Support, fields};
+use crate::config::{DEPENDENCIES, Export, FORM, Field, Kind, Secrecy, Support};
 
 /// Prints `Configuration` as JSON to standard output, without a newline at its end.
 pub(super) fn print() -> Exit {
@@ -17,11 +17,8 @@ fn json() -> Result<String, protojson::JsonError> {
     Ok(protojson::escape_for_html(&protojson::to_json_pretty(&configuration())?))
 }
 
-/// The settings that this build acts on: those of every connector first, then the connector's own.
+/// The settings that this build acts on.
 fn configuration() -> form::Configuration {
-    let (common, own): (Vec<&Field>, Vec<&Field>) = fields()
-        .filter(|field| is_exported(field))
-        .partition(|field| matches!(field.export, Export::Common(_)));
     let constraints = DEPENDENCIES
         .iter()
         .filter(|dependency| {
@@ -35,7 +32,7 @@ fn configuration() -> form::Configuration {
         })
         .collect();
     form::Configuration {
-        fields: common.into_iter().chain(own).map(entry).collect(),
+        fields: FORM.iter().copied().filter(|field| is_exported(field)).map(entry).collect(),
         constraints,
         display_name: "AWS".to_owned(),
         help_url: "/docs/baton/aws-v2".to_owned(),
@@ -154,9 +151,50 @@ mod tests {
         assert_eq!(kinds, &json!(["iam_user", "sso_user"]));
         for entry in entries {
             let name = entry["name"].as_str().unwrap();
-            let help = fields().find(|field| field.name == name).unwrap().help;
+            let help = FORM.iter().find(|field| field.name == name).unwrap().help;
             assert!(!words(name).1.is_empty() && words(name).1 != help, "{name} has words of our own");
         }
+    }
+
+    #[test]
+    fn the_form_has_the_order_of_baton_aws() {
+        let value: Value = serde_json::from_str(&json().unwrap()).unwrap();
+        let entries = value["fields"].as_array().unwrap();
+        let names: Vec<&str> = entries.iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+        let expected = [
+            "log-level",
+            "log-level-debug-expires-at",
+            "otel-collector-endpoint",
+            "otel-collector-endpoint-tls-cert-path",
+            "otel-collector-endpoint-tls-cert",
+            "otel-collector-endpoint-tls-insecure",
+            "otel-tracing-disabled",
+            "otel-logging-disabled",
+            "health-check",
+            "health-check-port",
+            "health-check-bind-address",
+            "http-timeout-seconds",
+            "external-id",
+            "global-access-key-id",
+            "global-aws-orgs-enabled",
+            "global-aws-sso-enabled",
+            "global-aws-cross-account-iam-enabled",
+            "global-aws-sso-region",
+            "global-binding-external-id",
+            "global-region",
+            "global-role-arn",
+            "global-secret-access-key",
+            "role-arn",
+            "use-assume",
+            "sync-secrets",
+            "iam-assume-role-name",
+            "sync-sso-user-last-login",
+            "sync-iam-user-console-access",
+            "sync-only-attached-policies",
+            "create-account-resource-type",
+            "sync-resource-tags",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

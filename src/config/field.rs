@@ -5,9 +5,12 @@
 
 pub(super) mod aws;
 pub(super) mod control_plane;
+mod form;
 pub(super) mod one_shot;
 pub(super) mod operating;
 pub(super) mod sync;
+
+pub use form::FORM;
 
 /// All sections, in the order of the help.
 pub static SECTIONS: &[&Section] =

@@ -60,8 +60,10 @@ def check(directory: Path, published: Published, judge: Callable[[Published, dic
         *_models(doctored.models),
     ]
     before, lines = judge(published, {}), judge(doctored, {})
+    # what is news anyhow proves nothing
+    planted = [name for name in planted if not _tells(before, name)]
     for name in planted:
-        if not _tells(lines, name) or _tells(before, name):
+        if not _tells(lines, name):
             raise Failure(f"what was planted was not seen: {name}")
     kinds = len(planted)
     if planted:
@@ -88,10 +90,12 @@ def _schema(schema: dict[str, Any] | None) -> list[str]:
     schema["fields"].append({"name": "client-id", "stringField": {}})
     schema["constraints"].append({"kind": "PLANTED", "fieldNames": ["a"], "secondaryFieldNames": ["b"]})
     schema["helpUrl"] = "/planted"
+    schema["fields"].reverse()
     return [
         "setting planted-setting",
         "setting client-id in the form",
         "setting log-level: stringField.defaultValue",
+        "form order",
         "form constraints",
         "form helpUrl",
     ]
