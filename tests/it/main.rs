@@ -38,3 +38,4 @@ mod support;
 mod sync;
 mod targeted;
 mod trouble;
+mod vendor_manifests;
