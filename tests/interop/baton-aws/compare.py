@@ -1,6 +1,7 @@
-"""Compare the rows of two files, ours and that of `baton-aws`, field by field: `compare.py OURS THEIRS`.
+"""Compare the rows of two files, ours and that of `baton-aws`, field by field: `compare.py OURS THEIRS [of-august]`.
 
-What may differ is in `DEVIATIONS` and nowhere else; each has its row in docs/compatibility.md.
+What may differ is in `MEANT` and nowhere else; each has its row in docs/compatibility.md. `OF_AUGUST` is what the
+version of August 2026 lacks of what later ones have.
 """
 
 import copy
@@ -39,17 +40,33 @@ class Deviation:
     level: Callable[[Row], None]
 
 
+@dataclass(frozen=True)
+class Allowed:
+    """What may differ."""
+
+    deviations: tuple[Deviation, ...]
+    extra_rows: tuple[ExtraRow, ...]
+
+    def __or__(self, other: "Allowed") -> "Allowed":
+        """Both."""
+        return Allowed(self.deviations + other.deviations, self.extra_rows + other.extra_rows)
+
+    def reasons(self) -> str:
+        """Why, for people."""
+        return "; ".join(each.reason for each in (*self.deviations, *self.extra_rows))
+
+
 def main() -> None:
     """Print how many rows are equal, or the rows that differ and exit code 1."""
-    ours, theirs = map(Path, sys.argv[1:])
+    ours, theirs, *version = sys.argv[1:]
     try:
-        for line in compare(ours, theirs):
+        for line in compare(Path(ours), Path(theirs), MEANT | OF_AUGUST if version == ["of-august"] else MEANT):
             print(line)
     except Failure as failure:
         sys.exit(str(failure))
 
 
-def compare(ours: Path, theirs: Path, expanded: Path | None = None) -> Iterator[str]:
+def compare(ours: Path, theirs: Path, allowed: Allowed, expanded: Path | None = None) -> Iterator[str]:
     """One line per kind of row; a `Failure` names rows that only one file has, and fields that differ.
 
     `theirs` is a file of the SQLite engine, whose rows are whole. Its expansion is wrong on cycles: where there is a
@@ -70,12 +87,12 @@ def compare(ours: Path, theirs: Path, expanded: Path | None = None) -> Iterator[
             f"{whose} has {row}"
             for whose, here, there in (("only batond", rows, counterparts), ("only baton-aws", counterparts, rows))
             for row in sorted(here.keys() - there.keys())
-            if not any(each.excuses(whose, here[row], our_resources) for each in EXTRA_ROWS)
+            if not any(each.excuses(whose, here[row], our_resources) for each in allowed.extra_rows)
         ]
         differing = [
             f"{row}{difference}"
             for row in sorted(rows.keys() & counterparts.keys())
-            for difference in differences(_levelled(rows[row]), _levelled(counterparts[row]))
+            for difference in differences(_levelled(rows[row], allowed), _levelled(counterparts[row], allowed))
         ]
         if alone or differing:
             raise Failure("\n".join([f"{kind}: {len(alone) + len(differing)} differences", *alone, *differing][:60]))
@@ -118,11 +135,11 @@ def _rows(file: BatonFile) -> dict[str, dict[str, Row]]:
     }
 
 
-def _levelled(row: Row) -> Row:
+def _levelled(row: Row, allowed: Allowed) -> Row:
     """The row without what is meant to differ, also in the messages that it embeds."""
     row = copy.deepcopy(row)
     for message in _messages(row):
-        for deviation in DEVIATIONS:
+        for deviation in allowed.deviations:
             deviation.level(message)
     return row
 
@@ -158,18 +175,62 @@ def _with_each_address_once(message: Row) -> None:
         message["emails"] = addresses
 
 
-def _without_last_login(message: Row) -> None:
-    if message.get("profile", {}).get("aws_user_type") != "iam":
+def _without_permissions_of_credentials(message: Row) -> None:
+    _without_permissions(
+        message,
+        "iam:GetUser",
+        "iam:CreateAccessKey",
+        "iam:UpdateAccessKey",
+        "iam:DeleteAccessKey",
+        "sts:GetAccessKeyInfo",
+        "iam:CreateLoginProfile",
+        "iam:UpdateLoginProfile",
+    )
+
+
+def _without_permissions_of_tags(message: Row) -> None:
+    _without_permissions(message, "organizations:ListTagsForResource", "iam:ListUserTags", "iam:ListRoleTags")
+
+
+def _without_permissions(message: Row, *names: str) -> None:
+    if message.get("@type") == f"{ANNOTATION}CapabilityPermissions":
+        declared = message.get("permissions", [])
+        message["permissions"] = [each for each in declared if each["permission"] not in names]
+
+
+def _without_account_and_use_of_user(message: Row) -> None:
+    profile = message.get("profile", {})
+    if profile.get("aws_user_type") != "iam":
         return
+    message["displayName"] = profile["aws_arn"].rpartition("/")[2]
+    for name in ("aws_account_id", "aws_account_name", "password_last_used"):
+        profile.pop(name, None)
+    for name in ("access_key_activity_status", "access_key_last_used"):
+        profile.pop(name, None)
     for annotation in message.get("annotations", []):
         if annotation.get("@type") == f"{ANNOTATION}UserTrait":
             annotation.pop("lastLogin", None)
+            annotation.pop("login", None)
 
 
-def _without_owner_of_key(message: Row) -> None:
+def _without_state_and_owner_of_key(message: Row) -> None:
+    if _kind(message) == "access-key":
+        for name in ("status", "profile", "parentResourceId"):
+            message.pop(name, None)
     if message.get("@type") == f"{ANNOTATION}SecretTrait":
         message.pop("identityId", None)
         message.pop("createdById", None)
+
+
+def _without_keys_below_account(message: Row) -> None:
+    if _kind(message) == "account_iam":
+        below = {"@type": f"{ANNOTATION}ChildResourceType", "resourceTypeId": "access-key"}
+        message["annotations"] = [each for each in message.get("annotations", []) if each != below]
+
+
+def _kind(message: Row) -> str | None:
+    identity = message.get("id")
+    return identity.get("resourceType") if isinstance(identity, dict) else None
 
 
 def _without_plus_signs(message: Row) -> None:
@@ -191,17 +252,24 @@ def _is_key_of_member(row: Row, resources: dict[str, Row]) -> bool:
     return "parentResourceId" in resources[f"iam_user:{owner}"]
 
 
-EXTRA_ROWS = (
-    ExtraRow("assignments of principals that are gone are left out", "only baton-aws", _is_of_gone_principal),
-    ExtraRow("access keys of member accounts are synced", "only batond", _is_key_of_member),
+MEANT = Allowed(
+    (
+        Deviation("a plus in a policy document stays a plus", _without_plus_signs),
+        Deviation("a disabled user is disabled in the trait too", _without_trait_status_of_disabled),
+        Deviation("an e-mail address appears once per user, compared without case", _with_each_address_once),
+        Deviation("what credentials of IAM users need is declared", _without_permissions_of_credentials),
+    ),
+    (ExtraRow("assignments of principals that are gone are left out", "only baton-aws", _is_of_gone_principal),),
 )
 
-DEVIATIONS = (
-    Deviation("the last login of an IAM user is the newest use", _without_last_login),
-    Deviation("an access key belongs to the ARN of its user", _without_owner_of_key),
-    Deviation("a plus in a policy document stays a plus", _without_plus_signs),
-    Deviation("a disabled user is disabled in the trait too", _without_trait_status_of_disabled),
-    Deviation("an e-mail address appears once per user, compared without case", _with_each_address_once),
+OF_AUGUST = Allowed(
+    (
+        Deviation("an IAM user tells its account, its login and its last uses", _without_account_and_use_of_user),
+        Deviation("an access key tells its status, last use, account and owner", _without_state_and_owner_of_key),
+        Deviation("an account has access keys below it", _without_keys_below_account),
+        Deviation("what tags need is declared", _without_permissions_of_tags),
+    ),
+    (ExtraRow("access keys of member accounts are synced", "only batond", _is_key_of_member),),
 )
 
 
