@@ -44,10 +44,12 @@ pub use log::{CollectorSettings, LogFormat, LogSettings};
 pub use operation::{AccountKind, Arguments, EventsQuery, Operation};
 pub use proxy::{Bypass, ProxySettings};
 pub use resolve::{Host, probe_address, work_parent};
-pub use role_arn::{Partition, RoleArn, RoleArnError};
+pub use role_arn::{RoleArn, RoleArnError};
 pub use source::{Environment, Flags, RawSettings};
 pub use sync::SyncSettings;
 pub use token_file::TokenFile;
+
+pub use crate::grammar::Partition;
 
 use std::path::PathBuf;
 

@@ -1,4 +1,8 @@
-//! How AWS writes the ids of accounts and of Identity Center: the patterns of its own models, each once.
+//! How AWS writes the ids of accounts and of Identity Center, and its partitions: what its own models say, each once.
+
+mod partition;
+
+pub use partition::Partition;
 
 /// Whether this is the id of an account: twelve digits.
 ///

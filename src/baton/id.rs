@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::grammar;
+use crate::grammar::{self, Partition};
 
 /// The separator between account and permission set in the id of an account entitlement.
 const ACCOUNT_ENTITLEMENT_SEPARATOR: char = '|';
@@ -61,8 +61,8 @@ pub fn binding_id(permission_set: &str, account: &str) -> String {
 
 /// The directory of an Identity Center instance, as it appears in the ids of its users and groups.
 ///
-/// The partition is always `aws` and the region is the *configured* one: both are part of the identity contract, also
-/// where the directory lives elsewhere.
+/// The region is the *configured* one, also where the directory lives elsewhere. The partition is `aws-cn` for a region
+/// in China and `aws` for every other, in `GovCloud` too. Both are part of the identity contract.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Directory {
     /// The configured Identity Center region.
@@ -72,12 +72,12 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The id of a user: `arn:aws:identitystore:<region>::<store>/user/<user id>`.
+    /// The id of a user: `arn:<partition>:identitystore:<region>::<store>/user/<user id>`.
     pub fn user(&self, id: &str) -> String {
         format!("{self}/user/{id}")
     }
 
-    /// The id of a group: `arn:aws:identitystore:<region>::<store>/group/<group id>`.
+    /// The id of a group: `arn:<partition>:identitystore:<region>::<store>/group/<group id>`.
     pub fn group(&self, id: &str) -> String {
         format!("{self}/group/{id}")
     }
@@ -85,21 +85,29 @@ impl Directory {
 
 impl fmt::Display for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "arn:aws:identitystore:{}::{}", self.region, self.store)
+        let partition = match Partition::of_region(&self.region) {
+            Partition::China => Partition::China,
+            _ => Partition::Aws,
+        };
+        write!(f, "arn:{partition}:identitystore:{}::{}", self.region, self.store)
     }
 }
 
 /// Takes the AWS user id out of the id of an Identity Center user.
 pub fn sso_user_of(id: &str) -> Result<&str, IdError> {
     member_of(id, "/user/").ok_or_else(|| {
-        IdError::new("sso_user id", id, "expected arn:aws:identitystore:<region>::<store>/user/<id>")
+        IdError::new("sso_user id", id, "expected arn:<partition>:identitystore:<region>::<store>/user/<id>")
     })
 }
 
 /// Takes the AWS group id out of the id of an Identity Center group.
 pub fn sso_group_of(id: &str) -> Result<&str, IdError> {
     member_of(id, "/group/").ok_or_else(|| {
-        IdError::new("sso_group id", id, "expected arn:aws:identitystore:<region>::<store>/group/<id>")
+        IdError::new(
+            "sso_group id",
+            id,
+            "expected arn:<partition>:identitystore:<region>::<store>/group/<id>",
+        )
     })
 }
 
@@ -223,6 +231,25 @@ mod tests {
         assert_eq!(assignment_grant_id("sso_user", "u", "e"), "grant:sso_user:u:e");
         assert_eq!(v1_grant_id(&v1_membership_id("g"), "u"), "grant:membership:g:u");
         assert_eq!(grant_id(&entitlement_id("a", "b", "c"), "d", "e"), "a:b:c:d:e");
+    }
+
+    #[test]
+    fn ids_of_the_directory_are_in_the_partition_of_china_where_the_region_is_and_else_in_aws() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("eu-west-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-west-1", "aws"),
+            ("us-iso-east-1", "aws"),
+            ("eusc-de-east-1", "aws"),
+        ] {
+            let directory = Directory { region: region.into(), store: "d-1".into() };
+            let (user, group) = (directory.user("u-1"), directory.group("g-1"));
+            assert_eq!(user, format!("arn:{partition}:identitystore:{region}::d-1/user/u-1"));
+            assert_eq!(group, format!("arn:{partition}:identitystore:{region}::d-1/group/g-1"));
+            assert_eq!((sso_user_of(&user), sso_group_of(&group)), (Ok("u-1"), Ok("g-1")));
+        }
     }
 
     #[test]

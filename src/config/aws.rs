@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AccountKind, RoleArn, Secret};
+use super::{AccountKind, Partition, RoleArn, Secret};
 
 /// Where AWS is and as whom to speak to it.
 #[derive(Clone, Debug)]
@@ -71,6 +71,15 @@ pub struct AwsSettings {
     pub ca_bundle: Option<PathBuf>,
     /// Name of the assumed-role sessions, as `CloudTrail` shows it; see [`session_name`].
     pub session_name: String,
+}
+
+impl AwsSettings {
+    /// The partition that they are about, as far as they say: that of the role, else that of the region, else `aws`.
+    pub fn partition(&self) -> Partition {
+        let of_role = self.role.as_ref().map(RoleArn::partition);
+        let of_region = || self.region.as_deref().map(Partition::of_region);
+        of_role.or_else(of_region).unwrap_or(Partition::Aws)
+    }
 }
 
 /// The documented defaults: ambient credentials, nothing switched on.
@@ -152,6 +161,19 @@ pub fn session_name(host_id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_are_about_the_partition_of_the_role_else_of_the_region_else_aws() {
+        let of = |role: Option<&str>, region: Option<&str>| {
+            let role =
+                role.map(|partition| format!("arn:{partition}:iam::123456789012:role/r").parse().unwrap());
+            AwsSettings { role, region: region.map(str::to_owned), ..AwsSettings::default() }.partition()
+        };
+        assert_eq!(of(None, None), Partition::Aws);
+        assert_eq!(of(None, Some("cn-north-1")), Partition::China);
+        assert_eq!(of(Some("aws-us-gov"), None), Partition::UsGov);
+        assert_eq!(of(Some("aws"), Some("cn-north-1")), Partition::Aws);
+    }
 
     #[test]
     fn a_session_name_keeps_to_the_alphabet_and_length_of_sts() {

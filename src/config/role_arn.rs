@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::grammar;
+use crate::grammar::{self, Partition};
 
 /// `arn:<partition>:iam::<account>:role/<path and name>`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,8 +51,7 @@ impl FromStr for RoleArn {
         else {
             return Err(RoleArnError::Shape);
         };
-        let named = Partition::ALL.into_iter().find(|known| known.as_str() == partition);
-        let partition = named.ok_or(RoleArnError::Partition)?;
+        let partition = Partition::named(partition).ok_or(RoleArnError::Partition)?;
         if service != "iam" {
             return Err(RoleArnError::Service);
         }
@@ -71,53 +70,6 @@ impl FromStr for RoleArn {
             return Err(RoleArnError::Name);
         }
         Ok(Self { partition, account: account.to_owned(), path_and_name: path_and_name.to_owned() })
-    }
-}
-
-/// A partition of AWS: a set of regions with its own accounts, endpoints and ARNs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Partition {
-    /// The commercial regions, `aws`.
-    Aws,
-    /// `GovCloud` (US), `aws-us-gov`.
-    UsGov,
-    /// The regions in China, `aws-cn`.
-    China,
-    /// The European sovereign cloud, `aws-eusc`.
-    Europe,
-    /// The isolated regions of the United States, `aws-iso`.
-    Iso,
-    /// The same at another level, `aws-iso-b`.
-    IsoB,
-    /// The isolated regions of Europe, `aws-iso-e`.
-    IsoE,
-    /// The isolated regions of `aws-iso-f`.
-    IsoF,
-}
-
-impl Partition {
-    /// All partitions.
-    pub const ALL: [Self; 8] =
-        [Self::Aws, Self::UsGov, Self::China, Self::Europe, Self::Iso, Self::IsoB, Self::IsoE, Self::IsoF];
-
-    /// The partition as an ARN writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Aws => "aws",
-            Self::UsGov => "aws-us-gov",
-            Self::China => "aws-cn",
-            Self::Europe => "aws-eusc",
-            Self::Iso => "aws-iso",
-            Self::IsoB => "aws-iso-b",
-            Self::IsoE => "aws-iso-e",
-            Self::IsoF => "aws-iso-f",
-        }
-    }
-}
-
-impl fmt::Display for Partition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

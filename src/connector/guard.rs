@@ -121,11 +121,13 @@ fn is_caller(caller: &Caller, entity: &Entity<'_>) -> bool {
 }
 
 /// Whether a pattern names this id, or what it is an id of: of a user or group of the directory, only the last part
-/// tells who it is.
+/// tells who it is. A pattern from the time when ids in China began with `arn:aws:` protects whom it protected then.
 fn is_listed(patterns: &[String], directory: &Directory, id: &str) -> bool {
     let user = id::sso_user_of(id).map(|user| directory.user(user));
     let member = user.or_else(|_| id::sso_group_of(id).map(|group| directory.group(group))).ok();
-    let ids = [Some(id), member.as_deref()];
+    let in_china = member.as_deref().and_then(|member| member.strip_prefix("arn:aws-cn:"));
+    let before = in_china.map(|rest| format!("arn:aws:{rest}"));
+    let ids = [Some(id), member.as_deref(), before.as_deref()];
     patterns.iter().any(|pattern| ids.into_iter().flatten().any(|id| matches(pattern, id)))
 }
 
@@ -238,6 +240,20 @@ mod tests {
             let refused = refusal(&settings(), "arn:x", (iam_policy::ID, POLICY), role::ID, id);
             assert_eq!(refused.is_some(), word.is_some(), "{id}");
             assert!(refused.unwrap_or_default().contains(word.unwrap_or_default()), "{id}");
+        }
+    }
+
+    #[test]
+    fn in_china_a_listed_user_is_protected_by_either_partition_in_the_list_and_in_the_task() {
+        let directory = || Directory { region: "cn-north-1".into(), store: "d-1".into() };
+        let [now, before] = ["aws-cn", "aws"]
+            .map(|partition| format!("arn:{partition}:identitystore:cn-north-1::d-1/user/u-1"));
+        for listed in [&now, &before] {
+            let settings =
+                AwsSettings { protected_principals: vec![listed.clone()], ..AwsSettings::default() };
+            let guard = Guard { settings: &settings, callers: Vec::new(), directory: directory() };
+            assert!(guard.identity(&now).is_err() && guard.identity(&before).is_err(), "{listed}");
+            assert!(guard.identity(&now.replace("u-1", "u-2")).is_ok(), "{listed}");
         }
     }
 

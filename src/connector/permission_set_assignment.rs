@@ -2,11 +2,13 @@
 
 use super::{Kind, Needs, account, marker, permission_set, sso_group, sso_user};
 use crate::aws::iam::AttachedPolicy;
-use crate::aws::sso_admin::PermissionSet;
+use crate::aws::sso_admin::{CustomerPolicy, PermissionSet};
+use crate::baton::entitlement as entitlements;
+use crate::baton::id::{self, Arn};
 use crate::baton::resource::{self, ResourceExt};
 use crate::baton::v2::resource_type::Trait;
 use crate::baton::v2::{Capability, Entitlement, OptInRequired, Resource, ResourceType, ScopeBindingTrait};
-use crate::baton::{entitlement as entitlements, id};
+use crate::config::Partition;
 
 /// The id of the resource type.
 pub const ID: &str = "permission_set_assignment";
@@ -52,8 +54,17 @@ pub fn resource(account: &Resource, set: &PermissionSet) -> Resource {
         .with(&binding)
 }
 
-/// The policy that a permission set's reference to a customer-managed policy means in an account.
-pub fn customer_policy(account: &str, partition: &str, path: &str, name: &str) -> AttachedPolicy {
+/// The policy that a permission set's reference to a customer-managed policy means in an account: one of the partition
+/// that the ARN of the set names, else of the partition of `region`, where Identity Center is.
+pub fn customer_policy(
+    account: &str,
+    set: &PermissionSet,
+    region: &str,
+    reference: &CustomerPolicy,
+) -> AttachedPolicy {
+    let named = Arn::parse(&set.arn).map(|arn| arn.partition).filter(|partition| !partition.is_empty());
+    let partition = named.unwrap_or_else(|| Partition::of_region(region).as_str());
+    let CustomerPolicy { path, name } = reference;
     AttachedPolicy {
         arn: format!("arn:{partition}:iam::{account}:policy{path}{name}"),
         name: name.to_owned(),

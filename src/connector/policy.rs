@@ -304,7 +304,7 @@ pub fn of(
         }
         Role::Member => return Ok(None),
     };
-    let partition = settings.role.as_ref().map_or("aws", |role| role.partition().as_str());
+    let partition = settings.partition().as_str();
     Ok(Some(RolePolicy {
         name: name.map(str::to_owned),
         trust: trust.map(|document| document.in_partition(partition)).transpose()?,

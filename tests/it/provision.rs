@@ -3,6 +3,7 @@
 mod account;
 mod assignment;
 mod bench;
+mod china;
 mod credential;
 mod departed;
 mod faults;

@@ -5,6 +5,7 @@ use crate::aws::Tag;
 use crate::aws::iam::{
     AccessKey, AttachedPolicy, Group as IamGroup, KeyUse, LoginProfile, Policy, Role, User as IamUser,
 };
+use crate::aws::sso_admin::CustomerPolicy;
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::v2::non_human_identity_trait::NhiType;
 use crate::baton::v2::status::ResourceStatus;
@@ -623,8 +624,20 @@ fn tags_of_an_account_are_an_object_and_absent_where_nobody_asks_for_them() {
 }
 
 #[test]
-fn a_reference_to_a_customer_policy_is_a_policy_of_the_account_in_its_partition() {
-    let policy = permission_set_assignment::customer_policy(ACCOUNT, "aws-us-gov", "/team/", "Boundary");
-    assert_eq!(policy.arn, "arn:aws-us-gov:iam::123456789012:policy/team/Boundary");
-    assert_eq!(policy.name, "Boundary");
+fn a_reference_to_a_customer_policy_is_a_policy_of_the_account_in_the_partition_of_the_set() {
+    let reference = CustomerPolicy { path: "/team/".into(), name: "Boundary".into() };
+    for (set, region, partition) in [
+        ("arn:aws:sso:::permissionSet/ssoins-1/ps-1", "eu-west-1", "aws"),
+        ("arn:aws-cn:sso:::permissionSet/ssoins-1/ps-1", "cn-north-1", "aws-cn"),
+        ("arn:aws-us-gov:sso:::permissionSet/ssoins-1/ps-1", "us-gov-west-1", "aws-us-gov"),
+        ("arn:aws:sso:::permissionSet/ssoins-1/ps-1", "cn-north-1", "aws"),
+        ("ps-1", "cn-north-1", "aws-cn"),
+        ("arn::sso:::permissionSet/ssoins-1/ps-1", "us-gov-west-1", "aws-us-gov"),
+        ("ps-1", "eu-west-1", "aws"),
+    ] {
+        let described = PermissionSet { arn: set.into(), name: "Admin".into(), description: None };
+        let policy = permission_set_assignment::customer_policy(ACCOUNT, &described, region, &reference);
+        assert_eq!(policy.arn, format!("arn:{partition}:iam::123456789012:policy/team/Boundary"), "{set}");
+        assert_eq!(policy.name, "Boundary");
+    }
 }

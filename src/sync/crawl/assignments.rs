@@ -267,19 +267,14 @@ impl Crawl<'_> {
             self.rows.entitlement(entitlement)?;
         }
         if self.scope.grants && self.scope.has(iam_policy::ID) {
-            let (account, partition) =
-                (pair.account.account.id.as_str(), &*self.connector.aws().caller().partition);
+            let (account, set) = (pair.account.account.id.as_str(), &pair.described.set);
             let holder = Holder::binding(binding.object_id());
             for policy in &pair.described.managed {
                 self.rows.grant(&iam_policy::grant(policy, &holder))?;
             }
-            for policy in &pair.described.customer {
-                let policy = permission_set_assignment::customer_policy(
-                    account,
-                    partition,
-                    &policy.path,
-                    &policy.name,
-                );
+            for reference in &pair.described.customer {
+                let region = &self.directory.region;
+                let policy = permission_set_assignment::customer_policy(account, set, region, reference);
                 self.rows.grant(&iam_policy::grant(&policy, &holder))?;
             }
         }
