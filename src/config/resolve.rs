@@ -2,6 +2,7 @@
 
 mod aws;
 mod collector;
+mod partition;
 mod process;
 mod work;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
+use super::partition;
 use crate::config::field::{Field, aws, control_plane, sync};
 use crate::config::pattern::{self, Listed};
 use crate::config::read::Reader;
@@ -37,7 +38,7 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
     if last_login_events && !identity_center {
         reader.warn(&sync::SYNC_SSO_USER_LAST_LOGIN, "has no effect: Identity Center is not read");
     }
-    AwsSettings {
+    let settings = AwsSettings {
         region: region(reader, &aws::GLOBAL_REGION),
         role,
         external_id: external_id(reader, &aws::EXTERNAL_ID, two_hops),
@@ -70,7 +71,9 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         ca_bundle: ca_bundle(reader),
         session_name: session_name(host_id),
         ..AwsSettings::default()
-    }
+    };
+    partition::check(reader, &settings, two_hops);
+    settings
 }
 
 /// Ids, some with a `*`. One that no id can match is a slip of the pen that would protect nothing, or all.

@@ -1,6 +1,7 @@
 //! The rules of the settings, one table per kind of outcome.
 
 mod odd;
+mod partition;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -379,9 +380,18 @@ fn regions_and_partitions_beyond_the_old_list_are_accepted() {
     ] {
         assert_eq!(settings(&[("BATON_GLOBAL_AWS_SSO_REGION", region)]).aws.identity_center_region, region);
     }
-    for partition in ["aws-us-gov", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"] {
+    for (partition, region) in [
+        ("aws-us-gov", "us-gov-west-1"),
+        ("aws-cn", "cn-north-1"),
+        ("aws-eusc", "eusc-de-east-1"),
+        ("aws-iso", "us-iso-east-1"),
+        ("aws-iso-b", "us-isob-east-1"),
+        ("aws-iso-e", "eu-isoe-west-1"),
+        ("aws-iso-f", "us-isof-south-1"),
+    ] {
         let arn = format!("arn:{partition}:iam::123456789012:role/x");
-        assert_eq!(settings(&[("BATON_ROLE_ARN", &arn)]).aws.role.unwrap().to_string(), arn);
+        let variables = [("BATON_ROLE_ARN", &*arn), ("BATON_GLOBAL_AWS_SSO_REGION", region)];
+        assert_eq!(settings(&variables).aws.role.unwrap().to_string(), arn);
         let instance = format!("arn:{partition}:sso:::instance/ins-0123456789abcdef");
         assert_eq!(settings(&[("BATON_SSO_INSTANCE_ARN", &instance)]).aws.instance_arn, Some(instance));
     }
