@@ -37,7 +37,6 @@ pub use tag::Tag;
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
@@ -110,16 +109,9 @@ impl Aws {
         let caller = caller.map_err(|error| AccessError::of_call(error, base.region()))?;
         let lane = lane(Some(caller.account.clone()));
         let instance = if settings.identity_center {
-            let pages = sso_admin::instances(clients.sso_admin.clone(), lane.clone());
-            let visible: Result<Vec<Instance>, CallError> = pages.try_concat().await;
-            let visible =
-                visible.map_err(|error| AccessError::beyond_sts(error, &settings.identity_center_region))?;
-            let organizations = Organizations::new(clients.organizations.clone(), lane);
-            let (wanted, region) =
-                (settings.instance_arn.as_deref(), settings.identity_center_region.as_str());
-            let chosen = instance::choose(visible, wanted, region, &caller.account, &organizations).await?;
-            instance::note_region(&chosen, region);
-            Some(chosen)
+            let organizations = Organizations::new(clients.organizations.clone(), lane.clone());
+            let center = clients.sso_admin.clone();
+            Some(instance::find(center, lane, settings, &caller.account, &organizations).await?)
         } else {
             None
         };

@@ -427,10 +427,17 @@ impl SsoAdmin {
     }
 }
 
-/// The Identity Center instances that are visible to the caller, by pages (`sso:ListInstances`).
-pub(super) fn instances(client: Client, lane: Lane) -> BoxStream<'static, Result<Vec<Instance>, CallError>> {
+/// The Identity Center instances that are visible to the caller, by pages (`sso:ListInstances`): those of the client's
+/// region, or those of `all_regions`. An endpoint that does not know the difference may list those of its region.
+pub(super) fn instances(
+    client: Client,
+    lane: Lane,
+    all_regions: bool,
+) -> BoxStream<'static, Result<Vec<Instance>, CallError>> {
+    let scope = all_regions.then_some(types::RegionScope::AllRegions);
     pages(lane, LIST_INSTANCES, move |lane, token| {
-        let request = client.list_instances().max_results(PAGE).set_next_token(token);
+        let request =
+            client.list_instances().max_results(PAGE).set_region_scope(scope.clone()).set_next_token(token);
         async move {
             let page = lane
                 .send(LIST_INSTANCES, || {

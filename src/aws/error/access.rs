@@ -156,15 +156,15 @@ pub enum AccessError {
     },
     /// No Identity Center instance is visible.
     #[error(
-        "no Identity Center instance is visible to account {account} in region {region}; set \
-         BATON_GLOBAL_AWS_SSO_REGION to the region in which Identity Center was enabled, and use the organization's \
-         management account or its delegated administrator"
+        "no Identity Center instance is visible to account {account} in region {region}; {}", nearest(.elsewhere)
     )]
     NoInstance {
         /// The region that was asked.
         region: String,
         /// The account that asked.
         account: String,
+        /// What is visible in other regions, as far as AWS tells.
+        elsewhere: Vec<VisibleInstance>,
     },
     /// Several instances are visible and none is known to be the organization's.
     #[error(
@@ -180,7 +180,7 @@ pub enum AccessError {
     /// The instance that the settings name is not visible.
     #[error(
         "the Identity Center instance {wanted} of BATON_SSO_INSTANCE_ARN is not visible in region {region}; visible: \
-         {}", list(.instances)
+         {}{}", list(.instances), found(.wanted, .elsewhere)
     )]
     InstanceNotVisible {
         /// The instance of the settings.
@@ -189,6 +189,8 @@ pub enum AccessError {
         region: String,
         /// What is visible.
         instances: Vec<VisibleInstance>,
+        /// What is visible in other regions, as far as AWS tells.
+        elsewhere: Vec<VisibleInstance>,
     },
     /// The file that `BATON_AWS_QUOTAS` names cannot be used.
     #[error("BATON_AWS_QUOTAS: {}: {fault}", .path.display())]
@@ -379,6 +381,8 @@ pub struct VisibleInstance {
     pub arn: String,
     /// The account that owns it.
     pub owner_account_id: Option<String>,
+    /// The region that it was made in, where AWS says.
+    pub region: Option<String>,
 }
 
 fn told(withheld: Option<Withheld>, hop: &Hop) -> String {
@@ -386,6 +390,29 @@ fn told(withheld: Option<Withheld>, hop: &Hop) -> String {
         Some(withheld) => withheld.to_string(),
         None => format!("allow sts:AssumeRole on the role in the policies of {}", hop.caller_or_unknown()),
     }
+}
+
+/// What to do where no instance is visible.
+fn nearest(elsewhere: &[VisibleInstance]) -> String {
+    if elsewhere.is_empty() {
+        return "set BATON_GLOBAL_AWS_SSO_REGION to the region in which Identity Center was enabled, and use the \
+                organization's management account or its delegated administrator"
+            .to_owned();
+    }
+    let places: Vec<_> =
+        elsewhere.iter().filter_map(|one| Some(format!("{} in {}", one.arn, one.region.as_ref()?))).collect();
+    format!(
+        "visible in other regions: {}; set BATON_GLOBAL_AWS_SSO_REGION to the region of the one that is meant",
+        places.join(", ")
+    )
+}
+
+/// Where the instance of the settings is instead.
+fn found(wanted: &str, elsewhere: &[VisibleInstance]) -> String {
+    let place = elsewhere.iter().find(|one| one.arn == wanted).and_then(|one| one.region.as_deref());
+    place.map_or_else(String::new, |region| {
+        format!("; it is in region {region}: set BATON_GLOBAL_AWS_SSO_REGION to that")
+    })
 }
 
 fn list(instances: &[VisibleInstance]) -> String {

@@ -159,6 +159,40 @@ async fn identity_center_is_asked_in_its_own_region_in_every_mode() {
     }
 }
 
+#[tokio::test]
+async fn an_instance_in_another_region_is_told_with_that_region() {
+    let mut fixture = Fixture::example().unwrap();
+    fixture.identity_center.region = "eu-central-1".to_owned();
+    let server = Server::start(fixture).await.unwrap();
+    let mut settings = as_user(&server, "connector");
+    let error = refused(&settings).await.to_string();
+    let expected = format!(
+        "no Identity Center instance is visible to account 111111111111 in region us-east-1; visible in other regions: \
+         {} in eu-central-1; set BATON_GLOBAL_AWS_SSO_REGION to the region of the one that is meant",
+        server.instance_arn()
+    );
+    assert_eq!(error, expected);
+    settings.instance_arn = Some(server.instance_arn());
+    let error = refused(&settings).await.to_string();
+    assert!(
+        error.ends_with(
+            "visible: none; it is in region eu-central-1: set BATON_GLOBAL_AWS_SSO_REGION to that"
+        ),
+        "{error}"
+    );
+
+    // An endpoint that does not tell regions, and one that fails on the question, leave what was known.
+    server.change_instance(|instance| instance.without_regions = true);
+    settings.instance_arn = None;
+    let without = refused(&settings).await.to_string();
+    assert!(without.contains("to the region in which Identity Center was enabled"), "{without}");
+    server.change_instance(|instance| instance.without_regions = false);
+    let refusal = Effect::Error { code: "ValidationException".into(), message: "x".into(), status: 400 };
+    server.arm(Fault::new("sso:ListInstances", refusal).after(1));
+    let unknown = refused(&settings).await.to_string();
+    assert_eq!(unknown, without);
+}
+
 fn with_another_instance(owner: &str) -> Fixture {
     let mut fixture = Fixture::example().unwrap();
     fixture.identity_center.other_instances = vec![OtherInstance {

@@ -26,6 +26,21 @@ async fn an_instance_can_have_the_shorter_prefix() {
 }
 
 #[tokio::test]
+async fn an_instance_of_another_region_is_listed_to_whom_asks_for_all_regions() {
+    let mut fixture = Fixture::example().unwrap();
+    fixture.identity_center.region = "eu-west-1".to_owned();
+    let server = start(fixture).await;
+    let client = Client::new(&server);
+    for scope in [json!({}), json!({"RegionScope": "CURRENT_REGION"})] {
+        assert_eq!(client.sso("ListInstances", scope).await.ok()["Instances"], json!([]));
+    }
+    let listed = client.sso("ListInstances", json!({"RegionScope": "ALL_REGIONS"})).await.ok();
+    assert_eq!(listed["Instances"][0]["PrimaryRegion"], "eu-west-1");
+    let refused = client.sso("ListInstances", json!({"RegionScope": "MINE"})).await.error();
+    assert_eq!(refused.1, "ValidationException");
+}
+
+#[tokio::test]
 async fn status_regions_and_network_rules_are_told_as_they_are_set() {
     let server = example().await;
     let client = Client::new(&server);

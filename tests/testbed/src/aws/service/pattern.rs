@@ -19,7 +19,7 @@ const STS_TEXT: &str = r"[\t\n\r\x20-\x7E\u{85}\u{A0}-\u{D7FF}\u{E000}-\u{FFFD}\
 /// first that applies counts.
 type Rule = (&'static str, &'static str, &'static str, usize, usize, &'static str);
 
-static RULES: [Rule; 26] = [
+static RULES: [Rule; 27] = [
     ("iam", "CreateUser", "UserName", 1, 64, NAME),
     ("iam", "", "UserName", 1, 128, NAME),
     ("iam", "", "GroupName", 1, 128, NAME),
@@ -38,6 +38,7 @@ static RULES: [Rule; 26] = [
     ("identitystore", "CreateUser", "Name.FamilyName", 1, 1024, DIRECTORY_TEXT),
     ("identitystore", "CreateUser", "Emails.*.Value", 1, 1024, DIRECTORY_TEXT),
     ("identitystore", "CreateUser", "Emails.*.Type", 1, 1024, DIRECTORY_TEXT),
+    ("sso", "ListInstances", "RegionScope", 1, 14, "CURRENT_REGION|ALL_REGIONS"),
     ("sso", "", "PrincipalId", 1, 47, DIRECTORY_ID),
     ("sso", "", "TargetId", 12, 12, r"[0-9]{12}"),
     ("sso", "", "AccountId", 12, 12, r"[0-9]{12}"),

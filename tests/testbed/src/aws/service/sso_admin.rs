@@ -70,10 +70,13 @@ fn here(call: &Call<'_>) -> bool {
 
 fn list_instances(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let mut instances = Vec::new();
-    if here(call) && call.world.organization.accounts.contains_key(&call.caller.account) {
+    let everywhere = call.text("RegionScope") == Some("ALL_REGIONS");
+    if (here(call) || everywhere && call.world.center.enabled)
+        && call.world.organization.accounts.contains_key(&call.caller.account)
+    {
         instances.push(render_instance(call));
     }
-    if call.region == call.world.directory.region {
+    if everywhere || call.region == call.world.directory.region {
         let account = &call.caller.account;
         let visible = call
             .world
