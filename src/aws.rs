@@ -26,7 +26,9 @@ pub mod sts;
 mod tag;
 
 pub use account::{AccountId, AccountIdError};
-pub use error::{AccessError, CallError, Class, Denial, Hop, PolicyKind, Step, VisibleInstance, Withheld};
+pub use error::{
+    AccessError, CallError, Class, Denial, Hop, NETWORK_RULES, PolicyKind, Step, VisibleInstance, Withheld,
+};
 pub use input::Input;
 pub use operation::Service;
 pub use quota::Saturation;

@@ -222,6 +222,20 @@ impl CallError {
         }
     }
 
+    /// Whether the network rules of Identity Center may be what denies the call: no policy explains it. AWS documents no
+    /// words of its own for them.
+    pub fn may_be_network_rules(&self) -> bool {
+        let is_center = matches!(self.service(), Service::SsoAdmin | Service::IdentityStore);
+        let is_its_own = self.missing_action().is_some_and(|action| {
+            let service = action.split(':').next();
+            service == self.0.operation.action().split(':').next()
+        });
+        is_center
+            && is_its_own
+            && matches!(self.class(), Class::Denied)
+            && !Denial::is_explained(self.message())
+    }
+
     /// The statement, as JSON, that would permit what was denied; `None` unless that helps ([`Denial::Missing`]).
     pub fn statement(&self) -> Option<String> {
         (self.denial() == Some(Denial::Missing)).then(|| {
@@ -247,7 +261,12 @@ impl fmt::Display for CallError {
                     write!(f, " ({message})")?;
                 }
                 match Denial::read(message) {
-                    Denial::Missing => write!(f, "; allow it with {}", self.statement().unwrap_or_default())?,
+                    Denial::Missing => {
+                        write!(f, "; allow it with {}", self.statement().unwrap_or_default())?;
+                        if self.may_be_network_rules() {
+                            write!(f, "; {NETWORK_RULES}")?;
+                        }
+                    }
                     Denial::Withheld(withheld) => write!(f, "; {withheld}")?,
                     Denial::WrongAccount => write!(
                         f,
@@ -304,6 +323,11 @@ impl fmt::Display for CallError {
     }
 }
 
+/// What to look at where no policy explains a denial of Identity Center.
+pub const NETWORK_RULES: &str = "if a policy allows it already, look at the network rules of Identity Center: they may \
+                                 demand that calls take a VPC endpoint, name the VPCs that may call, and have a list \
+                                 of addresses that are always let in";
+
 /// The failed access to AWS stands in the text already; a source would repeat it.
 impl std::error::Error for CallError {}
 
@@ -342,9 +366,40 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "identitystore:ListUsers in account 111111111111: access denied, identitystore:ListUsers is missing; \
-             allow it with {\"Effect\":\"Allow\",\"Action\":\"identitystore:ListUsers\",\"Resource\":\"*\"} \
+             allow it with {\"Effect\":\"Allow\",\"Action\":\"identitystore:ListUsers\",\"Resource\":\"*\"}; \
+             if a policy allows it already, look at the network rules of Identity Center: they may demand that calls \
+             take a VPC endpoint, name the VPCs that may call, and have a list of addresses that are always let in \
              [AccessDeniedException, request r-1]"
         );
+    }
+
+    #[test]
+    fn network_rules_are_named_only_where_identity_center_denies_and_no_policy_explains_it() {
+        let own = "User: arn:aws:iam::1:user/c is not authorized to perform: identitystore:ListUsers on resource: *";
+        for (message, named) in [
+            (own.to_owned(), true),
+            (String::new(), true),
+            (
+                format!("{own} because no identity-based policy allows the identitystore:ListUsers action"),
+                false,
+            ),
+            (format!("{own} with an explicit deny in a service control policy"), false),
+            (own.replace("identitystore:ListUsers", "iam:GetSAMLProvider"), false),
+        ] {
+            let error = denied(&message);
+            assert_eq!(error.may_be_network_rules(), named, "{message}");
+            assert_eq!(error.to_string().contains(NETWORK_RULES), named, "{error}");
+        }
+        let list = Operation::safe(Service::Iam, "ListUsers");
+        let failure = Failure {
+            class: Class::Denied,
+            code: None,
+            message: String::new(),
+            request_id: None,
+            may_have_happened: false,
+            expired: false,
+        };
+        assert!(!CallError::new(list, None, failure, 1).may_be_network_rules(), "IAM has no such rules");
     }
 
     #[test]

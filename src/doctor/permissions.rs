@@ -8,7 +8,7 @@ use super::finding::{Finding, Severity, Statement};
 use super::identity;
 use super::probe::{self, Answers, Site, Standing};
 use crate::aws::iam::{Decision, Simulated};
-use crate::aws::{CallError, Denial, Service};
+use crate::aws::{CallError, Denial, NETWORK_RULES, Service};
 use crate::config::AwsSettings;
 use crate::connector::Connector;
 use crate::connector::policy::{self, Need, Role};
@@ -162,6 +162,7 @@ impl Judged<'_> {
                         Some(Denial::Withheld(withheld)) => (Known::Tried, Some(withheld.to_string())),
                         Some(Denial::WrongAccount) => (Known::Tried, Some(WRONG_ACCOUNT.to_owned())),
                         _ if self.may_be_the_account(error) => (Known::Account, None),
+                        _ if error.may_be_network_rules() => (Known::Unexplained, None),
                         _ => (Known::Tried, None),
                     }
                 }
@@ -222,6 +223,7 @@ impl Judged<'_> {
                 "AWS says so as well, whatever the policies, of an account that is neither the management account of \
                  the organization nor a delegated administrator: is this the right account?",
             ),
+            Known::Unexplained => found.next(format!("AWS names no policy as the reason: {NETWORK_RULES}")),
             Known::Simulated => found.next(
                 "where it is allowed on some resources or under a condition alone, as it may be, this is no fault",
             ),
@@ -351,6 +353,8 @@ enum Known {
     Tried,
     /// The same, in words that may be about the account.
     Account,
+    /// The same, by Identity Center and without a word of policies.
+    Unexplained,
     /// No policy allows it, by simulation.
     Simulated,
     /// A policy withholds it by simulation, which does not know everything.

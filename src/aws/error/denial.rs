@@ -6,6 +6,12 @@ use std::fmt;
 /// whatever the policies of the caller allow.
 const WRONG_ACCOUNT: &str = "have permissions to access this resource";
 
+/// What stands before the policy that denies.
+const EXPLICIT: &str = "explicit deny";
+
+/// What stands before the kind of policy that lacks a statement.
+const NONE_ALLOWS: &str = "because no ";
+
 /// What stands behind a denial.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Denial {
@@ -58,7 +64,7 @@ impl Denial {
         if text.contains(WRONG_ACCOUNT) {
             return Self::WrongAccount;
         }
-        let (rest, explicit) = match (text.split_once("explicit deny"), text.split_once("because no ")) {
+        let (rest, explicit) = match (text.split_once(EXPLICIT), text.split_once(NONE_ALLOWS)) {
             (Some((_, rest)), _) => (rest, true),
             (None, Some((_, rest))) => (rest, false),
             (None, None) => return Self::Missing,
@@ -69,6 +75,12 @@ impl Denial {
             Some(PolicyKind::IdentityBased) if !explicit => Self::Missing,
             Some(by) => Self::Withheld(Withheld { by, explicit }),
         }
+    }
+
+    /// Whether the words name a policy, or that none allows it, as why.
+    pub(in crate::aws) fn is_explained(message: &str) -> bool {
+        let text = message.to_ascii_lowercase();
+        [WRONG_ACCOUNT, EXPLICIT, NONE_ALLOWS].iter().any(|words| text.contains(words))
     }
 }
 

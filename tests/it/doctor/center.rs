@@ -1,7 +1,7 @@
 //! What `doctor` says of the instance of Identity Center.
 
 use batond::doctor::{Finding, Report, Severity};
-use testbed::aws::{NetworkRules, Server};
+use testbed::aws::{Effect, Fault, NetworkRules, Server};
 
 use super::{everything, switched_on, visit};
 use crate::support::allowing;
@@ -82,5 +82,31 @@ async fn what_may_not_be_looked_at_is_a_note_with_the_action() {
         assert_eq!(finding.severity, Severity::Note);
         assert!(finding.what.starts_with("not looked at: "), "{finding:?}");
         assert!(finding.next.as_ref().unwrap().contains(action), "{finding:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_denial_that_no_policy_explains_names_the_network_rules_beside_the_statement() {
+    let aws = server().await;
+    let denial = |words: &str| Effect::Error {
+        code: "AccessDeniedException".into(),
+        message: format!(
+            "User: arn:aws:iam::111111111111:role/BatonConnector is not authorized to perform: sso:ListPermissionSets \
+             on resource: arn:aws:sso:::instance/ssoins-1{words}"
+        ),
+        status: 400,
+    };
+    for (words, named) in
+        [("", true), (" because no identity-based policy allows the sso:ListPermissionSets action", false)]
+    {
+        aws.arm(Fault::new("sso:ListPermissionSets", denial(words)));
+        let report = visit(&aws, switched_on()).await;
+        let found = report.findings.iter().find(|one| one.what.ends_with("may not sso:ListPermissionSets"));
+        let found = found.unwrap_or_else(|| panic!("{:#?}", report.findings));
+        assert_eq!(found.severity, Severity::Error);
+        let next = found.next.as_deref().unwrap_or_default();
+        assert_eq!(next.contains("network rules of Identity Center"), named, "{found:?}");
+        assert!(found.statement.is_some(), "a statement may help all the same: {found:?}");
+        aws.disarm();
     }
 }
