@@ -29,6 +29,17 @@ pub fn is_permission_set(arn: &str) -> bool {
     })
 }
 
+/// The id of an identity store or of something in it. AWS takes and may give an ARN in its place, whose last part it is.
+/// `None` for what is longer than `most` bytes or holds what no id does.
+///
+/// Source: `IdentityStoreId` and `ResourceId` of Identity Store.
+pub fn id_in_identity_store(text: &str, most: usize) -> Option<&str> {
+    let in_arn = text.strip_prefix("arn:").and_then(|rest| rest.split_once(":identitystore:"));
+    let id = in_arn.map_or(Some(text), |(_, resource)| Some(resource.rsplit_once('/')?.1))?;
+    let is_plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
+    (text.len() <= most && is_plain).then_some(id)
+}
+
 /// What stands behind `kind` in an ARN of SSO Admin, in any partition.
 fn of_identity_center<'a>(arn: &'a str, kind: &str) -> Option<&'a str> {
     let (partition, resource) = arn.strip_prefix("arn:")?.split_once(":sso:::")?;
@@ -63,6 +74,24 @@ mod tests {
             prop_assert!(is_account(&account) && is_instance(&instance) && is_permission_set(&set));
             prop_assert!(!is_instance(&set) && !is_permission_set(&instance));
         }
+    }
+
+    #[test]
+    fn an_arn_of_the_identity_store_is_read_as_the_id_that_it_ends_with() {
+        for (text, id) in [
+            ("d-1234567890", Some("d-1234567890")),
+            ("arn:aws:identitystore::111122223333:identitystore/d-1234567890", Some("d-1234567890")),
+            ("arn:aws-cn:identitystore:::user/9067f2a1b3-0a1b2c3d", Some("9067f2a1b3-0a1b2c3d")),
+            ("arn:aws:identitystore:::user/", None),
+            ("arn:aws:identitystore:::user", None),
+            ("", None),
+            ("u 1", None),
+            ("u-1\n", None),
+        ] {
+            assert_eq!(id_in_identity_store(text, 100), id, "{text}");
+        }
+        assert_eq!(id_in_identity_store(&"u".repeat(100), 100).map(str::len), Some(100));
+        assert_eq!(id_in_identity_store(&"u".repeat(101), 100), None);
     }
 
     #[test]

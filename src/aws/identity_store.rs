@@ -11,6 +11,7 @@ use super::call::{Answer, Lane};
 use super::error::{CallError, Class};
 use super::operation::{Operation, Service};
 use super::pages::pages;
+use crate::grammar;
 
 const LIST_USERS: Operation = Operation::safe(Service::IdentityStore, "ListUsers");
 const LIST_GROUPS: Operation = Operation::safe(Service::IdentityStore, "ListGroups");
@@ -28,6 +29,9 @@ const DELETE_USER: Operation = Operation::safe(Service::IdentityStore, "DeleteUs
 
 /// AWS's largest page.
 const PAGE: i32 = 100;
+
+/// The longest id of something in an identity store, which may be an ARN.
+const LONGEST_ID: usize = 100;
 
 /// From where the directory may be called. A caller from one of the addresses is let in whatever the other rules say.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -123,7 +127,9 @@ impl IdentityStore {
                         request.clone().customize().interceptor(Answer::with("GroupMemberships")).send()
                     })
                     .await?;
-                Ok((page.group_memberships.into_iter().map(Membership::from).collect(), page.next_token))
+                let rows = page.group_memberships.into_iter();
+                let rows = rows.map(|row| Membership::read(row, &lane)).collect::<Result<_, _>>()?;
+                Ok((rows, page.next_token))
             }
         })
     }
@@ -144,7 +150,9 @@ impl IdentityStore {
             })
             .await
         {
-            Ok(answer) => Ok(Some(answer.membership_id)),
+            Ok(answer) => {
+                plain(GET_GROUP_MEMBERSHIP_ID, &self.lane, "MembershipId", &answer.membership_id).map(Some)
+            }
             Err(error) if matches!(error.class(), Class::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
@@ -173,7 +181,8 @@ impl IdentityStore {
             })
             .await?;
         let request_id = answer.request_id().map(str::to_owned);
-        Ok(Written { value: answer.membership_id, request_id })
+        let value = plain(CREATE_GROUP_MEMBERSHIP, &self.lane, "MembershipId", &answer.membership_id)?;
+        Ok(Written { value, request_id })
     }
 
     /// Removes a membership (`identitystore:DeleteGroupMembership`). One that does not exist is a
@@ -206,7 +215,7 @@ impl IdentityStore {
         let whole = Answer::with("UserId");
         let answer =
             self.lane.send(GET_USER_ID, || request.clone().customize().interceptor(whole).send()).await?;
-        Ok(answer.user_id)
+        plain(GET_USER_ID, &self.lane, "UserId", &answer.user_id)
     }
 
     /// A user (`identitystore:DescribeUser`).
@@ -268,7 +277,7 @@ impl IdentityStore {
         let answer =
             self.lane.send(CREATE_USER, || request.clone().customize().interceptor(whole).send()).await?;
         let request_id = answer.request_id().map(str::to_owned);
-        Ok(Written { value: answer.user_id, request_id })
+        Ok(Written { value: plain(CREATE_USER, &self.lane, "UserId", &answer.user_id)?, request_id })
     }
 
     /// Deletes a user for good (`identitystore:DeleteUser`). One that does not exist is a [`Class::NotFound`].
@@ -366,7 +375,7 @@ impl User {
         });
         let emails = user.emails.unwrap_or_default().into_iter().filter_map(|email| email.value);
         Ok(Self {
-            id: user.user_id,
+            id: plain(LIST_USERS, lane, "UserId", &user.user_id)?,
             user_name: user.user_name,
             display_name: user.display_name,
             status,
@@ -382,21 +391,31 @@ impl Group {
             return Err(lane.malformed(LIST_GROUPS, "a group has no GroupId"));
         }
         Ok(Self {
-            id: group.group_id,
+            id: plain(LIST_GROUPS, lane, "GroupId", &group.group_id)?,
             display_name: group.display_name,
             external_ids: external_ids(group.external_ids),
         })
     }
 }
 
-impl From<types::GroupMembership> for Membership {
-    fn from(membership: types::GroupMembership) -> Self {
+impl Membership {
+    fn read(membership: types::GroupMembership, lane: &Lane) -> Result<Self, CallError> {
         let user_id = match membership.member_id {
-            Some(MemberId::UserId(id)) => Some(id),
+            Some(MemberId::UserId(id)) => Some(plain(LIST_GROUP_MEMBERSHIPS, lane, "UserId", &id)?),
             _ => None,
         };
-        Self { id: Some(membership.membership_id).filter(|id| !id.is_empty()), user_id }
+        let id = match membership.membership_id.as_str() {
+            "" => None,
+            id => Some(plain(LIST_GROUP_MEMBERSHIPS, lane, "MembershipId", id)?),
+        };
+        Ok(Self { id, user_id })
     }
+}
+
+/// The id that AWS gave, also where it gave an ARN: ids are compared with ids, and sent as such.
+fn plain(operation: Operation, lane: &Lane, member: &str, text: &str) -> Result<String, CallError> {
+    let id = grammar::id_in_identity_store(text, LONGEST_ID);
+    id.map(str::to_owned).ok_or_else(|| lane.malformed(operation, format!("{member} is not an id")))
 }
 
 fn external_ids(ids: Option<Vec<types::ExternalId>>) -> Vec<ExternalId> {

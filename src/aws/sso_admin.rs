@@ -13,6 +13,7 @@ use super::error::CallError;
 use super::iam::AttachedPolicy;
 use super::operation::{Operation, Service};
 use super::pages::pages;
+use crate::grammar;
 
 const LIST_INSTANCES: Operation = Operation::safe(Service::SsoAdmin, "ListInstances");
 const DESCRIBE_INSTANCE: Operation = Operation::safe(Service::SsoAdmin, "DescribeInstance");
@@ -40,6 +41,9 @@ const DELETE_ASSIGNMENT: Operation = Operation::once(Service::SsoAdmin, "DeleteA
 
 /// AWS's largest page.
 const PAGE: i32 = 100;
+
+/// The longest id of an identity store, which may be an ARN.
+const LONGEST_STORE_ID: usize = 93;
 
 /// Calls of SSO Admin about one Identity Center instance.
 #[derive(Clone, Debug)]
@@ -565,9 +569,12 @@ pub enum AssignmentStatus {
 impl Instance {
     fn read(instance: types::InstanceMetadata, lane: &Lane) -> Result<Self, CallError> {
         let lacks = |member: &str| lane.malformed(LIST_INSTANCES, format!("an instance has no {member}"));
+        let store = instance.identity_store_id.ok_or_else(|| lacks("IdentityStoreId"))?;
         Ok(Self {
             arn: instance.instance_arn.ok_or_else(|| lacks("InstanceArn"))?,
-            identity_store_id: instance.identity_store_id.ok_or_else(|| lacks("IdentityStoreId"))?,
+            identity_store_id: grammar::id_in_identity_store(&store, LONGEST_STORE_ID)
+                .ok_or_else(|| lacks("usable IdentityStoreId"))?
+                .to_owned(),
             owner_account_id: instance.owner_account_id,
             status: instance.status.map(|status| status.as_str().to_owned()),
             status_reason: instance.status_reason,

@@ -4,6 +4,7 @@ mod access;
 mod ambient;
 mod calls;
 mod network;
+mod newer;
 
 use std::time::Duration;
 
