@@ -40,6 +40,7 @@ impl Kind {
                 TaskType::DeleteResource(_) => ("delete_resource", Provisioning),
                 TaskType::RotateCredentials(_) => ("rotate_credential", Credential),
                 TaskType::IssueCredential(_) => ("issue_credential", Credential),
+                TaskType::IssueTypedCredential(_) => ("issue_typed_credential", Provisioning),
                 TaskType::EventFeed(_) => ("event_feed", Other),
                 TaskType::ListEventFeeds(_) => ("list_event_feeds", Other),
                 TaskType::ListEvents(_) => ("list_events", Other),

@@ -14,6 +14,10 @@ pub(super) fn answer(task: Option<TaskType>, provisioning: bool) -> Outcome {
             let missing = order.resource.is_none().then_some("the resource is missing");
             unbuilt_change("create_resource", missing, provisioning)
         }
+        // Not as one that is unknown: that may come again, and a repetition would issue nothing either.
+        Some(TaskType::IssueTypedCredential(_)) => {
+            Failure { non_retryable: true, ..unbuilt("issue_typed_credential") }
+        }
         Some(TaskType::CreateTicketTask(order)) => no_tickets(order.annotations),
         Some(TaskType::GetTicket(order)) if order.ticket_id.is_empty() => {
             malformed("get_ticket", "the ticket id is missing")
@@ -113,6 +117,18 @@ mod tests {
         let refused = failure(whole(), false);
         assert_eq!((refused.code(), refused.non_retryable), (Code::FailedPrecondition, true));
         assert!(refused.status.message.contains("provisioning is not enabled"));
+    }
+
+    #[test]
+    fn a_typed_credential_is_refused_for_good_whatever_the_settings() {
+        for provisioning in [true, false] {
+            // What is asked for is not read: an unknown field of the order stands for it.
+            let order = [0x0a, 0x02, 0x08, 0x01].as_slice();
+            let task = TaskType::IssueTypedCredential(prost::Message::decode(order).unwrap());
+            let refused = failure(Some(task), provisioning);
+            assert_eq!((refused.code(), refused.non_retryable), (Code::Unimplemented, true));
+            assert!(refused.status.message.contains("issue_typed_credential"), "{}", refused.status.message);
+        }
     }
 
     #[test]

@@ -13,12 +13,12 @@ type report struct {
 	differences                              []string
 	messages, fields, enums, values, methods int
 
-	theirs              *protoregistry.Files
-	undeclared, retired map[string]string
+	theirs             *protoregistry.Files
+	undeclared, beyond map[string]string
 }
 
-func compare(files linker.Files, theirs *protoregistry.Files, undeclared, retired map[string]string) *report {
-	r := &report{theirs: theirs, undeclared: undeclared, retired: retired}
+func compare(files linker.Files, theirs *protoregistry.Files, undeclared, beyond map[string]string) *report {
+	r := &report{theirs: theirs, undeclared: undeclared, beyond: beyond}
 	for _, file := range files {
 		r.enumsOf(file.Enums())
 		r.messagesOf(file.Messages())
@@ -33,12 +33,24 @@ func (r *report) differ(name protoreflect.FullName, format string, args ...any) 
 	r.differences = append(r.differences, fmt.Sprintf("%s: %s", name, fmt.Sprintf(format, args...)))
 }
 
+// Whether a declaration is to be compared with the SDK's. One that the SDK lacks is a difference unless it is listed,
+// and so is one that is listed although the SDK has it.
+func (r *report) shared(name protoreflect.FullName, inSDK bool, lack string, args ...any) bool {
+	_, listed := r.beyond[string(name)]
+	switch {
+	case inSDK && listed:
+		r.differ(name, "in the SDK, although listed as beyond it")
+	case !inSDK && !listed:
+		r.differ(name, lack, args...)
+	}
+	return inSDK
+}
+
 // The SDK's descriptor of the same name and kind, or a difference.
 func counterpart[D protoreflect.Descriptor](r *report, ours D) (D, bool) {
 	var none D
 	found, err := r.theirs.FindDescriptorByName(ours.FullName())
-	if err != nil {
-		r.differ(ours.FullName(), "not in the SDK")
+	if !r.shared(ours.FullName(), err == nil, "not in the SDK") {
 		return none, false
 	}
 	same, ok := found.(D)
@@ -72,15 +84,8 @@ func (r *report) fieldsOf(ours, theirs protoreflect.MessageDescriptor) {
 	for i := range ours.Fields().Len() {
 		field := ours.Fields().Get(i)
 		same := theirs.Fields().ByNumber(field.Number())
-		_, kept := r.retired[string(field.FullName())]
-		if same == nil {
-			if !kept {
-				r.differ(field.FullName(), "number %d is not in the SDK", field.Number())
-			}
+		if !r.shared(field.FullName(), same != nil, "number %d is not in the SDK", field.Number()) {
 			continue
-		}
-		if kept {
-			r.differ(field.FullName(), "in the SDK, although listed as retired")
 		}
 		r.fields++
 		if here, there := shape(field), shape(same); here != there {
@@ -146,9 +151,8 @@ func (r *report) enumsOf(enums protoreflect.EnumDescriptors) {
 			value := ours.Values().Get(j)
 			r.values++
 			same := theirs.Values().ByName(value.Name())
-			if same == nil || same.Number() != value.Number() {
-				r.differ(value.FullName(), "%d is not in the SDK under this name", value.Number())
-			}
+			equal := same != nil && same.Number() == value.Number()
+			r.shared(value.FullName(), equal, "%d is not in the SDK under this name", value.Number())
 		}
 		for j := range theirs.Values().Len() {
 			value := theirs.Values().Get(j)

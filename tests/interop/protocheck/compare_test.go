@@ -11,7 +11,7 @@ import (
 
 const header = `syntax = "proto3"; package c1.connector.v2;`
 
-func differences(t *testing.T, source string, undeclared, retired map[string]string) []string {
+func differences(t *testing.T, source string, undeclared, beyond map[string]string) []string {
 	t.Helper()
 	compiler := protocompile.Compiler{Resolver: &protocompile.SourceResolver{
 		Accessor: protocompile.SourceAccessorFromMap(map[string]string{"t.proto": header + source}),
@@ -20,7 +20,7 @@ func differences(t *testing.T, source string, undeclared, retired map[string]str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compare(files, protoregistry.GlobalFiles, undeclared, retired).differences
+	return compare(files, protoregistry.GlobalFiles, undeclared, beyond).differences
 }
 
 func TestEachKindOfDifferenceIsFound(t *testing.T) {
@@ -99,10 +99,29 @@ func TestAFieldMayBeLeftOutOnlyWhileItIsAbsent(t *testing.T) {
 	}
 }
 
-func TestAFieldThatIsKeptIsNoDifferenceUnlessTheSDKHasIt(t *testing.T) {
-	kept := map[string]string{"c1.connector.v2.AssetRef.url": "why", "c1.connector.v2.AssetRef.id": "why"}
-	got := differences(t, `message AssetRef { string id = 1; string url = 2; }`, nil, kept)
-	want := []string{`c1.connector.v2.AssetRef.id: in the SDK, although listed as retired`}
+func TestADeclarationBeyondTheSDKIsNoDifferenceUnlessTheSDKHasIt(t *testing.T) {
+	beyond := map[string]string{
+		"c1.connector.v2.AssetRef.url": "why",
+		"c1.connector.v2.AssetRef.id":  "why",
+		"c1.connector.v2.Nonsense":     "why",
+		// A value of an enumeration stands beside it.
+		"c1.connector.v2.CREDENTIAL_RESOURCE_MODE_NONSENSE": "why",
+		"c1.connector.v2.CREDENTIAL_RESOURCE_MODE_VIRTUAL":  "why",
+	}
+	got := differences(t, `
+		message AssetRef { string id = 1; string url = 2; }
+		message Nonsense {}
+		enum CredentialResourceMode {
+			CREDENTIAL_RESOURCE_MODE_UNSPECIFIED = 0;
+			CREDENTIAL_RESOURCE_MODE_DISCOVERABLE = 1;
+			CREDENTIAL_RESOURCE_MODE_VIRTUAL = 2;
+			CREDENTIAL_RESOURCE_MODE_NONSENSE = 9;
+		}`, nil, beyond)
+	slices.Sort(got)
+	want := []string{
+		`c1.connector.v2.AssetRef.id: in the SDK, although listed as beyond it`,
+		`c1.connector.v2.CREDENTIAL_RESOURCE_MODE_VIRTUAL: in the SDK, although listed as beyond it`,
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -3,7 +3,7 @@
 //
 // Everything that the given directory declares must exist there under the same name and mean the same on the wire.
 // The SDK may declare further messages, but a message that is declared here must be whole, apart from the fields in
-// undeclared, and may keep the fields in retired.
+// undeclared, and may declare what is in beyond.
 package main
 
 import (
@@ -31,10 +31,15 @@ var undeclared = map[string]string{
 	"c1.connectorapi.baton.v1.Task.CreateTicketTask.ticket_schema":  "there is no ticketing: the task is refused unread",
 }
 
-// Fields that are declared although the SDK has them no more, with the reason.
-var retired = map[string]string{
-	"c1.connectorapi.baton.v1.Task.create_sync_diff": "older control planes may still send it: the task is refused by name",
+// What is declared although this version of the SDK lacks it: it has it no more, or not yet. With the reason.
+var beyond = map[string]string{
+	"c1.connectorapi.baton.v1.Task.create_sync_diff":         "older control planes may still send it: the task is refused by name",
+	"c1.connectorapi.baton.v1.Task.issue_typed_credential":   newer + "the task is refused by name, not as one that is unknown",
+	"c1.connectorapi.baton.v1.Task.IssueTypedCredentialTask": newer + "the task is refused unread",
 }
+
+// Seen in public files of later commits; no release that can be had holds it.
+const newer = "newer than this SDK: "
 
 func main() {
 	if len(os.Args) != 2 {
@@ -46,7 +51,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "protocheck:", err)
 		os.Exit(2)
 	}
-	report := compare(files, protoregistry.GlobalFiles, undeclared, retired)
+	report := compare(files, protoregistry.GlobalFiles, undeclared, beyond)
 	for _, difference := range report.differences {
 		fmt.Println(difference)
 	}
