@@ -254,6 +254,8 @@ fn argument(field: &'static Field, heading: &'static str) -> Arg {
             .default_missing_value("true")
             .value_name("true|false")
             .hide_possible_values(true),
+        // No hyphen: what follows may be another flag.
+        Kind::LooseSwitch => arg.num_args(0..=1).default_missing_value("true").value_name("true|false"),
         Kind::List => arg.action(ArgAction::Append).value_name("LIST").allow_hyphen_values(true),
         Kind::Number => arg.value_name("N").allow_hyphen_values(true),
         Kind::Path => arg.value_name("PATH").allow_hyphen_values(true),
@@ -332,6 +334,22 @@ mod tests {
         assert_eq!(shown(&arguments, "workers"), ["4"]);
         assert_eq!(shown(&arguments, "file"), ["x.c1z"]);
         assert!(!arguments.flags.contains_key("role-arn"));
+    }
+
+    #[test]
+    fn the_event_feed_is_a_switch_whose_word_may_stand_behind_it() {
+        for (given, word) in [
+            (&["--event-feed"][..], "true"),
+            (&["--event-feed", "--event-feed-id", "x"], "true"),
+            (&["--event-feed", "-f", "x.c1z"], "true"),
+            (&["--event-feed", "true", "--event-feed-id", "x"], "true"),
+            (&["--event-feed=false"], "false"),
+            (&["--event-feed", "1"], "1"),
+            (&["--event-feed="], ""),
+            (&["--event-feed", "false", "--event-feed"], "true"),
+        ] {
+            assert_eq!(shown(&parse(given).unwrap(), "event-feed"), [word], "{given:?}");
+        }
     }
 
     #[test]

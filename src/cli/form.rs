@@ -66,7 +66,7 @@ fn value(field: &Field) -> form::field::Field {
     use form::field::Field::{BoolField, IntField, StringField, StringSliceField};
 
     match field.kind {
-        Kind::Switch => BoolField(form::BoolField {
+        Kind::Switch | Kind::LooseSwitch => BoolField(form::BoolField {
             default_value: field.default == "true",
             ..form::BoolField::default()
         }),

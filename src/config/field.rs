@@ -64,6 +64,8 @@ pub struct Field {
 pub enum Kind {
     /// `true` or `false`.
     Switch,
+    /// `true` or `false`, in the flag also as a word of its own; the flag alone is `true`.
+    LooseSwitch,
     /// A whole number.
     Number,
     /// Any text.

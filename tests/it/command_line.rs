@@ -300,7 +300,7 @@ async fn an_event_feed_is_printed_one_event_a_line_and_an_unknown_feed_is_not_fo
         organization.server.authenticate(&bob, hour_ago),
         organization.server.sign_in(&bob, "444444444444", "Developer", hour_ago),
     ];
-    let feed = ["--event-feed", "true", "--event-feed-id", "aws_last_login_event_feed"];
+    let feed = ["--event-feed", "--event-feed-id", "aws_last_login_event_feed"];
     let off = organization.run(&feed).await;
     assert_eq!(off.status.code(), Some(5), "{}", text(&off.stderr));
     assert!(text(&off.stderr).contains("BATON_SYNC_SSO_USER_LAST_LOGIN=true"), "{}", text(&off.stderr));

@@ -1,7 +1,7 @@
 //! Settings that select one operation for a run without a control plane.
 
 use super::section;
-use super::{Field, Mode, Support, list, path, switch, text};
+use super::{Field, Kind, Mode, Support, list, path, switch, text};
 
 section! { "One-shot operations";
     DRY_RUN = one(switch("dry-run", "Show what a one-shot change would write, and write nothing"));
@@ -17,7 +17,7 @@ section! { "One-shot operations";
     ROTATE_CREDENTIALS = one(text("rotate-credentials", "Rotate the credentials of the resource with this id"));
     ROTATE_CREDENTIALS_TYPE = one(text("rotate-credentials-type", "Type of that resource"));
     CREDENTIAL_RECIPIENTS = one(list("credential-recipients", "age recipients (age1...) that may read the new credential"));
-    EVENT_FEED = one(text("event-feed", "Print the events of a feed, if true"));
+    EVENT_FEED = one(Field::new("event-feed", Kind::LooseSwitch, "Print the events of a feed"));
     EVENT_FEED_ID = one(text("event-feed-id", "Id of the feed"));
     EVENT_FEED_START_AT = one(text("event-feed-start-at", "Time of the first event (RFC 3339); a day ago if unset"));
     EVENT_FEED_CURSOR = one(text("event-feed-cursor", "Where to go on in the feed"));

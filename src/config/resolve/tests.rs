@@ -494,7 +494,7 @@ fn one_operation_runs_at_a_time() {
 }
 
 #[test]
-fn events_are_printed_when_the_text_reads_as_true() {
+fn events_are_printed_when_the_word_reads_as_true() {
     let on = ("BATON_EVENT_FEED", "1");
     let id = ("BATON_EVENT_FEED_ID", "feed");
     let start = ("BATON_EVENT_FEED_START_AT", "2026-01-02T03:04:05Z");
@@ -505,7 +505,7 @@ fn events_are_printed_when_the_text_reads_as_true() {
     assert_eq!((query.feed.as_str(), query.cursor.as_str()), ("feed", "c"));
     assert_eq!(query.start_at.to_string(), "2026-01-02T03:04:05Z");
     assert_eq!(settings(&[("BATON_EVENT_FEED", "false"), id]).operation, Operation::Sync);
-    assert!(refusal(&[("BATON_EVENT_FEED", "yes")]).contains("must be true to print events"));
+    assert!(refusal(&[("BATON_EVENT_FEED", "yes")]).contains("BATON_EVENT_FEED: must be true or false"));
     assert!(refusal(&[on, ("BATON_EVENT_FEED_START_AT", "monday")]).contains("must be a time"));
 }
 

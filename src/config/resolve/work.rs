@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 
 use crate::config::field::{control_plane, one_shot, operating, sync as fields};
-use crate::config::read::{Reader, parse_switch};
+use crate::config::read::Reader;
 use crate::config::{
     AccountKind, Arguments, BreakerSettings, EXTERNAL_TRAITS, EventsQuery, ExternalSettings, Field,
     Operation, ResourceBid, SyncSettings,
@@ -235,13 +235,9 @@ fn new_account(reader: &mut Reader) -> Option<BTreeMap<String, String>> {
     Some(profile)
 }
 
-/// The feed is switched on by a text that reads as true.
+/// The feed is switched on by a word that reads as true.
 fn events(reader: &mut Reader) -> Option<EventsQuery> {
-    let wanted = reader.text(&one_shot::EVENT_FEED)?;
-    if parse_switch(&wanted) != Some(true) {
-        if parse_switch(&wanted).is_none() {
-            reader.refuse(&one_shot::EVENT_FEED, "must be true to print events");
-        }
+    if reader.switch_if_set(&one_shot::EVENT_FEED) != Some(true) {
         return None;
     }
     let start_at = match reader.text(&one_shot::EVENT_FEED_START_AT).map(|text| text.parse()) {
