@@ -20,6 +20,7 @@ mod outcome;
 mod prepared;
 mod request;
 mod revoke;
+mod storage_engine;
 mod sync_full;
 mod unserved;
 

@@ -1,7 +1,6 @@
 //! A `sync_full` task: make a sync as the task wants it and leave it on disk for the upload.
 
 use std::collections::BTreeSet;
-use std::sync::Once;
 
 use crate::baton::Code;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +9,7 @@ use super::Context;
 use super::crawl::{Made, make, make_anew};
 use super::engine::EngineError;
 use super::outcome::{Failure, Outcome, SyncFile, Synced};
+use super::storage_engine;
 use crate::baton::api::task::SyncFullTask;
 use crate::baton::v2;
 use crate::config::SyncSettings;
@@ -36,7 +36,7 @@ async fn sync(
     context: &Context,
     cancel: &CancellationToken,
 ) -> Result<Synced, Failure> {
-    note_engine(&order.storage_engine);
+    storage_engine::note(&order.storage_engine);
     if context.sync.skip_full_sync {
         return empty(context).await;
     }
@@ -119,16 +119,6 @@ fn targets(resources: &[v2::Resource]) -> Option<BTreeSet<Target>> {
 
 fn failed(error: EngineError) -> Failure {
     Failure { status: error.status, non_retryable: error.integrity, annotations: Vec::new() }
-}
-
-/// Readers take either kind of file; we write one.
-fn note_engine(wanted: &str) {
-    static SAID: Once = Once::new();
-    if !matches!(wanted, "" | "sqlite") {
-        SAID.call_once(|| {
-            tracing::info!(storage_engine = wanted, "syncs are written with the engine sqlite");
-        });
-    }
 }
 
 #[cfg(test)]
