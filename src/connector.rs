@@ -64,7 +64,7 @@ pub use holder::Holder;
 pub use last_login::FeedError;
 pub use owner::account_of;
 pub use rehearsal::{Planned, Rehearsal};
-pub use undelivered::Undelivered;
+pub use undelivered::{Undelivered, Withdrawal};
 
 /// How long the name of the account is waited for.
 const ALIAS_PATIENCE: Duration = Duration::from_secs(10);

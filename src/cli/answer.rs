@@ -35,7 +35,7 @@ pub(super) async fn credential<M: prost::Name>(
     if exit != Exit::SUCCESS
         && let Some(left) = connector.withdraw(provision).await
     {
-        tracing::error!(error = left, "the credential reached nobody");
+        tracing::error!(error = left.told, "the credential reached nobody");
     }
     exit
 }

@@ -263,7 +263,7 @@ impl WriteError for ProvisionError {
             Self::Call(error) | Self::NotOurs(error) | Self::Token(error) | Self::KeysFull { error, .. } => {
                 error.request_id()
             }
-            Self::Account { error, .. } | Self::Undelivered { error, .. } => error.aws_request_id(),
+            Self::Account { error, .. } | Self::Undelivered { error, .. } | Self::KeyLeft { error, .. } => error.aws_request_id(),
             Self::Unverified { get, .. } => get.request_id(),
             Self::GuardBlind { error, .. } => error.request_id(),
             Self::Invalid(_)
@@ -285,7 +285,7 @@ impl WriteError for ProvisionError {
             Self::Call(error) | Self::NotOurs(error) | Self::Token(error) | Self::KeysFull { error, .. } => {
                 error.may_have_happened()
             }
-            Self::Account { error, .. } | Self::Undelivered { error, .. } => error.may_have_happened(),
+            Self::Account { error, .. } | Self::Undelivered { error, .. } | Self::KeyLeft { error, .. } => error.may_have_happened(),
             Self::Failed { .. }
             | Self::Invalid(_)
             | Self::OtherEntity { .. }

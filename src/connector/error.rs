@@ -136,6 +136,17 @@ pub enum ProvisionError {
         /// What became of the credential.
         what: String,
     },
+    /// It failed after an access key was made, which reached nobody and could not be deleted. A repetition would make
+    /// another one.
+    #[error("{error}; {what}. This must not be retried: delete the key first")]
+    KeyLeft {
+        /// Why it failed.
+        error: Box<ProvisionError>,
+        /// What became of the key, in words.
+        what: String,
+        /// The id of the key.
+        key: String,
+    },
     /// A fault of this program ended the change.
     #[error("a fault of the connector ended the change; its log says where")]
     Broken,

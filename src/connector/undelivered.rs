@@ -58,6 +58,15 @@ pub(super) enum Credential {
     },
 }
 
+/// What became of a credential that reached nobody.
+#[derive(Debug)]
+pub struct Withdrawal {
+    /// In words.
+    pub told: String,
+    /// The id of an access key that AWS has, whose secret nobody has, and that could not be deleted.
+    pub key_left: Option<String>,
+}
+
 impl Undelivered {
     /// The task made this, or is about to; it stands in the place of what stood there.
     pub(super) fn set(&self, credential: Credential) {
@@ -90,7 +99,12 @@ impl Connector {
         };
         Err(match self.withdraw(provision).await {
             None => error,
-            Some(what) => ProvisionError::Undelivered { error: Box::new(error), what },
+            Some(Withdrawal { told, key_left: Some(key) }) => {
+                ProvisionError::KeyLeft { error: Box::new(error), what: told, key }
+            }
+            Some(Withdrawal { told, key_left: None }) => {
+                ProvisionError::Undelivered { error: Box::new(error), what: told }
+            }
         })
     }
 
@@ -99,20 +113,27 @@ impl Connector {
     ///
     /// Source: `iam:UpdateAccessKey`, `DeleteAccessKey`, `ListAccessKeys`, `DeleteLoginProfile`. A password that
     /// replaced another cannot be taken back, and a session ends by itself: they are named.
-    pub async fn withdraw(&self, provision: &Provision) -> Option<String> {
-        let credential = provision.undelivered.take()?;
+    pub async fn withdraw(&self, provision: &Provision) -> Option<Withdrawal> {
+        let mut credential = provision.undelivered.take()?;
         let provision = Provision { cancel: CancellationToken::new(), ..provision.clone() };
-        let withdrawn = timeout(LIMIT, self.withdrawing(&credential, &provision)).await;
-        Some(match withdrawn {
-            Ok(Ok(told)) => told,
-            Ok(Err(error)) => credential.left(&error.to_string()),
-            Err(_) => credential.left(&format!("AWS did not answer within {} s", LIMIT.as_secs())),
-        })
+        let withdrawn = timeout(LIMIT, self.withdrawing(&mut credential, &provision)).await;
+        let why = match withdrawn {
+            Ok(Ok(told)) => return Some(Withdrawal { told, key_left: None }),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("AWS did not answer within {} s", LIMIT.as_secs()),
+        };
+        let told = credential.left(&why);
+        let key_left = match credential {
+            Credential::Key { id, .. } => Some(id),
+            Credential::KeyAskedFor { .. } | Credential::Password { .. } | Credential::Session { .. } => None,
+        };
+        Some(Withdrawal { told, key_left })
     }
 
+    /// A key that is found on the way stands in the place of one that was asked for.
     async fn withdrawing(
         &self,
-        credential: &Credential,
+        credential: &mut Credential,
         provision: &Provision,
     ) -> Result<String, ProvisionError> {
         match credential {
@@ -130,8 +151,10 @@ impl Connector {
                          its secret: delete it"
                     )),
                     [one] => {
-                        access_key::make::withdraw(&iam, user, &one.id, provision).await?;
-                        Ok(deleted(user, &one.id))
+                        let (user, id) = (user.clone(), one.id.clone());
+                        *credential = Credential::Key { user: user.clone(), id: id.clone(), replaced: None };
+                        access_key::make::withdraw(&iam, &user, &id, provision).await?;
+                        Ok(deleted(&user, &id))
                     }
                     several => {
                         let ids: Vec<&str> = several.iter().map(|key| key.id.as_str()).collect();

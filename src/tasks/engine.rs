@@ -14,9 +14,9 @@ use super::code::{access_code, call_code};
 use super::figures::Counted;
 use crate::aws::{CallError, Class};
 use crate::baton::time::to_proto_timestamp;
-use crate::baton::{Code, any, ksuid, rpc, v2};
+use crate::baton::{Code, any, ksuid, resource, rpc, v2};
 use crate::c1z::{self, Stage};
-use crate::connector::{Connector, FeedError, Provision, ProvisionError};
+use crate::connector::{Connector, FeedError, Provision, ProvisionError, access_key};
 use crate::sync::seal::{Contents, SealError, SealOptions, seal};
 use crate::sync::{self, Census, Changes, ExternalError, Progress, Report, SyncError, SyncOptions};
 
@@ -329,6 +329,12 @@ impl From<ProvisionError> for EngineError {
                 failure.status.message = message;
                 failure
             }
+            ProvisionError::KeyLeft { key, .. } => {
+                let mut failure = Self::new(Code::Internal, message);
+                let details = [any::pack(&resource::id(access_key::ID, &key)), any::pack(&issued_in_vain())];
+                failure.status.details.extend(details);
+                failure
+            }
             ProvisionError::Broken => Self::new(Code::Internal, message),
             // It is decided; asking again is for somebody who has read the reason.
             ProvisionError::Protected(_)
@@ -390,6 +396,17 @@ impl EngineError {
             failure.status.details.push(any::pack(&over_limit(*retry_after)));
         }
         failure
+    }
+}
+
+/// How the control plane learns that a credential is there which reached nobody: the detail beside this one names it.
+/// Source: message `google.rpc.ErrorInfo`; no public text names the domain.
+fn issued_in_vain() -> rpc::ErrorInfo {
+    let metadata = [("cleanup", "required"), ("retry", "forbidden")];
+    rpc::ErrorInfo {
+        reason: "CREDENTIAL_ISSUED_BUT_UNDELIVERABLE".to_owned(),
+        domain: String::new(),
+        metadata: metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
     }
 }
 

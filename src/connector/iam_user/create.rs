@@ -104,7 +104,7 @@ pub(in crate::connector) async fn create(
                 }
                 // The user is there, and a repetition would find it and say so: what is missing must be told now.
                 Err(error) => {
-                    let left = connector.withdraw(provision).await.map(|left| format!(" ({left})"));
+                    let left = connector.withdraw(provision).await.map(|left| format!(" ({})", left.told));
                     let left = left.unwrap_or_default();
                     let message = format!(
                         "the user {name} was made, but not its password: {error}{left}; rotate its credentials to give \

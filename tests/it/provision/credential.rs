@@ -1,6 +1,7 @@
 //! Passwords and access keys: made once, told to their recipients alone, and never left where nobody has the secret.
 
 use age::x25519::Identity;
+use batond::baton::Code;
 use batond::baton::profile::Profile;
 use batond::baton::resource::{self, ResourceExt as _};
 use batond::baton::v2::create_account_response::Result as Created;
@@ -334,6 +335,36 @@ async fn a_key_whose_secret_was_lost_is_deleted() {
     assert_eq!(ends, [("iam:CreateAccessKey", "unconfirmed"), ("iam:DeleteAccessKey", "changed")]);
 }
 
+#[tokio::test]
+async fn a_key_that_can_neither_be_delivered_nor_deleted_is_named_to_programs_and_not_asked_for_again() {
+    let identity = Identity::generate();
+    let lost = |bench: &Bench| bench.aws.arm(Fault::once("iam:CreateAccessKey", Effect::LostReply));
+    let bench = Bench::start().await;
+    lost(&bench);
+    bench.aws.arm(Fault::new("iam:DeleteAccessKey", Effect::Deny));
+    let error = issue(&bench, "t", &issuing(user(OWN, IDLE), &identity)).await.unwrap_err();
+    let [(id, secret)] = <[_; 1]>::try_from(bench.aws.access_keys(OWN, IDLE)).unwrap();
+    let status = batond::tasks::EngineError::from(error).status;
+    let failure = batond::tasks::Failure::of_change(status);
+    assert_eq!((failure.code(), failure.non_retryable), (Code::Internal, true));
+    let (message, details) = (&failure.status.message, &failure.status.details);
+    assert!(message.contains("must not be retried") && message.contains(&id), "{message}");
+    assert!(!format!("{failure:?}").contains(&secret.unwrap()), "the secret is told");
+    let left: ResourceId = batond::baton::any::find(details).unwrap();
+    assert_eq!((left.resource_type.as_str(), left.resource), (access_key::ID, id));
+    let info: batond::baton::rpc::ErrorInfo = batond::baton::any::find(details).unwrap();
+    assert_eq!(info.reason, "CREDENTIAL_ISSUED_BUT_UNDELIVERABLE");
+    assert_eq!(info.metadata["retry"], "forbidden");
+    assert_eq!(info.metadata["cleanup"], "required");
+
+    // Which key it is is not known here, and no program is to delete one of them.
+    let bench = Bench::start().await;
+    lost(&bench);
+    bench.aws.arm(Fault::new("iam:ListAccessKeys", Effect::Deny).after(1));
+    let error = issue(&bench, "t", &issuing(user(OWN, IDLE), &identity)).await.unwrap_err();
+    assert_eq!(batond::tasks::EngineError::from(error).status.details, []);
+}
+
 /// The first list of a user's keys shows none of those that there are.
 fn hide_keys(bench: &Bench) {
     let effect = Effect::Replace { member: "AccessKeyId".into(), value: "AKIAELSEWHERE0000000".into() };
@@ -412,7 +443,8 @@ async fn what_nobody_could_be_given_is_withdrawn_and_named() {
     let [(id, _)] = <[_; 1]>::try_from(bench.aws.access_keys(OWN, IDLE)).unwrap();
     task.cancel.cancel();
     let left = bench.connector.withdraw(&task).await.unwrap();
-    assert!(left.contains(&id) && left.contains("was deleted"), "{left}");
+    assert!(left.told.contains(&id) && left.told.contains("was deleted"), "{}", left.told);
+    assert!(left.key_left.is_none());
     assert!(bench.aws.access_keys(OWN, IDLE).is_empty());
     assert!(bench.connector.withdraw(&task).await.is_none(), "it is withdrawn once");
     let lines = log.audit("t1");
@@ -424,8 +456,8 @@ async fn what_nobody_could_be_given_is_withdrawn_and_named() {
         bench.connector.rotate_credential(&rotation(user(OWN, name), &identity), &task).await.unwrap();
         let left = bench.connector.withdraw(&task).await.unwrap();
         assert!(
-            left.contains(name) && left.contains(if is_first { "deleted" } else { "rotate it" }),
-            "{left}"
+            left.told.contains(name) && left.told.contains(if is_first { "deleted" } else { "rotate it" }),
+            "{left:?}"
         );
         assert_eq!(bench.aws.password(OWN, name).is_none(), is_first);
     }

@@ -241,6 +241,7 @@ async fn where_the_old_key_may_not_be_deactivated_the_new_one_is_taken_back() {
     assert!(error.to_string().contains(UPDATE), "{error}");
     let [old, left] = <[_; 2]>::try_from(ids(&bench, OWN, RICH)).unwrap();
     assert_eq!(old, before[0].0);
+    assert!(matches!(&error, ProvisionError::KeyLeft { key, .. } if *key == left), "{error:?}");
     assert!(error.to_string().contains(&left), "{left} is not named: {error}");
     assert!(log.text().contains("reached nobody") && log.text().contains(&left), "{left} is not named");
     assert_eq!(ends(&log.audit("t2")), [(CREATE, "changed"), (UPDATE, "failed"), (DELETE, "failed")]);
@@ -454,7 +455,7 @@ async fn a_rotation_whose_answer_reaches_nobody_leaves_the_old_key_in_use_and_no
         let left = bench.connector.withdraw(&task).await.unwrap();
         assert_eq!(bench.aws.access_keys(OWN, user), before);
         assert_eq!(bench.aws.active_keys(OWN, user).len(), usize::from(was_active));
-        assert_eq!(left.contains("works again"), was_active, "{left}");
+        assert_eq!(left.told.contains("works again"), was_active, "{}", left.told);
         let wanted: &[_] = if was_active {
             &[(CREATE, "changed"), (UPDATE, "changed"), (UPDATE, "changed"), (DELETE, "changed")]
         } else {
