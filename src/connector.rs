@@ -15,11 +15,11 @@ use crate::baton::profile::Profile;
 use crate::baton::resource::ResourceExt;
 use crate::baton::v2::{
     BatonActionSchema, Capability, ConnectorCapabilities, ConnectorMetadata, CreateAccountRequest,
-    CreateAccountResponse, CredentialResourceMode, DeleteResourceResponse, Entitlement, EventFeedMetadata,
-    ExternalLink, Grant, GrantManagerServiceGrantResponse, GrantManagerServiceRevokeResponse,
-    IssueCredentialRequest, IssueCredentialResponse, ListEventsRequest, ListEventsResponse, RequestId,
-    Resource, ResourceId, ResourceType, RotateCredentialRequest, RotateCredentialResponse,
-    SkipEntitlementsAndGrants,
+    CreateAccountResponse, CredentialResourceMode, DeleteResourceResponse, EncryptedData, EncryptionConfig,
+    Entitlement, EventFeedMetadata, ExternalLink, Grant, GrantManagerServiceGrantResponse,
+    GrantManagerServiceRevokeResponse, IssueCredentialRequest, IssueCredentialResponse, ListEventsRequest,
+    ListEventsResponse, RequestId, Resource, ResourceId, ResourceType, RotateCredentialRequest,
+    RotateCredentialResponse, SkipEntitlementsAndGrants,
 };
 use crate::baton::{any, capability};
 use crate::config::{AccountKind, AwsSettings};
@@ -362,16 +362,20 @@ impl Connector {
         vec![web_identity::schema()]
     }
 
-    /// Carries out an action to its end and gives its results.
+    /// Carries out an action to its end and gives its results. One that has secret results is not begun without
+    /// recipients that can be encrypted for.
     pub async fn invoke_action(
         &self,
         name: &str,
         arguments: Struct,
+        _recipients: &[EncryptionConfig],
         provision: &Provision,
-    ) -> Result<Struct, ProvisionError> {
+    ) -> Result<ActionResults, ProvisionError> {
         match name {
             web_identity::ACTION => {
-                self.delivering(provision, web_identity::invoke(self, arguments, provision)).await
+                let given = web_identity::invoke(self, arguments, provision);
+                let response = self.delivering(provision, given).await?;
+                Ok(ActionResults { response, encrypted: Vec::new() })
             }
             other => Err(ProvisionError::NoAction(other.chars().take(64).collect())),
         }
@@ -467,6 +471,15 @@ async fn alias(aws: &Aws) -> Option<String> {
             None
         }
     }
+}
+
+/// What an action gives.
+#[derive(Clone, Debug, Default)]
+pub struct ActionResults {
+    /// The open results, by name.
+    pub response: Struct,
+    /// The secret ones, each for every recipient, under the name that the action's schema gives it.
+    pub encrypted: Vec<EncryptedData>,
 }
 
 /// The task that asks for a change.

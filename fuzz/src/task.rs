@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use batond::baton::{api, v2};
 use batond::config::SyncSettings;
-use batond::connector::Provision;
+use batond::connector::{ActionResults, Provision};
 use batond::sync::{Census, Changes, SyncOptions};
 use batond::tasks::{self, Context, Engine, EngineError, Kind, Outcome};
 use futures::FutureExt as _;
@@ -161,11 +161,12 @@ impl Engine for Recorder {
         &'a self,
         name: &'a str,
         _: Struct,
+        _: &'a [v2::EncryptionConfig],
         _: &'a Provision,
-    ) -> BoxFuture<'a, Result<Struct, EngineError>> {
+    ) -> BoxFuture<'a, Result<ActionResults, EngineError>> {
         self.changed.store(true, Ordering::Relaxed);
         assert!(!name.is_empty(), "an action without a name");
-        ready(Ok(Struct::default())).boxed()
+        ready(Ok(ActionResults::default())).boxed()
     }
 
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {

@@ -6,6 +6,7 @@
 mod jwe;
 mod jwk;
 mod low_order;
+mod own;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
@@ -17,6 +18,7 @@ use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 
 use self::jwk::PublicKey;
+pub use self::own::OwnKey;
 use super::v2::encryption_config::Config;
 use super::v2::{EncryptedData, EncryptionConfig};
 
@@ -37,6 +39,8 @@ pub struct Plaintext {
     pub name: &'static str,
     /// What it is, for people.
     pub description: &'static str,
+    /// The JSON schema of the secret; empty where it is no JSON.
+    pub schema: &'static str,
     /// The secret; wiped when it is dropped.
     pub secret: SecretString,
 }
@@ -210,6 +214,7 @@ impl Recipient {
         let sealed = EncryptedData {
             name: plaintext.name.to_owned(),
             description: plaintext.description.to_owned(),
+            schema: plaintext.schema.to_owned(),
             ..EncryptedData::default()
         };
         match self {

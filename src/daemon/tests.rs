@@ -27,7 +27,7 @@ use crate::baton::api::task::{GrantTask, HelloTask, RevokeTask, SyncFullTask, Ta
 use crate::baton::api::{BatonServiceFinishTaskRequest, Task};
 use crate::baton::{Code, any, rpc, v2};
 use crate::config::{DaemonSettings, SyncSettings};
-use crate::connector::Provision;
+use crate::connector::{ActionResults, Provision};
 use crate::control_plane::scripted::{Call, Scripted};
 use crate::sync::{Census, Changes, SyncOptions};
 use crate::tasks::{Context, Engine, EngineError};
@@ -175,11 +175,12 @@ impl Engine for FakeEngine {
         &'a self,
         _: &'a str,
         _: Struct,
+        _: &'a [v2::EncryptionConfig],
         provision: &'a Provision,
-    ) -> BoxFuture<'a, Result<Struct, EngineError>> {
+    ) -> BoxFuture<'a, Result<ActionResults, EngineError>> {
         async move {
             self.act(provision.task_id.clone(), &provision.cancel).await?;
-            Ok(Struct::default())
+            Ok(ActionResults::default())
         }
         .boxed()
     }

@@ -16,7 +16,7 @@ use crate::baton::api::task::{
     ActionGetSchemaTask, ActionInvokeTask, ActionListSchemasTask, ActionStatusTask,
 };
 use crate::baton::{Code, any, ksuid, v2};
-use crate::connector::Provision;
+use crate::connector::{ActionResults, Provision};
 
 /// How many invocations are remembered; the oldest is forgotten first.
 const REMEMBERED: usize = 1000;
@@ -87,17 +87,23 @@ pub(super) async fn invoke(
     }
     let provision = Provision::new(task_id, cancel.clone());
     let (id, name) = (ksuid::new(), order.name);
-    let ended = context.engine.invoke_action(&name, order.args.unwrap_or_default(), &provision).await;
-    let (status, response) = match &ended {
+    let arguments = order.args.unwrap_or_default();
+    let ended = context.engine.invoke_action(&name, arguments, &order.encryption_configs, &provision).await;
+    // What is secret was encrypted once: whoever asks for the status reads the same.
+    let (status, results) = match &ended {
         Ok(results) => (v2::BatonActionStatus::Complete, results.clone()),
-        Err(error) => (v2::BatonActionStatus::Failed, reason(&error.status.message)),
+        Err(error) => {
+            let response = reason(&error.status.message);
+            (v2::BatonActionStatus::Failed, ActionResults { response, encrypted: Vec::new() })
+        }
     };
     context.invoked.remember(v2::GetActionStatusResponse {
         name: name.clone(),
         id: id.clone(),
         status: status.into(),
         annotations: Vec::new(),
-        response: Some(response),
+        response: Some(results.response),
+        encrypted_data: results.encrypted,
     });
     match ended {
         Ok(results) => {
@@ -105,8 +111,9 @@ pub(super) async fn invoke(
                 id,
                 status: status.into(),
                 annotations: Vec::new(),
-                response: Some(results),
+                response: Some(results.response),
                 name,
+                encrypted_data: results.encrypted,
             };
             Outcome::Done { response: any::pack(&response), annotations: Vec::new() }
         }

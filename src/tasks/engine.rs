@@ -16,7 +16,7 @@ use crate::aws::{CallError, Class};
 use crate::baton::time::to_proto_timestamp;
 use crate::baton::{Code, any, ksuid, resource, rpc, v2};
 use crate::c1z::{self, Stage};
-use crate::connector::{Connector, FeedError, Provision, ProvisionError, access_key};
+use crate::connector::{ActionResults, Connector, FeedError, Provision, ProvisionError, access_key};
 use crate::sync::seal::{Contents, SealError, SealOptions, seal};
 use crate::sync::{self, Census, Changes, ExternalError, Progress, Report, SyncError, SyncOptions};
 
@@ -72,13 +72,14 @@ pub trait Engine: Send + Sync + 'static {
     /// The actions that there are.
     fn action_schemas(&self) -> Vec<v2::BatonActionSchema>;
 
-    /// Carries out an action to its end.
+    /// Carries out an action to its end. Its secret results are for the recipients alone.
     fn invoke_action<'a>(
         &'a self,
         name: &'a str,
         arguments: Struct,
+        recipients: &'a [v2::EncryptionConfig],
         provision: &'a Provision,
-    ) -> BoxFuture<'a, Result<Struct, EngineError>>;
+    ) -> BoxFuture<'a, Result<ActionResults, EngineError>>;
 
     /// The event feeds that there are.
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata>;
@@ -200,9 +201,10 @@ impl Engine for Connector {
         &'a self,
         name: &'a str,
         arguments: Struct,
+        recipients: &'a [v2::EncryptionConfig],
         provision: &'a Provision,
-    ) -> BoxFuture<'a, Result<Struct, EngineError>> {
-        async move { Ok(self.invoke_action(name, arguments, provision).await?) }.boxed()
+    ) -> BoxFuture<'a, Result<ActionResults, EngineError>> {
+        async move { Ok(self.invoke_action(name, arguments, recipients, provision).await?) }.boxed()
     }
 
     fn event_feeds(&self) -> Vec<v2::EventFeedMetadata> {

@@ -19,7 +19,7 @@ fn age_config(recipient: &str) -> EncryptionConfig {
 }
 
 fn plaintext() -> Plaintext {
-    Plaintext { name: "password", description: "Password", secret: SECRET.into() }
+    Plaintext { name: "password", description: "Password", schema: "", secret: SECRET.into() }
 }
 
 fn fault(config: EncryptionConfig) -> String {

@@ -89,8 +89,18 @@ pub(in crate::connector) async fn make(
 /// The id and the secret of a key, for each recipient.
 fn sealed(key: &NewAccessKey, recipients: &Recipients) -> Result<Vec<EncryptedData>, EncryptionError> {
     let plaintexts = [
-        Plaintext { name: "access_key_id", description: "Access key id", secret: key.key.id.clone().into() },
-        Plaintext { name: "secret_access_key", description: "Secret access key", secret: key.secret.clone() },
+        Plaintext {
+            name: "access_key_id",
+            description: "Access key id",
+            schema: "",
+            secret: key.key.id.clone().into(),
+        },
+        Plaintext {
+            name: "secret_access_key",
+            description: "Secret access key",
+            schema: "",
+            secret: key.secret.clone(),
+        },
     ];
     let mut encrypted_data = Vec::new();
     for plaintext in &plaintexts {

@@ -28,6 +28,7 @@ impl Password {
         Plaintext {
             name: "password",
             description: "Password of the IAM user for the AWS console",
+            schema: "",
             secret: self.text.clone(),
         }
     }
