@@ -26,6 +26,12 @@ pub enum Input {
     RoleArn,
     /// The name of a session (`roleSessionNameType` of STS).
     SessionName,
+    /// The name of a federated user (`userNameType` of STS).
+    FederatedName,
+    /// The ARN of a managed policy (`arnType` of STS, less tabs and line ends).
+    PolicyArn,
+    /// The key of a session's tag (`tagKeyType` of STS).
+    SessionTagKey,
     /// The policy of a session (`sessionPolicyDocumentType` of STS).
     SessionPolicy,
     /// A web identity token (`clientTokenType` of STS).
@@ -33,7 +39,7 @@ pub enum Input {
 }
 
 /// Every input, in the order of its declaration.
-const ALL: [Input; 11] = [
+const ALL: [Input; 14] = [
     Input::NewUserName,
     Input::EntityName,
     Input::RoleName,
@@ -43,6 +49,9 @@ const ALL: [Input; 11] = [
     Input::DirectoryText,
     Input::RoleArn,
     Input::SessionName,
+    Input::FederatedName,
+    Input::PolicyArn,
+    Input::SessionTagKey,
     Input::SessionPolicy,
     Input::WebIdentityToken,
 ];
@@ -62,8 +71,12 @@ impl Input {
             Self::TagValue => (0, 256, r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*"),
             Self::DirectoryUserName => (1, 128, r"[\p{L}\p{M}\p{S}\p{N}\p{P}]+"),
             Self::DirectoryText => (1, 1024, r"[\p{L}\p{M}\p{S}\p{N}\p{P}\t\n\r \u{A0}\u{3000}]+"),
-            Self::RoleArn => (20, 2048, r"[\x20-\x7E\u{A0}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]+"),
+            Self::RoleArn | Self::PolicyArn => {
+                (20, 2048, r"[\x20-\x7E\u{A0}-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]+")
+            }
             Self::SessionName => (2, 64, NAME),
+            Self::FederatedName => (2, 32, NAME),
+            Self::SessionTagKey => (1, 128, r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+"),
             Self::SessionPolicy => (1, 2048, r"[\t\n\r\x20-\u{FF}]+"),
             Self::WebIdentityToken => (4, 20_000, r"(?s:.*)"),
         }
@@ -91,8 +104,10 @@ impl Input {
                 "1 to 128 letters, marks, digits, symbols and punctuation, without blanks"
             }
             Self::DirectoryText => "1 to 1024 letters, marks, digits, symbols, punctuation and blanks",
-            Self::RoleArn => "20 to 2048 characters without control characters",
+            Self::RoleArn | Self::PolicyArn => "20 to 2048 characters without control characters",
             Self::SessionName => "2 to 64 letters, digits and _+=,.@-",
+            Self::FederatedName => "2 to 32 letters, digits and _+=,.@-",
+            Self::SessionTagKey => "1 to 128 letters, digits, blanks and _.:/=+-@",
             Self::SessionPolicy => "1 to 2048 characters of Latin-1, tabs and line ends among them",
             Self::WebIdentityToken => "4 to 20000 characters",
         }
@@ -134,6 +149,14 @@ mod tests {
             (Input::RoleArn, "arn:aws:iam::111111111111:role/\u{7}", false),
             (Input::SessionName, "a", false),
             (Input::SessionName, "a b", false),
+            (Input::FederatedName, "ci-deploy@x", true),
+            (Input::FederatedName, "a", false),
+            (Input::FederatedName, "a/b", false),
+            (Input::PolicyArn, "arn:aws:iam::aws:policy/ReadOnlyAccess", true),
+            (Input::PolicyArn, "ReadOnlyAccess", false),
+            (Input::SessionTagKey, "", false),
+            (Input::SessionTagKey, "Größe x", true),
+            (Input::SessionTagKey, "a&b", false),
             (Input::SessionPolicy, "{\"a\": \"ü\"}", true),
             (Input::SessionPolicy, "{\"a\": \"例\"}", false),
             (Input::WebIdentityToken, "abc", false),
@@ -145,6 +168,8 @@ mod tests {
             (Input::EntityName, 128),
             (Input::RoleName, 64),
             (Input::TagValue, 256),
+            (Input::FederatedName, 32),
+            (Input::SessionTagKey, 128),
         ] {
             assert!(input.takes(&"a".repeat(most)) && !input.takes(&"a".repeat(most + 1)), "{input:?}");
         }

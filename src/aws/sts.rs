@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
+use aws_sdk_sts::types::{PolicyDescriptorType, Tag as StsTag};
 use aws_types::request_id::RequestId as _;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,12 +14,14 @@ use super::account::AccountId;
 use super::call::{Answer, Lane};
 use super::error::CallError;
 use super::operation::{Operation, Service};
+use super::tag::Tag;
 use crate::config::{RoleArn, Secret};
 
 pub(super) const GET_CALLER_IDENTITY: Operation = Operation::safe(Service::Sts, "GetCallerIdentity");
 const GET_ACCESS_KEY_INFO: Operation = Operation::safe(Service::Sts, "GetAccessKeyInfo");
-// Of both, a second session does no harm.
+// Of all three, a second session does no harm.
 const ASSUME_ROLE: Operation = Operation::safe(Service::Sts, "AssumeRole");
+const GET_FEDERATION_TOKEN: Operation = Operation::safe(Service::Sts, "GetFederationToken");
 const ASSUME_ROLE_WITH_WEB_IDENTITY: Operation =
     Operation::safe(Service::Sts, "AssumeRoleWithWebIdentity").unsigned();
 
@@ -37,11 +40,50 @@ pub struct WebIdentity<'a> {
     pub policy: Option<&'a str>,
 }
 
-/// The credentials of a session. `Debug` shows none of them.
+/// A session of a role for the holder of a token.
 #[derive(Debug)]
 pub struct WebSession {
     /// The ARN of the session.
     pub arn: String,
+    /// What it calls with.
+    pub credentials: SessionCredentials,
+}
+
+/// Which federated user is to have credentials. AWS gives them what both the calling user and a policy here may do.
+#[derive(Debug)]
+pub struct Federation<'a> {
+    /// The name of the federated user: a label.
+    pub name: &'a str,
+    /// The life of the credentials, in seconds; `None` leaves it to AWS.
+    pub seconds: Option<i32>,
+    /// What they may do, as JSON.
+    pub policy: Option<&'a str>,
+    /// The ARNs of managed policies that say so.
+    pub policies: &'a [String],
+    /// The tags of the session.
+    pub tags: &'a [Tag],
+    /// The least size of the session's token, in bytes; `None` leaves it to AWS.
+    pub token_size: Option<i32>,
+}
+
+/// A session of a federated user.
+#[derive(Debug)]
+pub struct FederatedSession {
+    /// The ARN of the federated user.
+    pub arn: String,
+    /// AWS's id of it.
+    pub id: String,
+    /// The size of the session's token, in bytes, where AWS tells it.
+    pub token_size: Option<i32>,
+    /// How much of the room for policies and tags is used, in percent, where AWS tells it.
+    pub token_utilization: Option<i32>,
+    /// What it calls with.
+    pub credentials: SessionCredentials,
+}
+
+/// The credentials of a session. `Debug` shows none of them. No length of a token is taken for granted.
+#[derive(Debug)]
+pub struct SessionCredentials {
     /// The id of its key.
     pub access_key_id: SecretString,
     /// The secret of its key.
@@ -50,6 +92,25 @@ pub struct WebSession {
     pub session_token: SecretString,
     /// When it ends.
     pub expiration: Timestamp,
+}
+
+impl SessionCredentials {
+    /// What an answer holds, whole or not at all; the error says what is missing.
+    fn of(given: Option<aws_sdk_sts::types::Credentials>) -> Result<Self, &'static str> {
+        let given = given.ok_or("no credentials in it")?;
+        let whole = [&given.access_key_id, &given.secret_access_key, &given.session_token];
+        if whole.into_iter().any(String::is_empty) {
+            return Err("the credentials are incomplete");
+        }
+        let expiration = Timestamp::from_second(given.expiration.secs())
+            .map_err(|_| "the credentials' expiration is no time")?;
+        Ok(Self {
+            access_key_id: given.access_key_id.into(),
+            secret_access_key: given.secret_access_key.into(),
+            session_token: given.session_token.into(),
+            expiration,
+        })
+    }
 }
 
 /// Calls of STS.
@@ -118,19 +179,42 @@ impl Sts {
         let malformed = |what: &str| self.lane.malformed(CALL, what);
         let user = answer.assumed_role_user.filter(|user| !user.arn.is_empty());
         let arn = user.ok_or_else(|| malformed("it names no session"))?.arn;
-        let session = answer.credentials.ok_or_else(|| malformed("no credentials in it"))?;
-        let whole = [&session.access_key_id, &session.secret_access_key, &session.session_token];
-        if whole.into_iter().any(String::is_empty) {
-            return Err(malformed("the credentials are incomplete"));
-        }
-        let expiration = Timestamp::from_second(session.expiration.secs())
-            .map_err(|_| malformed("the credentials' expiration is no time"))?;
-        let value = WebSession {
-            arn,
-            access_key_id: session.access_key_id.into(),
-            secret_access_key: session.secret_access_key.into(),
-            session_token: session.session_token.into(),
-            expiration,
+        let credentials = SessionCredentials::of(answer.credentials).map_err(malformed)?;
+        Ok(Written { value: WebSession { arn, credentials }, request_id })
+    }
+
+    /// A session of a federated user (`sts:GetFederationToken`). AWS gives it to the access keys of an IAM user alone,
+    /// not to a session.
+    pub async fn federation_token(
+        &self,
+        federation: &Federation<'_>,
+    ) -> Result<Written<FederatedSession>, CallError> {
+        const CALL: Operation = GET_FEDERATION_TOKEN;
+        let malformed = |what: &str| self.lane.malformed(CALL, what);
+        let arns = federation.policies.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build());
+        let tags =
+            federation.tags.iter().map(|tag| StsTag::builder().key(&tag.key).value(&tag.value).build());
+        let tags = tags.collect::<Result<Vec<_>, _>>().map_err(|_| malformed("a tag cannot be sent"))?;
+        let request = self
+            .client
+            .get_federation_token()
+            .name(federation.name)
+            .set_duration_seconds(federation.seconds)
+            .set_policy(federation.policy.map(str::to_owned))
+            .set_policy_arns(Some(arns.collect()).filter(|arns: &Vec<_>| !arns.is_empty()))
+            .set_tags(Some(tags).filter(|tags| !tags.is_empty()))
+            .set_minimum_session_token_size(federation.token_size);
+        let whole = Answer::xml(CALL.name);
+        let answer = self.lane.send(CALL, || request.clone().customize().interceptor(whole).send()).await?;
+        let request_id = answer.request_id().map(str::to_owned);
+        let user = answer.federated_user.filter(|user| !user.arn.is_empty());
+        let user = user.ok_or_else(|| malformed("it names no federated user"))?;
+        let value = FederatedSession {
+            arn: user.arn,
+            id: user.federated_user_id,
+            token_size: answer.session_token_size,
+            token_utilization: answer.session_token_utilization,
+            credentials: SessionCredentials::of(answer.credentials).map_err(malformed)?,
         };
         Ok(Written { value, request_id })
     }

@@ -3,16 +3,14 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use prost_types::Struct;
-use prost_types::value::Kind;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
-use zeroize::Zeroizing;
 
+use super::arguments::{fits, number, policy, required};
 use super::audit::{Audit, State, Write};
 use super::conflict::Patience;
 use super::iam_change::CONFLICT;
 use super::undelivered::Credential;
-use super::{Connector, Provision, ProvisionError, guard, role};
+use super::{Connector, Provision, ProvisionError, envelope, guard, role};
 use crate::aws::Input;
 use crate::aws::sts::{WebIdentity, WebSession};
 use crate::baton::config_v1::field::Field as FieldKind;
@@ -20,15 +18,12 @@ use crate::baton::config_v1::{Field, IntField, StringField};
 use crate::baton::encryption::{AgeRecipient, key_id};
 use crate::baton::profile::Profile;
 use crate::baton::v2::{ActionType, BatonActionSchema};
-use crate::json;
 
 /// The name of the action.
 pub(super) const ACTION: &str = "assume_role_with_web_identity";
 
 /// STS's own limits of a session, in seconds.
-const SECONDS: std::ops::RangeInclusive<f64> = 900.0..=43_200.0;
-/// Enough for any session: what grows leaves copies behind.
-const ROOM: usize = 16 * 1024;
+const SECONDS: std::ops::RangeInclusive<u32> = 900..=43_200;
 
 /// The action as the control plane shows it, in the words of baton-aws. Source: message `BatonActionSchema`.
 pub(super) fn schema() -> BatonActionSchema {
@@ -108,15 +103,6 @@ struct Order {
     policy: Option<String>,
 }
 
-/// What the recipient reads.
-#[derive(Serialize)]
-struct Envelope<'a> {
-    access_key_id: &'a str,
-    secret_access_key: &'a str,
-    session_token: &'a str,
-    expiration: &'a str,
-}
-
 /// Gives a session of a role, unless the settings keep the role back.
 ///
 /// Source: `sts:AssumeRoleWithWebIdentity`. Cancel-safe: a session that nobody got ends by itself.
@@ -163,7 +149,7 @@ pub(super) async fn invoke(
     };
     provision.makes(Credential::Session {
         arn: given.value.arn.clone(),
-        expiration: given.value.expiration.to_string(),
+        expiration: given.value.credentials.expiration.to_string(),
     });
     audit.changed(given.request_id.as_deref());
     seal(&order, &given.value)
@@ -177,22 +163,14 @@ fn refuses_token(code: Option<&str>) -> bool {
 }
 
 fn seal(order: &Order, session: &WebSession) -> Result<Struct, ProvisionError> {
-    let expiration = session.expiration.to_string();
-    let mut plaintext = Zeroizing::new(Vec::with_capacity(ROOM));
-    let envelope = Envelope {
-        access_key_id: session.access_key_id.expose_secret(),
-        secret_access_key: session.secret_access_key.expose_secret(),
-        session_token: session.session_token.expose_secret(),
-        expiration: &expiration,
-    };
     // Neither can fail for texts and a key that was read.
     let unsealed = || ProvisionError::invalid("the session cannot be encrypted for the age recipient");
-    serde_json::to_writer(&mut *plaintext, &envelope).map_err(|_| unsealed())?;
-    let file = order.recipient.encrypt(&plaintext).map_err(|_| unsealed())?;
+    let plaintext = envelope::of_session(&session.credentials).ok_or_else(unsealed)?;
+    let file = order.recipient.encrypt(plaintext.expose_secret().as_bytes()).map_err(|_| unsealed())?;
     Ok(Profile::new()
         .string("encrypted_credentials", BASE64_STANDARD.encode(file))
         .string("encryption_key_id", &*order.key_id)
-        .string("expiration", expiration)
+        .string("expiration", session.credentials.expiration.to_string())
         .string("assumed_role_arn", &*session.arn)
         .build())
 }
@@ -207,48 +185,17 @@ impl Order {
         let key = recipient.parse().map_err(ProvisionError::Invalid)?;
         let session_name = required(&mut arguments, "session_name")?;
         fits("session_name", &session_name, Input::SessionName)?;
-        let seconds = match arguments.fields.get("duration_seconds").and_then(|value| value.kind.as_ref()) {
-            Some(Kind::NumberValue(seconds)) if SECONDS.contains(&seconds.trunc()) => seconds.trunc(),
-            _ => return Err(ProvisionError::invalid("duration_seconds is not a number of 900 to 43200")),
-        };
-        let policy = text(&mut arguments, "policy_json")?;
-        if let Some(policy) = &policy {
-            fits("policy_json", policy, Input::SessionPolicy)?;
-            if json::read::<serde_json::Map<_, _>>(policy.as_bytes()).is_err() {
-                return Err(ProvisionError::invalid("policy_json is no JSON object"));
-            }
-        }
+        let seconds = number(&mut arguments, "duration_seconds", SECONDS)?;
+        let seconds = seconds.ok_or_else(|| ProvisionError::invalid("duration_seconds is missing"))?;
+        let policy = policy(&mut arguments, "policy_json")?;
         Ok(Self {
             role,
             token: token.into(),
             key_id: key_id(&recipient),
             recipient: key,
             session_name,
-            // In its range it is whole and small.
-            #[allow(clippy::cast_possible_truncation, reason = "900 to 43200")]
-            seconds: seconds as i32,
+            seconds,
             policy,
         })
     }
-}
-
-/// Refuses what AWS would; the value may be a secret, and is not repeated.
-fn fits(name: &str, value: &str, input: Input) -> Result<(), ProvisionError> {
-    if input.takes(value) {
-        return Ok(());
-    }
-    Err(ProvisionError::invalid(format!("{name} is not {}", input.told())))
-}
-
-/// Takes a text out of the arguments; a blank one is none.
-fn text(arguments: &mut Struct, name: &str) -> Result<Option<String>, ProvisionError> {
-    match arguments.fields.remove(name).and_then(|value| value.kind) {
-        None | Some(Kind::NullValue(_)) => Ok(None),
-        Some(Kind::StringValue(text)) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
-        Some(_) => Err(ProvisionError::invalid(format!("{name} is no text"))),
-    }
-}
-
-fn required(arguments: &mut Struct, name: &str) -> Result<String, ProvisionError> {
-    text(arguments, name)?.ok_or_else(|| ProvisionError::invalid(format!("{name} is missing")))
 }

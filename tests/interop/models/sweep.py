@@ -1,5 +1,6 @@
 """One call at least of every operation that the testbed serves, through boto3."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -219,6 +220,17 @@ class Sweep:
             self.sts.assume_role_with_web_identity(
                 RoleArn=f"arn:aws:iam::{account}:role/{WEB_ROLE}", RoleSessionName="sweep", WebIdentityToken="another"
             )
+
+        self.sts.get_federation_token(
+            Name="sweep",
+            Policy=json.dumps(NOTHING),
+            PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}],
+            DurationSeconds=900,
+            Tags=[{"Key": "team", "Value": "a"}],
+            MinimumSessionTokenSize=4096,
+        )
+        with _Refused("ValidationError"):
+            self.sts.get_federation_token(Name="sweep", DurationSeconds=129_601)
 
     def _iam_reads(self) -> None:
         for operation, member in (

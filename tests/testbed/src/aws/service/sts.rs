@@ -18,6 +18,7 @@ pub(crate) static SERVICE: Service = Service {
         Operation::new("GetCallerIdentity", get_caller_identity),
         Operation::new("GetAccessKeyInfo", get_access_key_info),
         Operation::new("AssumeRole", assume_role),
+        Operation::new("GetFederationToken", get_federation_token),
         Operation::anonymous("AssumeRoleWithWebIdentity", assume_role_with_web_identity),
     ],
     invalid: "ValidationError",
@@ -88,6 +89,53 @@ fn assume_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
         .issue(role_arn, session_name, duration, transitive)
         .ok_or_else(|| ApiError::internal(&SERVICE, 500))?;
     Ok(credentials(&issued))
+}
+
+/// Credentials of a federated user, for the keys of a user. They are not accepted in later calls: what they may do
+/// depends on policies of resources, which there are none of here.
+fn get_federation_token(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let name = call.required("Name")?.to_owned();
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    if !(2..=32).contains(&name.len()) || !name.bytes().all(legal) {
+        return Err(call.invalid(format!("1 validation error detected: Value '{name}' at 'name' failed")));
+    }
+    if call.caller.is_session {
+        return Err(ApiError::access_denied(
+            &SERVICE,
+            "Cannot call GetFederationToken with session credentials",
+        ));
+    }
+    let is_tagged = call.text("Tags.member.1.Key").is_some();
+    if is_tagged && !call.caller.may("sts:TagSession") {
+        return Err(refused(call, "sts:TagSession", &call.caller.arn));
+    }
+    let seconds = call.number("DurationSeconds")?.unwrap_or(43_200);
+    if !(900..=129_600).contains(&seconds) {
+        return Err(call
+            .invalid(format!("1 validation error detected: Value '{seconds}' at 'durationSeconds' failed")));
+    }
+    for (at, outside) in [("Policy", 2048), ("PolicyArns.member.11.arn", 0), ("Tags.member.51.Key", 0)] {
+        if call.text(at).is_some_and(|text| text.len() > outside) {
+            return Err(call.invalid(format!("1 validation error detected: Value at '{at}' failed")));
+        }
+    }
+    let least = call.number("MinimumSessionTokenSize")?.unwrap_or(0);
+    if least > 4096 {
+        return Err(call.invalid("1 validation error detected: Value at 'minimumSessionTokenSize' failed"));
+    }
+    let account = call.caller.account.clone();
+    let lifetime = Duration::from_secs(seconds.try_into().unwrap_or_default());
+    let issued = Issued::federated(&account, &name, lifetime, least);
+    let issued = issued.ok_or_else(|| ApiError::internal(&SERVICE, 500))?;
+    let mut answer = credentials(&issued);
+    put(
+        &mut answer,
+        "FederatedUser",
+        json!({"FederatedUserId": issued.assumed_role_id, "Arn": issued.session_arn}),
+    );
+    put(&mut answer, "SessionTokenSize", json!(issued.token.len()));
+    put(&mut answer, "SessionTokenUtilization", json!(1));
+    Ok(answer)
 }
 
 /// Whether sessions can begin in an account: not in one that is suspended or closed.

@@ -158,6 +158,19 @@ pub(crate) struct Issued {
 }
 
 impl Issued {
+    /// Credentials of a federated user, which no call accepts; their token has so many bytes at least.
+    pub(crate) fn federated(account: &str, name: &str, duration: Duration, least: usize) -> Option<Self> {
+        let expires = Timestamp::now().checked_add(SignedDuration::try_from(duration).ok()?).ok()?;
+        Some(Self {
+            access_key_id: format!("ASIA{}", random_hex(16).to_uppercase()),
+            secret: format!("{CANARY}/{}", random_hex(20)),
+            token: format!("{CANARY}/{}", random_hex(100.max(least))),
+            expires,
+            assumed_role_id: format!("{account}:{name}"),
+            session_arn: format!("arn:aws:sts::{account}:federated-user/{name}"),
+        })
+    }
+
     /// When the session ends, as AWS writes it.
     pub(crate) fn expires_text(&self) -> String {
         self.expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
