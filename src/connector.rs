@@ -34,6 +34,7 @@ mod audit;
 mod conflict;
 mod envelope;
 mod error;
+mod federation_token;
 pub mod group;
 mod guard;
 mod holder;
@@ -361,7 +362,14 @@ impl Connector {
 
     /// The actions that there are.
     pub fn action_schemas(&self) -> Vec<BatonActionSchema> {
-        vec![web_identity::schema()]
+        let federation = federation_token::is_on(&self.settings).then(federation_token::schema);
+        std::iter::once(web_identity::schema()).chain(federation).collect()
+    }
+
+    /// Whether federation tokens are to be given that AWS refuses to whom this connector works as, whatever its
+    /// policies.
+    pub fn vends_in_vain(&self) -> bool {
+        federation_token::is_on(&self.settings) && !federation_token::is_iam_user(self.aws.caller())
     }
 
     /// Carries out an action to its end and gives its results. One that has secret results is not begun without
@@ -370,7 +378,7 @@ impl Connector {
         &self,
         name: &str,
         arguments: Struct,
-        _recipients: &[EncryptionConfig],
+        recipients: &[EncryptionConfig],
         provision: &Provision,
     ) -> Result<ActionResults, ProvisionError> {
         match name {
@@ -378,6 +386,10 @@ impl Connector {
                 let given = web_identity::invoke(self, arguments, provision);
                 let response = self.delivering(provision, given).await?;
                 Ok(ActionResults { response, encrypted: Vec::new() })
+            }
+            federation_token::ACTION if federation_token::is_on(&self.settings) => {
+                let given = federation_token::invoke(self, arguments, recipients, provision);
+                self.delivering(provision, given).await
             }
             other => Err(ProvisionError::NoAction(other.chars().take(64).collect())),
         }

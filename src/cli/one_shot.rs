@@ -60,8 +60,10 @@ pub(super) async fn run(settings: &Settings, display: &Display) -> io::Result<Ex
         }
         Operation::Revoke { grant } => provision::Change::Revoke { grant },
         Operation::Events(query) => return Ok(events::run(&connector, query, cancel).await),
-        Operation::InvokeAction { name, resource_type, arguments } => {
-            return Ok(action::invoke(&connector, name, resource_type, arguments, cancel).await);
+        Operation::InvokeAction { name, resource_type, arguments, print_credentials } => {
+            let order =
+                action::Order { name, resource_type, arguments, print_credentials: *print_credentials };
+            return Ok(action::invoke(&connector, &order, cancel).await);
         }
         Operation::ListActions { resource_type } => return Ok(action::list(&connector, resource_type)),
         Operation::RotateCredentials { resource_type, id, recipients } => {

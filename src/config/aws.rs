@@ -61,6 +61,11 @@ pub struct AwsSettings {
     pub protected_policies: Vec<String>,
     /// ARNs of the roles that sessions are given of for a web identity; `*` stands for any text. Empty: any role.
     pub vend_roles: Vec<String>,
+    /// ARNs of the federated users whom credentials are given to; `*` stands for any text. Empty: nobody.
+    pub vend_federated_users: Vec<String>,
+    /// ARNs of the managed policies that they may be given under; `*` stands for any text, and alone for any policy,
+    /// also one that a request brings along. Empty: none.
+    pub vend_federated_policies: Vec<String>,
     /// The call rates to keep.
     pub quotas: QuotaSetting,
     /// Most calls in flight at once; `None` sets no bound.
@@ -111,6 +116,8 @@ impl Default for AwsSettings {
             protected_principals: Vec::new(),
             protected_policies: Vec::new(),
             vend_roles: Vec::new(),
+            vend_federated_users: Vec::new(),
+            vend_federated_policies: Vec::new(),
             quotas: QuotaSetting::Documented,
             workers: None,
             http_timeout: Duration::from_mins(5),

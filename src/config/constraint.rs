@@ -64,13 +64,14 @@ pub static DEPENDENCIES: &[Dependency] = &[
     },
 ];
 
-/// Texts and lists that need another.
-static TEXT_DEPENDENCIES: &[Dependency] = &[
+/// Settings that need another.
+static FURTHER_DEPENDENCIES: &[Dependency] = &[
     Dependency {
         field: &sync::EXTERNAL_RESOURCE_ENTITLEMENT_ID_FILTER,
         needs: &[&sync::EXTERNAL_RESOURCE_C1Z],
     },
     Dependency { field: &sync::EXTERNAL_RESOURCE_TRAITS, needs: &[&sync::EXTERNAL_RESOURCE_C1Z] },
+    Dependency { field: &one_shot::PRINT_CREDENTIALS, needs: &[&one_shot::INVOKE_ACTION] },
 ];
 
 /// Records every rule that is broken.
@@ -98,7 +99,7 @@ pub(super) fn check(reader: &mut Reader) {
             reader.fault(first, message);
         }
     }
-    for Dependency { field, needs } in DEPENDENCIES.iter().chain(TEXT_DEPENDENCIES) {
+    for Dependency { field, needs } in DEPENDENCIES.iter().chain(FURTHER_DEPENDENCIES) {
         let is_set = match field.kind {
             super::field::Kind::Switch => reader.switch_if_set(field) == Some(true),
             _ => reader.is_set(field),

@@ -50,6 +50,8 @@ pub enum Operation {
         resource_type: String,
         /// Its arguments.
         arguments: Arguments,
+        /// Whether its secret results are printed.
+        print_credentials: bool,
     },
     /// Print which actions there are.
     ListActions {

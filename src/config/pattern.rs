@@ -12,6 +12,8 @@ pub(super) enum Listed {
     Policies,
     /// Roles of IAM.
     Roles,
+    /// Federated users of STS.
+    FederatedUsers,
 }
 
 /// Puts pieces between commas together to items.
@@ -70,6 +72,7 @@ pub(super) fn can_match(listed: Listed, item: &str) -> bool {
         Listed::Principals => &["user/", "group/", "role/"],
         Listed::Policies => &["policy/", "user/", "group/", "role/"],
         Listed::Roles => &["role/"],
+        Listed::FederatedUsers => &["federated-user/"],
     };
     let resource = |text: &str, open: bool| {
         let begun = kinds
@@ -81,8 +84,9 @@ pub(super) fn can_match(listed: Listed, item: &str) -> bool {
     };
     let partition = |text: &str, open: bool| if open { agree(text, "aws") } else { starts(text, "aws") };
     let none = |text: &str, _: bool| text.is_empty();
-    let iam = fits(1, &partition)
-        && fits(2, &word(&["iam"]))
+    let service: &'static [&'static str] = if listed == Listed::FederatedUsers { &["sts"] } else { &["iam"] };
+    let global = fits(1, &partition)
+        && fits(2, &word(service))
         && fits(3, &none)
         && fits(4, &account)
         && fits(5, &resource);
@@ -97,7 +101,7 @@ pub(super) fn can_match(listed: Listed, item: &str) -> bool {
         && fits(3, &any)
         && fits(4, &none)
         && fits(5, &member);
-    iam || center
+    global || center
 }
 
 /// Whether `text` begins with `start`, in any case.
@@ -131,7 +135,7 @@ mod tests {
 
     #[test]
     fn an_item_that_can_match_nothing_is_told_from_one_that_can() {
-        use Listed::{Policies, Principals, Roles};
+        use Listed::{FederatedUsers, Policies, Principals, Roles};
         for (listed, item, can) in [
             (Principals, "arn:aws:iam::111111111111:user/o,brien", true),
             (Principals, "arn:aws:iam::111111111111:role/ops/Runner", true),
@@ -164,6 +168,12 @@ mod tests {
             (Policies, "AdministratorAccess", false),
             (Roles, "arn:aws:iam::111111111111:role/deploy/*", true),
             (Roles, "arn:aws:iam::111111111111:user/x", false),
+            (FederatedUsers, "arn:aws:sts::111111111111:federated-user/ci-*", true),
+            (FederatedUsers, "*:federated-user/ci", true),
+            (FederatedUsers, "*", true),
+            (FederatedUsers, "arn:aws:sts::111111111111:assumed-role/x", false),
+            (FederatedUsers, "arn:aws:iam::111111111111:user/x", false),
+            (FederatedUsers, "ci", false),
         ] {
             assert_eq!(can_match(listed, item), can, "{listed:?} {item}");
         }

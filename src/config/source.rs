@@ -111,6 +111,8 @@ fn is_of_ids(field: &Field) -> bool {
         &control_plane::PROTECTED_PRINCIPALS,
         &control_plane::PROTECTED_POLICIES,
         &control_plane::VEND_ROLES,
+        &control_plane::VEND_FEDERATED_USERS,
+        &control_plane::VEND_FEDERATED_POLICIES,
     ];
     lists.iter().any(|list| list.name == field.name)
 }

@@ -260,12 +260,16 @@ impl WriteError for ProvisionError {
     fn aws_request_id(&self) -> Option<&str> {
         match self {
             Self::Failed { request_id, .. } | Self::Unconfirmed { request_id, .. } => request_id.as_deref(),
-            Self::Call(error) | Self::NotOurs(error) | Self::Token(error) | Self::KeysFull { error, .. } => {
-                error.request_id()
+            Self::Call(error)
+            | Self::NotOurs(error)
+            | Self::Token(error)
+            | Self::NoFederation(error)
+            | Self::GuardBlind { error, .. }
+            | Self::KeysFull { error, .. } => error.request_id(),
+            Self::Account { error, .. } | Self::Undelivered { error, .. } | Self::KeyLeft { error, .. } => {
+                error.aws_request_id()
             }
-            Self::Account { error, .. } | Self::Undelivered { error, .. } | Self::KeyLeft { error, .. } => error.aws_request_id(),
             Self::Unverified { get, .. } => get.request_id(),
-            Self::GuardBlind { error, .. } => error.request_id(),
             Self::Invalid(_)
             | Self::OtherEntity { .. }
             | Self::Unsupported(_)
@@ -282,10 +286,14 @@ impl WriteError for ProvisionError {
     fn may_have_happened(&self) -> bool {
         match self {
             Self::Unconfirmed { .. } | Self::Cancelled | Self::Broken => true,
-            Self::Call(error) | Self::NotOurs(error) | Self::Token(error) | Self::KeysFull { error, .. } => {
+            Self::Call(error)
+            | Self::NotOurs(error)
+            | Self::Token(error)
+            | Self::NoFederation(error)
+            | Self::KeysFull { error, .. } => error.may_have_happened(),
+            Self::Account { error, .. } | Self::Undelivered { error, .. } | Self::KeyLeft { error, .. } => {
                 error.may_have_happened()
             }
-            Self::Account { error, .. } | Self::Undelivered { error, .. } | Self::KeyLeft { error, .. } => error.may_have_happened(),
             Self::Failed { .. }
             | Self::Invalid(_)
             | Self::OtherEntity { .. }

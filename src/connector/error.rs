@@ -61,6 +61,9 @@ pub enum ProvisionError {
     /// AWS does not accept the token of a web identity.
     #[error("AWS does not accept the web identity token: {0}")]
     Token(CallError),
+    /// STS gives no federation token.
+    #[error("STS gives no federation token: {0}")]
+    NoFederation(CallError),
     /// What is to be changed lies in an account whose IAM this connector does not touch.
     #[error(
         "{account} is not the connector's own account ({own}), and IAM of members is not read: set \

@@ -131,10 +131,13 @@ fn is_listed(patterns: &[String], directory: &Directory, id: &str) -> bool {
     patterns.iter().any(|pattern| ids.into_iter().flatten().any(|id| matches(pattern, id)))
 }
 
-/// Whether `id` is what the pattern says, in which `*` stands for any text. Names in AWS are the same in any case.
+/// Whether `id` is what the pattern says, in any case: names in IAM are the same in any.
 pub(super) fn matches(pattern: &str, id: &str) -> bool {
-    let (pattern, id) = (pattern.to_ascii_lowercase(), id.to_ascii_lowercase());
-    let (pattern, id) = (pattern.as_str(), id.as_str());
+    fits(&pattern.to_ascii_lowercase(), &id.to_ascii_lowercase())
+}
+
+/// Whether `id` is exactly what the pattern says, in which `*` stands for any text.
+pub(super) fn fits(pattern: &str, id: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| id.strip_prefix(first)) else { return false };
     let mut parts = parts.peekable();

@@ -106,7 +106,7 @@ impl Wanted<'_> {
 
 /// What the role of the work needs. The ways of reading IAM entity by entity are left out: they are for roles that
 /// may not use the cheap one.
-const PARTS: [Part; 19] = [
+const PARTS: [Part; 20] = [
     Part {
         text: document!("read-iam"),
         statements: &["ReadIamWithFewCalls"],
@@ -239,6 +239,13 @@ const PARTS: [Part; 19] = [
         in_members: false,
         without: "tasks that rotate or delete access keys fail",
         needed: |wanted| wanted.provisioning,
+    },
+    Part {
+        text: document!("vend-federation-tokens"),
+        statements: &[],
+        in_members: false,
+        without: "the action issue_federation_token fails; without TagSession, where it is asked for tags",
+        needed: |wanted| wanted.provisioning && !wanted.settings.vend_federated_users.is_empty(),
     },
 ];
 

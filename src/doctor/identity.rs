@@ -20,8 +20,19 @@ pub(super) async fn examine(settings: &AwsSettings) -> (Option<Connector>, Vec<F
         Ok(connector) => {
             let caller = connector.aws().caller();
             let what = format!("works as {}", caller.arn);
-            let found = Finding::ok(CHECK, what).of(&caller.account);
-            (Some(connector), vec![found])
+            let mut found = vec![Finding::ok(CHECK, what).of(&caller.account)];
+            if connector.vends_in_vain() {
+                let what = format!(
+                    "BATON_VEND_FEDERATED_USERS is set, and AWS gives no federation token to {}, whatever its policies",
+                    caller.arn
+                );
+                let in_vain = Finding::new(Severity::Error, CHECK, what)
+                    .why("every invocation of issue_federation_token is refused")
+                    .next("work with the access keys of an IAM user and without BATON_ROLE_ARN, or unset the list")
+                    .of(&caller.account);
+                found.push(in_vain);
+            }
+            (Some(connector), found)
         }
         Err(error) => (None, refused(settings, &error).await),
     }

@@ -19,6 +19,16 @@ pub(super) fn call_code(error: &CallError) -> Code {
     }
 }
 
+/// The code of a federation token that STS does not give: where baton-aws tells apart what AWS's other calls do not.
+pub(super) fn federation_code(error: &CallError) -> Code {
+    match (error.code(), error.class()) {
+        (Some("RegionDisabledException"), _) => Code::FailedPrecondition,
+        (Some("AuthorizationError"), _) => Code::PermissionDenied,
+        (_, Class::Throttled { .. }) => Code::ResourceExhausted,
+        _ => call_code(error),
+    }
+}
+
 /// The code of missing access.
 pub fn access_code(error: &AccessError) -> Code {
     match error {

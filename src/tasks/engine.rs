@@ -10,7 +10,7 @@ use prost_types::Struct;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::code::{access_code, call_code};
+use super::code::{access_code, call_code, federation_code};
 use super::figures::Counted;
 use crate::aws::{CallError, Class};
 use crate::baton::time::to_proto_timestamp;
@@ -326,6 +326,12 @@ impl From<ProvisionError> for EngineError {
             ProvisionError::Token(_) => Self::new(Code::Unauthenticated, message),
             ProvisionError::Taken(_) => Self::new(Code::AlreadyExists, message),
             ProvisionError::Call(error) => Self::of_call(&error),
+            ProvisionError::NoFederation(error) => {
+                let mut failure = Self::of_call(&error);
+                failure.status.code = federation_code(&error).into();
+                failure.status.message = message;
+                failure
+            }
             ProvisionError::Undelivered { error, .. } => {
                 let mut failure = Self::from(*error);
                 failure.status.message = message;

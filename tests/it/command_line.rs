@@ -364,6 +364,38 @@ async fn actions_are_listed_and_carried_out_for_the_recipient_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_result_of_an_action_is_printed_when_that_is_asked_for_and_not_made_otherwise() {
+    let organization = Organization::example().await;
+    let run = |more: &[&str]| {
+        let list = "--vend-federated-users=*:federated-user/ci";
+        let action =
+            ["--invoke-action", "issue_federation_token", "--invoke-action-args", r#"{"name": "ci"}"#, list];
+        let mut command = organization.batond(&[&action[..], more].concat());
+        command.env_remove("BATON_ROLE_ARN").env_remove("BATON_EXTERNAL_ID");
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+    };
+    let refused = run(&[]).await.unwrap();
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(9), 0), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("--print-credentials"), "{}", text(&refused.stderr));
+    assert_eq!(organization.server.counters().calls("sts:GetFederationToken"), 0);
+
+    let done = run(&["--print-credentials"]).await.unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let answer: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(answer["encryptedData"], Value::Null);
+    let credentials = answer["response"]["credentials"].as_str().unwrap();
+    let credentials: Value = serde_json::from_str(credentials).unwrap();
+    let secret = credentials["secret_access_key"].as_str().unwrap();
+    assert!(secret.len() > 10 && !text(&done.stderr).contains(secret), "{}", text(&done.stderr));
+    let arn = "arn:aws:sts::111111111111:federated-user/ci";
+    assert_eq!(answer["response"]["federated_user"]["arn"], arn);
+
+    let alone = organization.run(&["--print-credentials"]).await;
+    assert_eq!(alone.status.code(), Some(2), "{}", text(&alone.stderr));
+    assert!(text(&alone.stderr).contains("invoke-action"), "{}", text(&alone.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grant_from_the_file_changes_aws_once_and_a_revoke_undoes_it() {
     let organization = Organization::example().await;
     assert!(organization.run(&[]).await.status.success());

@@ -173,3 +173,19 @@ async fn an_instance_that_is_not_there_is_a_finding_of_identity_center() {
     assert_eq!((found.severity, found.check), (Severity::Error, "identity center"));
     assert!(found.what.contains("BATON_SSO_INSTANCE_ARN"), "{found:?}");
 }
+
+#[tokio::test]
+async fn federation_tokens_that_aws_gives_no_role_are_a_fault_and_none_is_asked_for() {
+    let aws = Server::start(fixture(&everything(), &everything())).await.unwrap();
+    let wanted = AwsSettings { vend_federated_users: vec!["*:federated-user/ci".into()], ..switched_on() };
+    let report = visit(&aws, wanted.clone()).await;
+    let found: Vec<_> =
+        report.findings.iter().filter(|one| one.what.contains("BATON_VEND_FEDERATED_USERS")).collect();
+    let [found] = found.as_slice() else { panic!("{report:#?}") };
+    assert_eq!((found.severity, found.check), (Severity::Error, "identity"));
+    assert!(found.what.contains("assumed-role/BatonConnector"), "{found:?}");
+
+    let as_user = visit(&aws, AwsSettings { role: None, external_id: None, ..wanted }).await;
+    assert!(!format!("{as_user:?}").contains("BATON_VEND_FEDERATED_USERS"), "{as_user:#?}");
+    assert_eq!(aws.counters().calls("sts:GetFederationToken"), 0);
+}

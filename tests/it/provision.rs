@@ -7,6 +7,7 @@ mod china;
 mod credential;
 mod departed;
 mod faults;
+mod federation;
 mod guard;
 mod iam;
 mod key_deletion;

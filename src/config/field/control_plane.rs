@@ -14,6 +14,12 @@ section! { "Control plane";
     VEND_ROLES = list("vend-roles",
         "ARNs of the roles that the action assume_role_with_web_identity gives sessions of, with * for any text; unset, \
         any role whose trust allows it");
+    VEND_FEDERATED_USERS = list("vend-federated-users",
+        "ARNs of the federated users that the action issue_federation_token gives credentials to, with * for any text; \
+        unset, there is no such action");
+    VEND_FEDERATED_POLICIES = list("vend-federated-policies",
+        "ARNs of the managed policies that issue_federation_token gives them under, with * for any text; a bare * also \
+        lets a request bring its own policy; unset, none, so that the credentials may do nothing");
     TASK_CONCURRENCY = number("task-concurrency", "3", "Tasks at once, 1 to 100").mode(Mode::Service);
     SKIP_FULL_SYNC = switch("skip-full-sync", "Refuse sync tasks, with an error that says so").mode(Mode::Service);
     ALLOW_EMPTY_UPLOAD = switch(

@@ -23,6 +23,7 @@ section! { "One-shot operations";
     EVENT_FEED_CURSOR = one(text("event-feed-cursor", "Where to go on in the feed"));
     INVOKE_ACTION = one(text("invoke-action", "Invoke the action with this name"));
     INVOKE_ACTION_ARGS = one(text("invoke-action-args", "Arguments of the action (JSON)").secret());
+    PRINT_CREDENTIALS = one(switch("print-credentials", "Print the secret results of the action, which is refused without"));
     INVOKE_ACTION_RESOURCE_TYPE = one(text("invoke-action-resource-type", "Resource type of the action"));
     LIST_ACTION_SCHEMAS = one(switch("list-action-schemas", "List the actions"));
     LIST_ACTION_SCHEMAS_RESOURCE_TYPE = one(text("list-action-schemas-resource-type",

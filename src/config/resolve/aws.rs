@@ -63,6 +63,8 @@ pub(super) fn resolve(reader: &mut Reader, host_id: &str) -> AwsSettings {
         protected_principals: patterns(reader, &control_plane::PROTECTED_PRINCIPALS, Listed::Principals),
         protected_policies: patterns(reader, &control_plane::PROTECTED_POLICIES, Listed::Policies),
         vend_roles: patterns(reader, &control_plane::VEND_ROLES, Listed::Roles),
+        vend_federated_users: patterns(reader, &control_plane::VEND_FEDERATED_USERS, Listed::FederatedUsers),
+        vend_federated_policies: federated_policies(reader),
         quotas: quotas(reader),
         workers: workers(reader),
         http_timeout: Duration::from_secs(
@@ -94,6 +96,17 @@ fn patterns(reader: &mut Reader, field: &'static Field, listed: Listed) -> Vec<S
         }
     }
     patterns
+}
+
+fn federated_policies(reader: &mut Reader) -> Vec<String> {
+    let listed = patterns(reader, &control_plane::VEND_FEDERATED_POLICIES, Listed::Policies);
+    if !listed.is_empty() && !reader.is_set(&control_plane::VEND_FEDERATED_USERS) {
+        reader.warn(
+            &control_plane::VEND_FEDERATED_POLICIES,
+            "has no effect: BATON_VEND_FEDERATED_USERS lists nobody",
+        );
+    }
+    listed
 }
 
 /// Keys as they go into headers and signatures.

@@ -146,7 +146,13 @@ pub(super) fn operation(reader: &mut Reader, serves: bool) -> Operation {
     }
     if let Some(name) = reader.text(&one_shot::INVOKE_ACTION) {
         let resource_type = reader.text(&one_shot::INVOKE_ACTION_RESOURCE_TYPE).unwrap_or_default();
-        return Operation::InvokeAction { name, resource_type, arguments: arguments(reader) };
+        let print_credentials = reader.switch(&one_shot::PRINT_CREDENTIALS);
+        return Operation::InvokeAction {
+            name,
+            resource_type,
+            arguments: arguments(reader),
+            print_credentials,
+        };
     }
     if reader.switch(&one_shot::LIST_ACTION_SCHEMAS) {
         let resource_type = reader.text(&one_shot::LIST_ACTION_SCHEMAS_RESOURCE_TYPE).unwrap_or_default();

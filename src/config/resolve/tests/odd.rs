@@ -69,10 +69,25 @@ fn a_protected_name_keeps_its_comma_and_an_item_that_protects_nothing_is_refused
         ("BATON_PROTECTED_PRINCIPALS", "*:role/Runner,user/idle"),
         ("BATON_PROTECTED_POLICIES", "AdministratorAccess"),
         ("BATON_VEND_ROLES", "deploy"),
+        ("BATON_VEND_FEDERATED_USERS", "ci"),
+        ("BATON_VEND_FEDERATED_POLICIES", "ReadOnlyAccess"),
     ] {
         let error = refusal(&[(variable, value)]);
         assert!(error.contains(variable) && error.contains("arn: or *"), "{error}");
     }
+}
+
+#[test]
+fn policies_of_federated_users_without_users_are_said_to_have_no_effect() {
+    let policies = ("BATON_VEND_FEDERATED_POLICIES", "arn:aws:iam::aws:policy/ReadOnlyAccess");
+    let (_, notes) = resolve(&[policies]).unwrap();
+    let [note] = notes.as_slice() else { panic!("{notes:?}") };
+    assert!(note.is_warning && note.message.contains("BATON_VEND_FEDERATED_USERS"), "{note:?}");
+    let (kept, notes) =
+        resolve(&[policies, ("BATON_VEND_FEDERATED_USERS", "*:federated-user/ci,*:federated-user/x")])
+            .unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
+    assert_eq!(kept.aws.vend_federated_users, ["*:federated-user/ci", "*:federated-user/x"]);
 }
 
 #[test]
