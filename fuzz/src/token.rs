@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use batond::control_plane::TokenAnswer;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 const CANARY: &str = "zanzibar";
 
 /// Panics where something of this does not hold.

@@ -10,6 +10,7 @@ macro_rules! targets {
     ($($name:ident: $kind:ident at $path:literal,)*) => {
         $(
             #[path = $path]
+            #[allow(unreachable_pub, reason = "the library of the fuzz targets has it public")]
             mod $name;
         )*
 

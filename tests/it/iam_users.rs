@@ -131,18 +131,17 @@ async fn names_of_accounts_take_no_call_where_the_accounts_are_listed_anyway() {
     assert_eq!(user(&denied, "user/idle").display_name, "idle (example-root)");
 }
 
-#[tokio::test]
-async fn an_account_without_a_name_is_named_by_its_alias_or_its_id_and_two_of_one_name_stay_apart() {
-    let mut fixture = Fixture::example().unwrap();
-    fn each(
-        units: &mut [testbed::aws::OrganizationalUnit],
-        change: &mut dyn FnMut(&mut testbed::aws::Account),
-    ) {
-        for unit in units {
-            unit.accounts.iter_mut().for_each(&mut *change);
-            each(&mut unit.organizational_units, change);
-        }
+/// Changes each account that is below these units.
+fn each(units: &mut [testbed::aws::OrganizationalUnit], change: &mut dyn FnMut(&mut testbed::aws::Account)) {
+    for unit in units {
+        unit.accounts.iter_mut().for_each(&mut *change);
+        each(&mut unit.organizational_units, change);
     }
+}
+
+#[tokio::test]
+async fn an_account_without_a_name_is_named_by_its_alias_or_its_id() {
+    let mut fixture = Fixture::example().unwrap();
     for (alias, expected) in
         [(Some("shop-alias"), "shop-bot (shop-alias)"), (None, "shop-bot (444444444444)")]
     {
@@ -161,6 +160,26 @@ async fn an_account_without_a_name_is_named_by_its_alias_or_its_id_and_two_of_on
         let dump = rows(&with_members(&aws)).await;
         assert_eq!(user(&dump, "user/shop-bot").display_name, "shop-bot (444444444444)");
         assert!(!profile(user(&dump, "user/shop-bot")).contains_key("aws_account_name"));
+    }
+}
+
+#[tokio::test]
+async fn users_of_two_accounts_of_one_name_are_told_apart_by_the_id_of_their_account() {
+    let mut fixture = Fixture::example().unwrap();
+    each(&mut fixture.organization.organizational_units, &mut |account| {
+        if account.id.as_deref() == Some(SHOP) {
+            account.name = "Root & Billing".to_owned();
+        }
+    });
+    let aws = Server::start(fixture).await.unwrap();
+    let dump = rows(&with_members(&aws)).await;
+    for (arn, display_name, account) in [
+        ("user/idle", "idle (Root & Billing)", "111111111111"),
+        ("user/shop-bot", "shop-bot (Root & Billing)", SHOP),
+    ] {
+        let row = user(&dump, arn);
+        assert_eq!(row.display_name, display_name);
+        assert_eq!(profile(row)["aws_account_id"], account);
     }
 }
 

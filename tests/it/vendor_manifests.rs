@@ -146,7 +146,7 @@ async fn seen(variables: &BTreeMap<String, String>) -> BTreeMap<&'static str, St
         ("accounts", format!("{:?}", settings.aws.account_kind)),
     ]);
     let mut fixture = Fixture::example().unwrap();
-    fixture.identity_center.region = REGION.to_owned();
+    REGION.clone_into(&mut fixture.identity_center.region);
     let server = Server::start(fixture).await.unwrap();
     // What the cluster gives to the pod: a region and an identity.
     let mut aws = settings.aws;
@@ -203,11 +203,11 @@ async fn every_variable_does_what_it_does_in_baton_aws() {
             variables.keys().map(String::as_str).collect::<Vec<_>>(),
             "each variable has its effect told"
         );
-        let whole = seen(&variables).await;
+        let whole = Box::pin(seen(&variables)).await;
         for (name, place, with, without) in effects {
             let mut fewer = variables.clone();
             fewer.remove(name);
-            let lacking = seen(&fewer).await;
+            let lacking = Box::pin(seen(&fewer)).await;
             assert!(whole[place].contains(with), "{name}: {place}: {:?}", whole[place]);
             assert!(lacking[place].contains(without), "{name}: {place}: {:?}", lacking[place]);
             assert!(!lacking[place].contains(with), "{name} changes nothing: {place}: {:?}", lacking[place]);
