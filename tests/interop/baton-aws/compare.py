@@ -233,6 +233,11 @@ def _kind(message: Row) -> str | None:
     return identity.get("resourceType") if isinstance(identity, dict) else None
 
 
+def _without_cross_account_of_role(message: Row) -> None:
+    if message.get("nhiDetail") == "aws.role.cross_account":
+        message["nhiDetail"] = "aws.role"
+
+
 def _without_plus_signs(message: Row) -> None:
     document = message.get("policy_document")
     if isinstance(document, str):
@@ -257,6 +262,7 @@ MEANT = Allowed(
         Deviation("a plus in a policy document stays a plus", _without_plus_signs),
         Deviation("a disabled user is disabled in the trait too", _without_trait_status_of_disabled),
         Deviation("an e-mail address appears once per user, compared without case", _with_each_address_once),
+        Deviation("a pattern of actions tells who may assume a role", _without_cross_account_of_role),
         Deviation("what credentials of IAM users need is declared", _without_permissions_of_credentials),
     ),
     (ExtraRow("assignments of principals that are gone are left out", "only baton-aws", _is_of_gone_principal),),
