@@ -8,11 +8,47 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 
 /// A value that is written as an object, and in no other way. Also for the members of structs.
 #[derive(Debug, Default)]
 pub struct Object<T>(pub T);
+
+/// Reads the members of one object, of which none is there twice, known or not.
+///
+/// # Errors
+/// Anything else. The error may quote what was read.
+pub fn read_distinct(json: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, serde_json::Error> {
+    serde_json::from_slice(json).map(|Distinct(members)| members)
+}
+
+struct Distinct(serde_json::Map<String, serde_json::Value>);
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(DistinctVisitor)
+    }
+}
+
+struct DistinctVisitor;
+
+impl<'de> Visitor<'de> for DistinctVisitor {
+    type Value = Distinct;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Distinct, A::Error> {
+        let mut read = serde_json::Map::new();
+        while let Some((name, value)) = members.next_entry()? {
+            if read.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member is there twice"));
+            }
+        }
+        Ok(Distinct(read))
+    }
+}
 
 /// Reads one object. Its reader bounds how deep it may be nested.
 ///
@@ -75,6 +111,15 @@ mod tests {
         }
         let deep = format!(r#"{{"x":{}"#, "[".repeat(100_000));
         assert!(read::<Outer>(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_member_that_nobody_knows_is_refused_when_it_is_there_twice() {
+        for json in [r#"{"a":1,"b":2,"a":1}"#, r#"["a"]"#, r#"{"a":1} {"#, "\u{0}", ""] {
+            assert!(read_distinct(json.as_bytes()).is_err(), "{json}");
+        }
+        let read = read_distinct(br#"{"b":{"a":1},"a":1}"#).unwrap();
+        assert_eq!(read.keys().collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

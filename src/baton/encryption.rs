@@ -1,12 +1,14 @@
 //! Secrets on their way to the control plane: encrypted for every recipient that a request names, never in the clear.
 //!
 //! A configuration is read, and its key tried by a real encryption, by [`Recipients::parse`], before anything is made;
-//! what is made then can be encrypted. Two providers: `baton/age/v1` takes an age recipient, `baton/jwk/v1` a public key as a JWK.
+//! what is made then can be encrypted. Three providers: `baton/age/v1` takes an age recipient, `baton/jwk/v1` a public
+//! key as a JWK, and `baton/jwe/v1` a post-quantum one, which is never taken for another.
 
 mod jwe;
 mod jwk;
 mod low_order;
 mod own;
+mod xwing;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
@@ -19,11 +21,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::jwk::PublicKey;
 pub use self::own::OwnKey;
+use self::xwing::XWingKey;
 use super::v2::encryption_config::Config;
 use super::v2::{EncryptedData, EncryptionConfig};
 
 const AGE: &str = "baton/age/v1";
 const JWK: &str = "baton/jwk/v1";
+const JWE: &str = "baton/jwe/v1";
 /// Another name of [`JWK`] in requests.
 const JWK_PRIVATE: &str = "baton/jwk/v1/private";
 /// What is encrypted to try a key.
@@ -53,7 +57,8 @@ pub enum EncryptionError {
     Nobody,
     /// A provider that is not known.
     #[error(
-        "encryption configuration {index}: unknown provider {provider:?}; known are baton/age/v1 and baton/jwk/v1"
+        "encryption configuration {index}: unknown provider {provider:?}; known are baton/age/v1, baton/jwk/v1 and \
+         baton/jwe/v1"
     )]
     Provider {
         /// Its place among the configurations, from 0.
@@ -68,6 +73,14 @@ pub enum EncryptionError {
         index: usize,
         /// What is wrong with it.
         fault: String,
+    },
+    /// A recipient of `baton/jwe/v1` is not the only one of a credential that is issued.
+    #[error(
+        "encryption configuration {index}: a recipient of baton/jwe/v1 is issued a credential alone, not with others"
+    )]
+    NotAlone {
+        /// Its place among the configurations, from 0.
+        index: usize,
     },
     /// The encryption itself failed.
     #[error("the secret cannot be encrypted for configuration {index}: {fault}")]
@@ -87,6 +100,7 @@ pub struct Recipients(Vec<Recipient>);
 enum Recipient {
     Age { key: AgeRecipient, id: String },
     Jwk { key: PublicKey, id: String },
+    Jwe { key: Box<XWingKey>, id: String },
 }
 
 /// An age recipient of the X25519 kind.
@@ -167,15 +181,50 @@ impl Recipients {
         configs.iter().enumerate().map(|(index, config)| Recipient::parse(index, config)).collect()
     }
 
+    /// Refuses recipients that may not have an issued credential together.
+    pub fn check_for_issuing(&self) -> Result<(), EncryptionError> {
+        match self.0.iter().position(Recipient::takes_one_value) {
+            Some(index) if self.0.len() > 1 => Err(EncryptionError::NotAlone { index }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A credential of several values, encrypted for each recipient: value by value, and for recipients of
+    /// `baton/jwe/v1`, which take one, as the one that `whole` makes of them.
+    pub fn seal_parts(
+        &self,
+        parts: &[Plaintext],
+        whole: impl FnOnce() -> Option<Plaintext>,
+    ) -> Result<Vec<EncryptedData>, EncryptionError> {
+        let mut sealed = Vec::new();
+        for part in parts {
+            sealed.extend(self.seal_for(|recipient| !recipient.takes_one_value(), part)?);
+        }
+        if let Some(index) = self.0.iter().position(Recipient::takes_one_value) {
+            let fault = "its values cannot be written as one".to_owned();
+            let whole = whole().ok_or(EncryptionError::Seal { index, fault })?;
+            sealed.extend(self.seal_for(Recipient::takes_one_value, &whole)?);
+        }
+        Ok(sealed)
+    }
+
     /// `plaintext`, encrypted for each recipient, in their order.
     ///
     /// Source: message `EncryptedData`.
     pub fn seal(&self, plaintext: &Plaintext) -> Result<Vec<EncryptedData>, EncryptionError> {
+        self.seal_for(|_| true, plaintext)
+    }
+
+    fn seal_for(
+        &self,
+        wanted: impl Fn(&Recipient) -> bool,
+        plaintext: &Plaintext,
+    ) -> Result<Vec<EncryptedData>, EncryptionError> {
         let sealed = |(index, recipient): (usize, &Recipient)| {
             let bytes = plaintext.secret.expose_secret().as_bytes();
             recipient.seal(bytes, plaintext).map_err(|fault| EncryptionError::Seal { index, fault })
         };
-        self.0.iter().enumerate().map(sealed).collect()
+        self.0.iter().enumerate().filter(|(_, recipient)| wanted(recipient)).map(sealed).collect()
     }
 }
 
@@ -191,6 +240,7 @@ impl Recipient {
         let provider = match (config.provider.trim().to_ascii_lowercase().as_str(), &config.config) {
             ("", Some(Config::AgeRecipientConfig(_))) | (AGE, _) => AGE,
             ("", Some(Config::JwkPublicKeyConfig(_))) | (JWK | JWK_PRIVATE, _) => JWK,
+            (JWE, _) => JWE,
             ("", None) => return Err(fault("it names neither a provider nor a key".to_owned())),
             (other, _) => {
                 let provider = other.chars().take(64).collect();
@@ -202,12 +252,24 @@ impl Recipient {
                 let key = age.recipient.parse().map_err(fault)?;
                 Ok(Self::Age { key, id: key_id(&age.recipient) })
             }
+            Some(Config::JwkPublicKeyConfig(jwk)) if provider == JWE => {
+                let key = XWingKey::parse(&config.key_id, jwk).map_err(fault)?;
+                Ok(Self::Jwe { key: Box::new(key), id: config.key_id.clone() })
+            }
             Some(Config::JwkPublicKeyConfig(jwk)) if provider == JWK => {
+                if !jwk.additional_authenticated_data.is_empty() {
+                    return Err(fault("only baton/jwe/v1 authenticates additional data".to_owned()));
+                }
                 let (key, id) = PublicKey::parse(&jwk.pub_key).map_err(fault)?;
                 Ok(Self::Jwk { key, id })
             }
             _ => Err(fault(format!("its key is missing, or is not one for the provider {provider}"))),
         }
+    }
+
+    /// Whether it reads a credential as one value.
+    fn takes_one_value(&self) -> bool {
+        matches!(self, Self::Jwe { .. })
     }
 
     fn seal(&self, bytes: &[u8], plaintext: &Plaintext) -> Result<EncryptedData, String> {
@@ -220,6 +282,12 @@ impl Recipient {
         match self {
             Self::Age { key, id } => Ok(EncryptedData {
                 provider: AGE.to_owned(),
+                key_ids: vec![id.clone()],
+                encrypted_bytes: key.encrypt(bytes)?,
+                ..sealed
+            }),
+            Self::Jwe { key, id } => Ok(EncryptedData {
+                provider: JWE.to_owned(),
                 key_ids: vec![id.clone()],
                 encrypted_bytes: key.encrypt(bytes)?,
                 ..sealed

@@ -9,7 +9,10 @@ const ED25519: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHO
 const ED25519_THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
 fn jwk(json: &str) -> EncryptionConfig {
-    let config = Config::JwkPublicKeyConfig(JwkPublicKeyConfig { pub_key: json.as_bytes().to_vec() });
+    let config = Config::JwkPublicKeyConfig(JwkPublicKeyConfig {
+        pub_key: json.as_bytes().to_vec(),
+        ..JwkPublicKeyConfig::default()
+    });
     EncryptionConfig { config: Some(config), ..EncryptionConfig::default() }
 }
 
@@ -142,7 +145,7 @@ fn rsa(exponent: &str) -> String {
 }
 
 /// Every point of X25519 with which nothing is agreed, as the curve's own tables of such points have them.
-const LOW_ORDER: [&str; 7] = [
+pub(super) const LOW_ORDER: [&str; 7] = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0100000000000000000000000000000000000000000000000000000000000000",
     "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
@@ -162,7 +165,7 @@ const LOW_ORDER_ED25519: [&str; 6] = [
     "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ];
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(super) fn unhex(text: &str) -> Vec<u8> {
     (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect()
 }
 

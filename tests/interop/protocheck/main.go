@@ -41,12 +41,17 @@ var beyond = map[string]string{
 	"c1.connector.v2.InvokeActionRequest.encryption_configs":            newer + secretResults,
 	"c1.connector.v2.InvokeActionResponse.encrypted_data":               newer + secretResults,
 	"c1.connector.v2.GetActionStatusResponse.encrypted_data":            newer + secretResults,
+
+	// A value of an enumeration stands beside it.
+	"c1.connector.v2.CAPABILITY_CREDENTIAL_ENCRYPTION_JWE_XWING_V1":                     newer + postQuantum,
+	"c1.connector.v2.EncryptionConfig.JWKPublicKeyConfig.additional_authenticated_data": newer + postQuantum,
 }
 
 // Seen in public files of later commits; no release that can be had holds it.
 const (
 	newer         = "newer than this SDK: "
 	secretResults = "secret results of actions travel in it"
+	postQuantum   = "recipients of provider baton/jwe/v1 need it"
 )
 
 func main() {
