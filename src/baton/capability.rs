@@ -21,6 +21,12 @@ pub fn of_types(
 ) -> ConnectorCapabilities {
     let mut types: Vec<_> = types.into_iter().collect();
     types.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+    // Whoever is issued a credential may read it by a post-quantum key.
+    for (_, own) in &mut types {
+        if own.contains(&Capability::CredentialIssue) {
+            own.push(Capability::CredentialEncryptionJweXwingV1);
+        }
+    }
     let union: BTreeSet<i32> =
         types.iter().flat_map(|(_, own)| own).chain(more).map(|capability| i32::from(*capability)).collect();
     ConnectorCapabilities {

@@ -45,7 +45,8 @@ mod tests {
                 "CAPABILITY_CREDENTIAL_ROTATION",
                 "CAPABILITY_RESOURCE_DELETE",
                 "CAPABILITY_ACTIONS",
-                "CAPABILITY_CREDENTIAL_ISSUE"
+                "CAPABILITY_CREDENTIAL_ISSUE",
+                "CAPABILITY_CREDENTIAL_ENCRYPTION_JWE_XWING_V1"
             ])
         );
         assert_eq!(

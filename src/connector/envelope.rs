@@ -8,6 +8,8 @@ use crate::aws::sts::SessionCredentials;
 
 /// The JSON schema of a session's credentials.
 pub(super) const SESSION_SCHEMA: &str = r#"{"type":"object","required":["access_key_id","secret_access_key","session_token","expiration"],"properties":{"access_key_id":{"type":"string"},"secret_access_key":{"type":"string"},"session_token":{"type":"string"},"expiration":{"type":"string","format":"date-time"}},"additionalProperties":false}"#;
+/// The JSON schema of an access key.
+pub(super) const KEY_SCHEMA: &str = r#"{"type":"object","required":["access_key_id","secret_access_key"],"properties":{"access_key_id":{"type":"string"},"secret_access_key":{"type":"string"}},"additionalProperties":false}"#;
 
 /// Bytes of an object beside its values.
 const FRAME: usize = 256;
@@ -20,6 +22,12 @@ struct SessionJson<'a> {
     expiration: &'a str,
 }
 
+#[derive(Serialize)]
+struct KeyJson<'a> {
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+}
+
 /// The credentials of a session; `None` where they cannot be written, which texts can.
 pub(super) fn of_session(credentials: &SessionCredentials) -> Option<SecretString> {
     let session = SessionJson {
@@ -30,6 +38,12 @@ pub(super) fn of_session(credentials: &SessionCredentials) -> Option<SecretStrin
     };
     let values = [session.access_key_id, session.secret_access_key, session.session_token];
     written(&session, &values)
+}
+
+/// An access key; `None` where it cannot be written, which texts can.
+pub(super) fn of_key(id: &str, secret: &SecretString) -> Option<SecretString> {
+    let secret = secret.expose_secret();
+    written(&KeyJson { access_key_id: id, secret_access_key: secret }, &[id, secret])
 }
 
 /// What grows leaves copies behind: twice its values is room enough for what JSON escapes.
@@ -73,5 +87,7 @@ mod tests {
         let session = read(&of_session(&credentials).unwrap(), SESSION_SCHEMA);
         assert_eq!(session["secret_access_key"], "s/\"");
         assert_eq!(session["expiration"], "1970-01-01T00:00:00Z");
+        let key = read(&of_key("AKIA", &"s".into()).unwrap(), KEY_SCHEMA);
+        assert_eq!((&key["access_key_id"], &key["secret_access_key"]), (&"AKIA".into(), &"s".into()));
     }
 }

@@ -13,7 +13,7 @@ use crate::baton::v2::EncryptedData;
 use crate::connector::audit::{Audit, State, Write};
 use crate::connector::iam_change::CONFLICT;
 use crate::connector::undelivered::Credential;
-use crate::connector::{Provision, ProvisionError, iam_user};
+use crate::connector::{Provision, ProvisionError, envelope, iam_user};
 
 /// Keys that a user may have.
 const MOST: usize = 2;
@@ -102,11 +102,14 @@ fn sealed(key: &NewAccessKey, recipients: &Recipients) -> Result<Vec<EncryptedDa
             secret: key.secret.clone(),
         },
     ];
-    let mut encrypted_data = Vec::new();
-    for plaintext in &plaintexts {
-        encrypted_data.extend(recipients.seal(plaintext)?);
-    }
-    Ok(encrypted_data)
+    recipients.seal_parts(&plaintexts, || {
+        Some(Plaintext {
+            name: "access_key",
+            description: "Access key: its id and its secret",
+            schema: envelope::KEY_SCHEMA,
+            secret: envelope::of_key(&key.key.id, &key.secret)?,
+        })
+    })
 }
 
 /// Deletes a key whose secret reached nobody. AWS may not know it everywhere yet: it is tried several times.

@@ -43,6 +43,7 @@ pub(in crate::connector) async fn issue(
         return Err(ProvisionError::invalid("an access key does not expire: ask for one without expires_at"));
     }
     let recipients = Recipients::parse(&request.encryption_configs)?;
+    recipients.check_for_issuing()?;
     let identity = request.identity_id.as_ref();
     let identity = identity.ok_or_else(|| ProvisionError::invalid("the identity is missing"))?;
     let user = Entity::parse(EntityKind::User, &identity.resource)?;

@@ -1,19 +1,25 @@
 //! Passwords and access keys: made once, told to their recipients alone, and never left where nobody has the secret.
 
 use age::x25519::Identity;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use batond::baton::Code;
 use batond::baton::profile::Profile;
 use batond::baton::resource::{self, ResourceExt as _};
 use batond::baton::v2::create_account_response::Result as Created;
 use batond::baton::v2::credential_issue_options::{ApiKey, ClientSecret, Options as IssueOptions};
 use batond::baton::v2::credential_options::{NoPassword, Options, RandomPassword};
-use batond::baton::v2::encryption_config::{AgeRecipientConfig, Config};
+use batond::baton::v2::encryption_config::{AgeRecipientConfig, Config, JwkPublicKeyConfig};
 use batond::baton::v2::{
     AccountInfo, CreateAccountRequest, CreateAccountResponse, CredentialIssueOptions, CredentialOptions,
     EncryptedData, EncryptionConfig, IssueCredentialRequest, IssueCredentialResponse, ResourceId,
     RotateCredentialRequest, RotateCredentialResponse,
 };
 use batond::connector::{ProvisionError, access_key, iam_user, sso_user};
+use hpke::aead::ChaCha20Poly1305;
+use hpke::kdf::HkdfSha256;
+use hpke::kem::XWing;
+use hpke::{Deserializable as _, Kem, OpModeR, Serializable as _};
 use prost_types::Timestamp;
 use testbed::aws::{Effect, Fault};
 use tokio_util::sync::CancellationToken;
@@ -317,6 +323,59 @@ async fn an_access_key_is_issued_with_its_id_and_its_secret_for_the_recipient_al
     assert!(error.to_string().contains("AccessKeysPerUser"), "{error}");
     assert_eq!(bench.aws.access_keys(OWN, IDLE).len(), 2);
     assert_eq!(log.the_audit("t3")["outcome"], "failed");
+}
+
+/// A recipient of `baton/jwe/v1`, with its private key.
+fn post_quantum() -> (<XWing as Kem>::PrivateKey, EncryptionConfig) {
+    let (private, public) = XWing::gen_keypair();
+    let public = BASE64_URL_SAFE_NO_PAD.encode(public.to_bytes());
+    let algorithm = "https://c1.ai/alg/hpke-xwing-hkdf-sha256-chacha20poly1305/v1";
+    let jwk = serde_json::json!({"kty": "AKP", "alg": algorithm, "pub": public});
+    let config = EncryptionConfig {
+        provider: "baton/jwe/v1".into(),
+        key_id: "k".into(),
+        config: Some(Config::JwkPublicKeyConfig(JwkPublicKeyConfig {
+            pub_key: jwk.to_string().into_bytes(),
+            ..JwkPublicKeyConfig::default()
+        })),
+        ..EncryptionConfig::default()
+    };
+    (private, config)
+}
+
+#[tokio::test]
+async fn a_post_quantum_recipient_is_issued_a_key_as_one_value_and_alone() {
+    let (log, bench) = (Log::capture(), Bench::start().await);
+    let (private, config) = post_quantum();
+    let order = |configs: &[EncryptionConfig]| IssueCredentialRequest {
+        encryption_configs: configs.to_vec(),
+        ..issuing(user(OWN, IDLE), &Identity::generate())
+    };
+    bench.aws.reset_counters();
+    for others in [self::config(&Identity::generate()), post_quantum().1] {
+        let error = issue(&bench, "t", &order(&[config.clone(), others])).await.unwrap_err();
+        assert_eq!(batond::tasks::EngineError::from(error).status.code, i32::from(Code::InvalidArgument));
+    }
+    assert_eq!(bench.aws.counters().total(), 0);
+
+    let answer = issue(&bench, "t", &order(&[config])).await.unwrap();
+    let [data] = <[_; 1]>::try_from(answer.encrypted_data).unwrap();
+    assert_eq!((data.name.as_str(), data.provider.as_str()), ("access_key", "baton/jwe/v1"));
+    let message: serde_json::Value = serde_json::from_slice(&data.encrypted_bytes).unwrap();
+    let part = |member: &str| BASE64_URL_SAFE_NO_PAD.decode(message[member].as_str().unwrap()).unwrap();
+    let opened = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, XWing>(
+        &OpModeR::Base,
+        &private,
+        &<XWing as Kem>::EncappedKey::from_bytes(&part("encrypted_key")).unwrap(),
+        b"",
+        &part("ciphertext"),
+        format!("{}.", message["protected"].as_str().unwrap()).as_bytes(),
+    );
+    let opened: serde_json::Value = serde_json::from_slice(&opened.unwrap()).unwrap();
+    let [(id, secret)] = <[_; 1]>::try_from(bench.aws.access_keys(OWN, IDLE)).unwrap();
+    let secret = secret.unwrap();
+    assert_eq!(opened, serde_json::json!({"access_key_id": id, "secret_access_key": secret}));
+    assert!(!log.text().contains(&secret), "the secret is in the log");
 }
 
 #[tokio::test]
