@@ -33,7 +33,8 @@ impl Connector {
     /// Cancel-safe.
     ///
     /// # Errors
-    /// The call failed. One that is denied is no error: then the alias has to do.
+    /// The call failed. One that is refused, also because there is no organization, is no error: then the alias has to
+    /// do.
     pub async fn own_account_name(&self, api: &Api) -> Result<Option<String>, CallError> {
         let kept = self.own_name.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if kept.is_some() || !self.settings.organizations {
@@ -41,10 +42,11 @@ impl Connector {
         }
         match api.organizations().describe_account(&self.aws.caller().account).await {
             Ok(account) => Ok(self.keep_own_name(account.name.as_deref())),
-            Err(error) if matches!(error.class(), Class::Denied | Class::NotFound) => {
+            Err(error) if matches!(error.class(), Class::Denied | Class::NotFound | Class::Invalid) => {
                 debug!(%error, "the account's name is not known to Organizations");
                 Ok(self.alias.clone())
             }
+            // A name that is missing for a while only would rename the users twice.
             Err(error) => Err(error),
         }
     }

@@ -23,7 +23,7 @@ pub enum SyncError {
     #[error(transparent)]
     Call(CallError),
     /// A read is denied that a setting asks for: what it is to tell is not left out in silence.
-    #[error("{error}; {setting} asks for this read")]
+    #[error("{setting} asks for a read that is denied: {error}")]
     AskedFor {
         /// The setting, as the environment names it.
         setting: &'static str,
@@ -115,9 +115,17 @@ impl SyncError {
         if matches!(error.class(), Class::Denied) { Self::AskedFor { setting, error } } else { error.into() }
     }
 
+    /// The call to AWS that failed for good, if it was one.
+    pub(super) fn call(&self) -> Option<&CallError> {
+        match self {
+            Self::Call(error) | Self::AskedFor { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether AWS refused a read that the sync cannot do without.
     pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Call(error) | Self::AskedFor { error, .. } if matches!(error.class(), Class::Denied))
+        self.call().is_some_and(|error| matches!(error.class(), Class::Denied))
     }
 }
 

@@ -164,22 +164,21 @@ async fn an_account_without_a_name_is_named_by_its_alias_or_its_id() {
 }
 
 #[tokio::test]
-async fn users_of_two_accounts_of_one_name_are_told_apart_by_the_id_of_their_account() {
-    let mut fixture = Fixture::example().unwrap();
-    each(&mut fixture.organization.organizational_units, &mut |account| {
-        if account.id.as_deref() == Some(SHOP) {
-            account.name = "Root & Billing".to_owned();
-        }
-    });
-    let aws = Server::start(fixture).await.unwrap();
+async fn users_of_accounts_of_one_name_stay_apart_by_their_ids() {
+    let aws = example().await;
+    let twins = Effect::Replace { member: "Name".into(), value: "Twin".into() };
+    aws.arm(Fault::new("organizations:ListAccounts", twins));
     let dump = rows(&with_members(&aws)).await;
-    for (arn, display_name, account) in [
-        ("user/idle", "idle (Root & Billing)", "111111111111"),
-        ("user/shop-bot", "shop-bot (Root & Billing)", SHOP),
-    ] {
+    for (arn, display_name, account) in
+        [("user/idle", "idle (Twin)", "111111111111"), ("user/shop-bot", "shop-bot (Twin)", SHOP)]
+    {
         let row = user(&dump, arn);
-        assert_eq!(row.display_name, display_name);
-        assert_eq!(profile(row)["aws_account_id"], account);
+        assert_eq!(
+            (row.display_name.as_str(), profile(row)["aws_account_id"].as_str()),
+            (display_name, account)
+        );
+        assert!(row.object_id().contains(account));
+        assert_eq!(dump.resources[&format!("account:{account}")].display_name, "Twin");
     }
 }
 
@@ -310,6 +309,29 @@ async fn tags_are_told_of_accounts_users_and_roles_whichever_way_they_were_read(
             "each once, for two rows"
         );
     }
+}
+
+#[tokio::test]
+async fn fifty_tags_are_read_to_the_last_page() {
+    let wanted: BTreeMap<String, String> = (0..50)
+        .map(|number| (format!("key {number} \u{1f511}=\"'&<%>"), format!("/{number}+\t:@")))
+        .collect();
+    let mut fixture = Fixture::example().unwrap();
+    fixture.organization.accounts[0].tags.clone_from(&wanted);
+    let own = fixture.iam.iter_mut().flat_map(|iam| &mut iam.users).find(|user| user.name == "idle").unwrap();
+    own.tags.clone_from(&wanted);
+    let aws = Server::start(fixture).await.unwrap();
+    aws.arm(Fault::new(DETAILS, Effect::Deny));
+    for action in ["organizations:ListTagsForResource", "iam:ListUserTags"] {
+        aws.set(|knobs| {
+            knobs.page_sizes.insert(action.into(), 7);
+        });
+    }
+    let settings = AwsSettings { resource_tags: true, ..with_members(&aws) };
+    let dump = rows(&settings).await;
+    assert_eq!(tags(&dump.resources["account:111111111111"]), Some(wanted.clone()));
+    assert_eq!(tags(&dump.resources["account_iam:111111111111"]), Some(wanted.clone()));
+    assert_eq!(tags(user(&dump, "user/idle")), Some(wanted));
 }
 
 #[tokio::test]

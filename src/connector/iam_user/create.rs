@@ -69,6 +69,9 @@ pub(in crate::connector) async fn create(
     let caller = connector.aws.caller();
     let arn = format!("arn:{}:iam::{}:user/{name}", caller.partition, caller.account);
     let iam = connector.api(provision).iam();
+    // Asked for first: the user should not wait for its password meanwhile.
+    let account_name = account_name(connector, provision).await;
+    let account_name = account_name.as_deref();
     let mut audit = Audit::begin(
         provision,
         Write {
@@ -88,7 +91,7 @@ pub(in crate::connector) async fn create(
         Ok(written) => {
             audit.changed(written.request_id.as_deref());
             connector.recent.note(&written.value.arn);
-            let made = Some(row(connector, provision, &written.value, &tags).await);
+            let made = Some(row(connector, account_name, &written.value, &tags));
             let encrypted = match &password {
                 None => Ok(Vec::new()),
                 Some(wanted) => wanted.set(&iam, &written.value, provision).await,
@@ -123,7 +126,7 @@ pub(in crate::connector) async fn create(
                 Ok(Some(user)) => {
                     audit.already(&error);
                     let result = AlreadyExistsResult {
-                        resource: Some(row(connector, provision, &user, &tags).await),
+                        resource: Some(row(connector, account_name, &user, &tags)),
                         is_create_account_result: true,
                     };
                     Ok(response(Created::AlreadyExists(result), error.request_id().map(str::to_owned)))
@@ -155,20 +158,23 @@ fn tags(name: &str, email: &str) -> Vec<Tag> {
     vec![Tag { key: EMAIL_TAG.to_owned(), value: email.to_owned() }]
 }
 
-/// The row of a user in the connector's own account, as a sync will show it. Its account may stay without a name: that
-/// is no reason to fail what was done.
-async fn row(connector: &Connector, provision: &Provision, user: &User, tags: &[Tag]) -> Resource {
-    let account_name = match connector.own_account_name(&connector.api(provision)).await {
+/// The name of the account that the user is made in. It may stay unknown: that is no reason not to make the user.
+async fn account_name(connector: &Connector, provision: &Provision) -> Option<String> {
+    match connector.own_account_name(&connector.api(provision)).await {
         Ok(name) => name,
         Err(error) => {
             debug!(%error, "the account's name is not known");
             None
         }
-    };
+    }
+}
+
+/// The row of a user in the connector's own account, with the tags that it was made with.
+fn row(connector: &Connector, account_name: Option<&str>, user: &User, tags: &[Tag]) -> Resource {
     let about = About {
         tags,
         addresses_in_tags: true,
-        account_name: account_name.as_deref(),
+        account_name,
         names_account: connector.names_accounts_of_users(),
         ..About::default()
     };

@@ -104,11 +104,11 @@ impl Crawl<'_> {
             };
             match read.await {
                 Ok(()) => self.rows.stage.join(part)?,
-                Err(SyncError::Call(error)) => {
-                    let Some(reason) = closed(&account.id, &error) else { return Err(error.into()) };
+                Err(error) => {
+                    let call = error.call().and_then(|call| closed(&account.id, call));
+                    let Some(reason) = call else { return Err(error) };
                     return self.refused(listed, reason).await;
                 }
-                Err(error) => return Err(error),
             }
         }
         self.findings.entered(&account.id);
@@ -137,10 +137,11 @@ impl Crawl<'_> {
         }
         match iam.account_aliases().await {
             Ok(aliases) => Ok(aliases.into_iter().next()),
-            Err(error) if matches!(error.class(), Class::Denied | Class::NotFound) => {
+            Err(error) if matches!(error.class(), Class::Denied | Class::NotFound | Class::Invalid) => {
                 debug!(account.id = %account.id, %error, "the account has no name, and its alias is not known");
                 Ok(None)
             }
+            // A name that is missing for a while only would rename the users twice.
             Err(error) => Err(error.into()),
         }
     }
