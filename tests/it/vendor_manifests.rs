@@ -49,7 +49,7 @@ const OF_TODAY: [Effect; 7] = [
 
 const OF_AUGUST: [Effect; 2] = [
     ("BATON_GLOBAL_AWS_ORGS_ENABLED", "start", "accepted", "SSO Support requires Org support"),
-    ("BATON_GLOBAL_AWS_SSO_ENABLED", "types", "sso_group sso_user", "group iam_policy"),
+    ("BATON_GLOBAL_AWS_SSO_ENABLED", "start", "accepted", "sso_user requires BATON_GLOBAL_AWS_SSO_ENABLED"),
 ];
 
 #[derive(Deserialize)]
@@ -208,6 +208,7 @@ async fn every_variable_does_what_it_does_in_baton_aws() {
             let mut fewer = variables.clone();
             fewer.remove(name);
             let lacking = Box::pin(seen(&fewer)).await;
+            assert!(lacking.contains_key(place), "{name}: {place}: {lacking:?}");
             assert!(whole[place].contains(with), "{name}: {place}: {:?}", whole[place]);
             assert!(lacking[place].contains(without), "{name}: {place}: {:?}", lacking[place]);
             assert!(!lacking[place].contains(with), "{name} changes nothing: {place}: {:?}", lacking[place]);
