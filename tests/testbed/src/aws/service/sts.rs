@@ -88,7 +88,7 @@ fn assume_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
         .access
         .issue(role_arn, session_name, duration, transitive)
         .ok_or_else(|| ApiError::internal(&SERVICE, 500))?;
-    Ok(credentials(&issued))
+    Ok(session(&issued))
 }
 
 /// Credentials of a federated user, for the keys of a user. They are not accepted in later calls: what they may do
@@ -171,10 +171,18 @@ fn assume_role_with_web_identity(call: &mut Call<'_>) -> Result<Value, ApiError>
         .access
         .issue(role_arn, session_name, duration, false)
         .ok_or_else(|| ApiError::internal(&SERVICE, 500))?;
-    let mut answer = credentials(&issued);
+    let mut answer = session(&issued);
     put(&mut answer, "SubjectFromWebIdentityToken", json!("system:serviceaccount:testbed:connector"));
     put(&mut answer, "Audience", json!("sts.amazonaws.com"));
     Ok(answer)
+}
+
+/// Credentials of a role's session.
+fn session(issued: &Issued) -> Value {
+    let mut answer = credentials(issued);
+    let user = json!({"AssumedRoleId": issued.assumed_role_id, "Arn": issued.session_arn});
+    put(&mut answer, "AssumedRoleUser", user);
+    answer
 }
 
 fn credentials(issued: &Issued) -> Value {
@@ -185,7 +193,6 @@ fn credentials(issued: &Issued) -> Value {
             "SessionToken": issued.token,
             "Expiration": issued.expires_text(),
         },
-        "AssumedRoleUser": {"AssumedRoleId": issued.assumed_role_id, "Arn": issued.session_arn},
         "PackedPolicySize": 1,
     })
 }
