@@ -54,7 +54,7 @@ impl ProxySettings {
         let names = VARIABLES.iter().flat_map(|name| [(*name).to_owned(), name.to_ascii_lowercase()]);
         let wrong = names.filter(|name| set(variable(name)).is_some_and(|text| address(&text).is_none()));
         wrong
-            .map(|name| format!("{name} is not used: it must be the URL of a proxy, such as http://proxy:3128, without spaces or line ends"))
+            .map(|name| format!("{name} is not used: it must be the URL of a proxy, such as http://proxy:3128, without spaces or line ends, and with @ / ? # of a password escaped (%40 %2F %3F %23)"))
             .collect()
     }
 }
@@ -68,7 +68,20 @@ fn address(text: &str) -> Option<Secret> {
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let uri: http::Uri = url.parse().ok()?;
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
-    (is_http && uri.host().is_some_and(|host| !host.is_empty())).then(|| url.into())
+    (is_http && names_host(&url, &uri)).then(|| url.into())
+}
+
+/// Whether it is certain which part is the host: a password with one of `@ / ? #` in it, not escaped, moves the bounds,
+/// and part of it would be taken for a host and be told.
+fn names_host(url: &str, uri: &http::Uri) -> bool {
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (user, host) = behind_scheme.rsplit_once('@').unwrap_or(("", behind_scheme));
+    let end = host.find(['/', '?', '#']).unwrap_or(host.len());
+    let named = host.get(..end).unwrap_or_default();
+    let behind_host = uri.host().filter(|host| !host.is_empty()).and_then(|host| named.strip_prefix(host));
+    let port = behind_host.map(|port| port.strip_prefix(':').unwrap_or(port));
+    let has_port = port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok());
+    has_port && !user.contains(['@', '/', '?', '#'])
 }
 
 /// The items of `NO_PROXY`, as Go reads them: `*.x` is `.x`, and an item may name a port.
@@ -98,7 +111,18 @@ mod tests {
 
     #[test]
     fn a_value_that_is_no_proxy_is_said_and_not_quoted() {
-        for wrong in ["http://user:canary@127.0.0.1:3128\n", "socks5://canary:1080", "http://", " canary"] {
+        for wrong in [
+            "http://user:canary@127.0.0.1:3128\n",
+            "socks5://canary:1080",
+            "http://",
+            " canary",
+            "http://user:canary#1@127.0.0.1:3128",
+            "http://user:canary/1@127.0.0.1:3128",
+            "http://user:canary?1@127.0.0.1:3128",
+            "http://user:1@canary@127.0.0.1:3128",
+            "user:canary#1@127.0.0.1:3128",
+            "http://proxy:canary",
+        ] {
             let read = |name: &str| (name == "https_proxy").then(|| wrong.to_owned());
             assert!(ProxySettings::read(read).https.is_none(), "{wrong}");
             let unused = ProxySettings::unused(read);
@@ -111,6 +135,20 @@ mod tests {
         assert!(
             ProxySettings::unused(|name| (name == "HTTP_PROXY").then(|| "proxy:3128".to_owned())).is_empty()
         );
+    }
+
+    #[test]
+    fn a_password_whose_signs_are_escaped_and_an_address_of_six_are_used() {
+        for right in [
+            "http://user:a%40b%23c%2Fd%3F@127.0.0.1:3128/",
+            "https://user:a:b@proxy.example.com",
+            "http://[2001:db8::1]:3128",
+            "http://user@[2001:db8::1]",
+            "proxy:3128",
+        ] {
+            let read = |name: &str| (name == "HTTPS_PROXY").then(|| right.to_owned());
+            assert!(ProxySettings::read(read).https.is_some(), "{right}");
+        }
     }
 
     #[test]

@@ -77,8 +77,10 @@ impl ProxyFault {
     pub async fn of(proxy: &Intercept, target: &Uri, source: BoxError) -> Self {
         let status = if tunnel_fault(&*source) { refusal(proxy, target).await } else { None };
         let scheme = proxy.uri().scheme_str().unwrap_or("http");
-        let authority = proxy.uri().authority().map(ToString::to_string).unwrap_or_default();
-        Self { address: format!("{scheme}://{authority}"), status, source }
+        // Without what stands before the host, which may be a password.
+        let host = proxy.uri().host().unwrap_or_default();
+        let port = proxy.uri().port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        Self { address: format!("{scheme}://{host}{port}"), status, source }
     }
 }
 
