@@ -16,6 +16,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bech32::FromBase32 as _;
+use prost::Message as _;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -30,6 +31,14 @@ const JWK: &str = "baton/jwk/v1";
 const JWE: &str = "baton/jwe/v1";
 /// Another name of [`JWK`] in requests.
 const JWK_PRIVATE: &str = "baton/jwk/v1/private";
+/// Recipients that are served at most.
+const MOST: usize = 64;
+/// Values that a credential has at most.
+const MOST_VALUES: usize = 2;
+/// Room for one value as it is encrypted, in bytes: the JSON of a session with a token of 4 KiB, in base64 twice.
+const LONGEST_VALUE: usize = 10 * 1024;
+/// Room for what is encrypted in one answer, in bytes. A report is of 1 MiB at most, and tells other things, too.
+const LARGEST_ANSWER: usize = 960 * 1024;
 /// What is encrypted to try a key.
 const TRIAL: &[u8] = b"trial";
 /// What the text of a post-quantum age recipient begins with. The last letter tells: of X25519 ones, one in 1,024 begins
@@ -73,6 +82,21 @@ pub enum EncryptionError {
         index: usize,
         /// What is wrong with it.
         fault: String,
+    },
+    /// There are more than are served.
+    #[error("{count} encryption configurations are given, and {MOST} are served at most")]
+    TooMany {
+        /// How many there are.
+        count: usize,
+    },
+    /// What is encrypted for them all might not fit into one answer, and then it would reach nobody.
+    #[error(
+        "the encryption configurations need up to {bytes} bytes of an answer, which has room for {LARGEST_ANSWER}: give \
+         fewer, or less additional data"
+    )]
+    TooLarge {
+        /// What they need, in bytes.
+        bytes: usize,
     },
     /// A recipient of `baton/jwe/v1` is not the only one of a credential that is issued.
     #[error(
@@ -178,7 +202,24 @@ impl Recipients {
         if configs.is_empty() {
             return Err(EncryptionError::Nobody);
         }
-        configs.iter().enumerate().map(|(index, config)| Recipient::parse(index, config)).collect()
+        let count = configs.len();
+        if count > MOST {
+            return Err(EncryptionError::TooMany { count });
+        }
+        let parse = |(index, config)| Recipient::parse(index, config);
+        let recipients: Self = configs.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+        let bytes = recipients.room()?;
+        if bytes > LARGEST_ANSWER {
+            return Err(EncryptionError::TooLarge { bytes });
+        }
+        Ok(recipients)
+    }
+
+    /// The most that an answer for them all needs, in bytes, told by what stands around a secret that is empty.
+    fn room(&self) -> Result<usize, EncryptionError> {
+        let empty = Plaintext { name: "", description: "", schema: "", secret: SecretString::default() };
+        let around = self.seal(&empty)?.iter().map(EncryptedData::encoded_len).sum::<usize>();
+        Ok(MOST_VALUES * (around + self.0.len() * LONGEST_VALUE))
     }
 
     /// Refuses recipients that may not have an issued credential together.

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
+use prost::Message as _;
 use prost_types::Struct;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,8 @@ use crate::connector::{ActionResults, Provision};
 
 /// How many invocations are remembered; the oldest is forgotten first.
 const REMEMBERED: usize = 1000;
+/// Room for their results, in bytes; what is encrypted for many recipients is large.
+const ROOM: usize = 16 * 1024 * 1024;
 
 /// The actions that this process carried out, with their results. They hold nothing that is not encrypted.
 #[derive(Debug, Default)]
@@ -28,10 +31,12 @@ pub struct Invoked(Mutex<VecDeque<v2::GetActionStatusResponse>>);
 impl Invoked {
     fn remember(&self, ended: v2::GetActionStatusResponse) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.pop_front();
-        }
         known.push_back(ended);
+        let mut bytes: usize = known.iter().map(v2::GetActionStatusResponse::encoded_len).sum();
+        while known.len() > REMEMBERED || bytes > ROOM {
+            let Some(forgotten) = known.pop_front() else { break };
+            bytes = bytes.saturating_sub(forgotten.encoded_len());
+        }
     }
 
     fn find(&self, id: &str) -> Option<v2::GetActionStatusResponse> {
@@ -150,4 +155,28 @@ fn incomplete(kind: &str, missing: &str) -> Outcome {
 
 fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(id: usize, bytes: usize) -> v2::GetActionStatusResponse {
+        let encrypted = v2::EncryptedData { encrypted_bytes: vec![0; bytes], ..v2::EncryptedData::default() };
+        v2::GetActionStatusResponse {
+            id: id.to_string(),
+            encrypted_data: vec![encrypted],
+            ..v2::GetActionStatusResponse::default()
+        }
+    }
+
+    #[test]
+    fn results_are_forgotten_from_the_oldest_on_by_their_number_and_by_their_size() {
+        let invoked = Invoked::default();
+        (0..=REMEMBERED).for_each(|id| invoked.remember(ended(id, 1)));
+        assert!(invoked.find("0").is_none() && invoked.find("1").is_some());
+        (2000..2040).for_each(|id| invoked.remember(ended(id, 1024 * 1024)));
+        assert!(invoked.find("2024").is_none() && invoked.find("2025").is_some());
+        assert!(invoked.find("1000").is_none());
+    }
 }

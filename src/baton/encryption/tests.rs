@@ -195,3 +195,19 @@ fn a_library_that_panics_over_a_key_is_an_error() {
 fn a_secret_shows_in_no_debug() {
     assert!(!format!("{:?}", plaintext()).contains(SECRET));
 }
+
+#[test]
+fn recipients_whose_answer_might_be_too_large_to_be_told_are_refused_before_anything_is_made() {
+    let one = OwnKey::generate().config();
+    let many = vec![one.clone(); MOST + 1];
+    let refused = Recipients::parse(&many).unwrap_err();
+    assert_eq!(refused, EncryptionError::TooMany { count: MOST + 1 });
+    let refused = Recipients::parse(&vec![one.clone(); MOST]).unwrap_err();
+    assert!(matches!(refused, EncryptionError::TooLarge { bytes } if bytes > LARGEST_ANSWER), "{refused}");
+    // What is served fits, with the longest values that there are.
+    let served = Recipients::parse(&vec![one; 40]).unwrap();
+    let secret = "x".repeat(LONGEST_VALUE * 9 / 16);
+    let plaintext = Plaintext { secret: secret.into(), ..plaintext() };
+    let bytes: usize = served.seal(&plaintext).unwrap().iter().map(EncryptedData::encoded_len).sum();
+    assert!(MOST_VALUES * bytes <= LARGEST_ANSWER, "{bytes}");
+}
