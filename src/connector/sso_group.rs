@@ -67,7 +67,8 @@ pub fn resource(directory: &Directory, group: &Group) -> Resource {
         .string("aws_group_type", "sso")
         .string("aws_group_name", name)
         .string("aws_group_id", &group.id);
-    resource::named(ID, &id, name)
+    // A row without a name cannot be found.
+    resource::named(ID, &id, if name.is_empty() { &group.id } else { name })
         .with_profile(super::with_external_ids(profile, &group.external_ids).build())
         .with(&V1Identifier { id })
         .with(&GroupTrait::default())

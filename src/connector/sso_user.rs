@@ -60,12 +60,18 @@ pub fn resource(directory: &Directory, user: &User) -> Resource {
         account_type: user_trait::AccountType::Human.into(),
         ..UserTrait::default()
     };
-    let mut resource = resource::named(ID, &id, user.user_name.as_deref().unwrap_or_default())
+    let mut resource = resource::named(ID, &id, name(user))
         .with_profile(profile(user))
         .with(&V1Identifier { id })
         .with(&user_trait);
     resource.status = Some(Status { status: status.into(), details: String::new() });
     resource
+}
+
+/// What a user is called: its user name, else its display name, else its id. A row without a name cannot be found.
+fn name(user: &User) -> &str {
+    let given = [&user.user_name, &user.display_name].into_iter().flatten();
+    given.chain([&user.id]).find(|name| !name.is_empty()).map_or("", String::as_str)
 }
 
 fn profile(user: &User) -> prost_types::Struct {
@@ -118,6 +124,20 @@ mod tests {
         let resource = resource(&directory(), &User { status: Some(UserStatus::Disabled), ..user() });
         assert_eq!(resource.status.as_ref().unwrap().status(), ResourceStatus::Disabled);
         assert_eq!(trait_of(&resource).status.unwrap().status(), user_trait::status::Status::Disabled);
+    }
+
+    #[test]
+    fn a_user_without_a_user_name_is_called_by_its_display_name_or_its_id() {
+        for (user_name, display_name, called) in [
+            (Some("ada@example.com"), Some("Ada"), "ada@example.com"),
+            (None, Some("Ada"), "Ada"),
+            (Some(""), Some(""), "c4a8"),
+            (None, None, "c4a8"),
+        ] {
+            let [user_name, display_name] = [user_name, display_name].map(|name| name.map(str::to_owned));
+            let row = resource(&directory(), &User { user_name, display_name, ..user() });
+            assert_eq!(row.display_name, called);
+        }
     }
 
     #[test]
