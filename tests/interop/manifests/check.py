@@ -181,6 +181,12 @@ def _choices(rendered: dict[str, str]) -> str:
     _equal("no doctor", pod.get("initContainers"), None)
     _equal("state", pod["volumes"][1]["persistentVolumeClaim"], {"claimName": "batond-state"})
 
+    ids = {"runAsUser", "runAsGroup", "fsGroup"}
+    _equal("ids", {pod["securityContext"][one] for one in ids}, {65532})
+    chosen, _ = _pod(deploy.objects(deploy.chart(settings=["userId=null"]))["Deployment/batond"])
+    _equal("ids that the cluster chooses", ids & chosen["securityContext"].keys(), set())
+    _equal("no root", chosen["securityContext"]["runAsNonRoot"], True)
+
     for name, text in rendered.items():
         (deployment,) = (one for one in deploy.objects(text).values() if one["kind"] == "Deployment")
         _equal(f"replicas, {name}", deployment["spec"]["replicas"], 1)
