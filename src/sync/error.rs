@@ -115,17 +115,9 @@ impl SyncError {
         if matches!(error.class(), Class::Denied) { Self::AskedFor { setting, error } } else { error.into() }
     }
 
-    /// The call to AWS that failed for good, if it was one.
-    pub(super) fn call(&self) -> Option<&CallError> {
-        match self {
-            Self::Call(error) | Self::AskedFor { error, .. } => Some(error),
-            _ => None,
-        }
-    }
-
     /// Whether AWS refused a read that the sync cannot do without.
     pub fn is_denied(&self) -> bool {
-        self.call().is_some_and(|error| matches!(error.class(), Class::Denied))
+        matches!(self, Self::Call(error) | Self::AskedFor { error, .. } if matches!(error.class(), Class::Denied))
     }
 }
 

@@ -358,6 +358,27 @@ async fn tags_that_may_not_be_read_fail_the_sync_that_asks_for_them_and_name_the
 }
 
 #[tokio::test]
+async fn tags_that_a_policy_of_the_organization_withholds_fail_the_sync_and_take_no_account_away() {
+    let aws = example().await;
+    let withheld = Effect::Error {
+        code: "AccessDenied".into(),
+        message: format!(
+            "User: arn:aws:sts::{SHOP}:assumed-role/OrganizationAccountAccessRole/batond is not authorized to perform: \
+             iam:ListUserTags with an explicit deny in a service control policy"
+        ),
+        status: 403,
+    };
+    aws.arm(Fault::new(DETAILS, Effect::Deny));
+    aws.arm(Fault::new("iam:ListUserTags", withheld).account(SHOP));
+    let settings = AwsSettings { resource_tags: true, ..with_members(&aws) };
+    let message = sync(&settings, &[]).await.unwrap_err().to_string();
+    assert!(
+        message.contains("BATON_SYNC_RESOURCE_TAGS") && message.contains("service control policy"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn who_may_sign_in_to_the_console_is_told_where_that_is_asked_for() {
     let aws = example().await;
     let settings = AwsSettings { console_access: true, ..with_members(&aws) };

@@ -44,7 +44,8 @@ impl Iam {
     /// a [`Class::NotFound`](crate::aws::Class::NotFound), as a user that does not exist is.
     pub async fn login_profile(&self, user: &str) -> Result<LoginProfile, CallError> {
         let request = self.client.get_login_profile().user_name(user);
-        let whole = Answer::xml(GET_LOGIN_PROFILE.name);
+        // The SDK would make up what is missing.
+        let whole = Answer::xml(GET_LOGIN_PROFILE.name).holding("CreateDate");
         let answer = self
             .lane
             .send(GET_LOGIN_PROFILE, || request.clone().customize().interceptor(whole).send())

@@ -104,11 +104,12 @@ impl Crawl<'_> {
             };
             match read.await {
                 Ok(()) => self.rows.stage.join(part)?,
-                Err(error) => {
-                    let call = error.call().and_then(|call| closed(&account.id, call));
-                    let Some(reason) = call else { return Err(error) };
+                Err(SyncError::Call(error)) => {
+                    let Some(reason) = closed(&account.id, &error) else { return Err(error.into()) };
                     return self.refused(listed, reason).await;
                 }
+                // What a setting alone asks for, and is withheld, says nothing of the rest of the account.
+                Err(error) => return Err(error),
             }
         }
         self.findings.entered(&account.id);
