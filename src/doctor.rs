@@ -18,7 +18,9 @@ mod text;
 mod trust;
 
 pub use finding::{Finding, Report, Severity, Statement};
-pub use permissions::{ESSENTIAL, ESSENTIAL_BY_ENTITY, ESSENTIAL_FOR_KEYS};
+pub use permissions::{
+    ESSENTIAL, ESSENTIAL_BY_ENTITY, ESSENTIAL_FOR_KEYS, ESSENTIAL_FOR_TAGS, ESSENTIAL_FOR_TAGS_BY_ENTITY,
+};
 
 use crate::config::Settings;
 use crate::control_plane::Network;

@@ -373,7 +373,7 @@ pub fn has_members(settings: &AwsSettings) -> bool {
 pub fn entity_by_entity(settings: &AwsSettings) -> Result<Need, serde_json::Error> {
     let mut gathered = Gathered::default();
     gathered.add(document!("read-iam"), &["ReadIamEntityByEntity"])?;
-    if settings.iam_tags {
+    if settings.iam_tags || settings.resource_tags {
         gathered.add(document!("read-tags"), &["ReadTagsEntityByEntity"])?;
     }
     let actions = gathered.document().actions().map(str::to_owned).collect();

@@ -36,6 +36,10 @@ pub const ESSENTIAL: [&str; 11] = [
 ];
 /// The one that it cannot do without besides, where access keys are synced.
 pub const ESSENTIAL_FOR_KEYS: &str = "iam:ListAccessKeys";
+/// The one that it cannot do without besides, where `BATON_SYNC_RESOURCE_TAGS` asks for tags.
+pub const ESSENTIAL_FOR_TAGS: &str = "organizations:ListTagsForResource";
+/// Those that it cannot do without besides, where tags are asked for and IAM is read entity by entity.
+pub const ESSENTIAL_FOR_TAGS_BY_ENTITY: [&str; 2] = ["iam:ListRoleTags", "iam:ListUserTags"];
 /// Those that it cannot do without besides, where IAM is read entity by entity.
 pub const ESSENTIAL_BY_ENTITY: [&str; 10] = [
     "iam:GetGroup",
@@ -117,7 +121,8 @@ pub(super) async fn of_role(
         let told = site.iam.simulate(principal, &untried, None).await;
         told.map(|results| results.into_iter().map(|one| (one.action.clone(), one)).collect())
     };
-    let judged = Judged { site, principal, answers, simulated, untried, by_entity, keys: settings.secrets };
+    let (keys, tags) = (settings.secrets, settings.resource_tags);
+    let judged = Judged { site, principal, answers, simulated, untried, by_entity, keys, tags };
     judged.findings(&needs)
 }
 
@@ -135,6 +140,8 @@ struct Judged<'a> {
     by_entity: bool,
     /// Access keys are synced.
     keys: bool,
+    /// Tags of accounts, users and roles are synced.
+    tags: bool,
 }
 
 impl Judged<'_> {
@@ -235,6 +242,8 @@ impl Judged<'_> {
         ESSENTIAL.contains(&action)
             || self.by_entity && ESSENTIAL_BY_ENTITY.contains(&action)
             || self.keys && action == ESSENTIAL_FOR_KEYS
+            || self.tags && action == ESSENTIAL_FOR_TAGS
+            || self.tags && self.by_entity && ESSENTIAL_FOR_TAGS_BY_ENTITY.contains(&action)
     }
 
     /// Trials whose answer says nothing of a permission.

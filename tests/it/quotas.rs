@@ -131,6 +131,44 @@ async fn a_medium_organization_takes_the_calls_of_the_plan_and_no_more() {
 }
 
 #[tokio::test]
+async fn tags_and_console_access_take_a_call_for_each_account_and_user_besides_the_plan() {
+    let shape = Shape { aws_managed_policies: 40, ..Shape::MEDIUM_IAM };
+    let fixture = Fixture::generate(shape).unwrap();
+    let mut planned = planned(&fixture);
+    let active = |account: &&testbed::aws::Account| account.state == AccountState::Active;
+    let of_units = units(&fixture.organization.organizational_units);
+    let of_units = of_units.iter().flat_map(|unit| &unit.accounts);
+    let accounts = of_units.chain(&fixture.organization.accounts).filter(active).count();
+    planned.insert("organizations:ListTagsForResource".to_owned(), accounts as u64);
+    planned.insert("iam:GetLoginProfile".to_owned(), fixture.iam[0].users.len() as u64);
+    let aws = Server::start(fixture).await.unwrap();
+    let quotas = QuotaSetting::Off;
+    let settings = AwsSettings { quotas, resource_tags: true, console_access: true, ..aws_settings(&aws) };
+    let connector = Connector::open(&settings).await.unwrap();
+    let work = Work::new();
+    work.sync(&connector, &SyncOptions::default(), CancellationToken::new()).await.unwrap();
+    assert_eq!(aws.counters().by_action(), planned);
+}
+
+#[tokio::test]
+async fn tags_of_accounts_use_up_the_rate_of_organizations_and_never_exceed_it() {
+    // Ten calls a second after fifteen at once.
+    const LEAST: f64 = (120.0 - 15.0) / 10.0;
+    let shape = Shape { accounts: 120, assignments: 20, pairs: 10, ..Shape::SMALL };
+    let aws = Server::start(Fixture::generate(shape).unwrap()).await.unwrap();
+    aws.set(|knobs| knobs.quotas = Quotas::Documented);
+    let settings =
+        AwsSettings { quotas: QuotaSetting::Documented, resource_tags: true, ..aws_settings(&aws) };
+    paced_sync(&aws, settings).await;
+
+    let tags = calls_of("organizations:ListTagsForResource", &aws.transcript());
+    assert_eq!(tags.len(), 120, "each account once");
+    let (took, _) = pace(&tags);
+    assert!(took < 1.5 * LEAST, "{took} s for calls that need {LEAST} s");
+    assert!(tags.iter().all(|entry| entry.error.is_none()), "one was throttled");
+}
+
+#[tokio::test]
 async fn the_documents_of_aws_are_read_once_for_all_syncs_of_a_process() {
     let aws = Server::start(Fixture::generate(Shape::MEDIUM_PLUS).unwrap()).await.unwrap();
     let connector = Connector::open(&aws_settings(&aws)).await.unwrap();

@@ -1,7 +1,9 @@
 //! Each permission that is missing is named, with the statement to add and what comes of it.
 
 use batond::connector::policy::{self, Role};
-use batond::doctor::{ESSENTIAL, ESSENTIAL_BY_ENTITY, ESSENTIAL_FOR_KEYS};
+use batond::doctor::{
+    ESSENTIAL, ESSENTIAL_BY_ENTITY, ESSENTIAL_FOR_KEYS, ESSENTIAL_FOR_TAGS, ESSENTIAL_FOR_TAGS_BY_ENTITY,
+};
 use futures::StreamExt as _;
 use testbed::aws::{Effect, Fault};
 
@@ -47,7 +49,7 @@ fn lacking(finding: &Finding) -> Vec<&str> {
 }
 
 fn is_essential(action: &str) -> bool {
-    ESSENTIAL.contains(&action) || action == ESSENTIAL_FOR_KEYS
+    ESSENTIAL.contains(&action) || [ESSENTIAL_FOR_KEYS, ESSENTIAL_FOR_TAGS].contains(&action)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,6 +141,11 @@ async fn the_slow_way_to_read_iam_is_looked_at_where_the_fast_one_is_denied() {
     let fatal = found.iter().find(|one| one.severity == Severity::Error).unwrap();
     assert_eq!(lacking(fatal), ["iam:ListGroups"]);
     assert!(fatal.why.as_deref().unwrap().contains("no sync"), "{fatal:?}");
+
+    let denied = report(&without(&main, &[DETAILS, "iam:ListRoleTags"]), &member).await;
+    let found = of_permissions(&denied);
+    let fatal = found.iter().find(|one| one.severity == Severity::Error).unwrap();
+    assert_eq!(lacking(fatal), ["iam:ListRoleTags"]);
 }
 
 #[tokio::test]
@@ -222,6 +229,7 @@ async fn an_account_that_the_organization_tells_nothing_is_said_to_be_the_wrong_
         identity_center: false,
         cross_account_iam: false,
         last_login_events: false,
+        resource_tags: false,
         ..switched_on()
     };
     let report = visit(&aws, wanted).await;
@@ -265,4 +273,7 @@ fn an_error_is_what_ends_a_sync_and_nothing_else() {
     by_entity.retain(|one| !ESSENTIAL.contains(&one.as_str()));
     assert_eq!(by_entity, set(&ESSENTIAL_BY_ENTITY));
     assert_eq!(fatal(&["keys"]), set(&[ESSENTIAL_FOR_KEYS]));
+    let mut for_tags = fatal(&["tags"]);
+    assert!(for_tags.remove(ESSENTIAL_FOR_TAGS));
+    assert_eq!(for_tags, set(&ESSENTIAL_FOR_TAGS_BY_ENTITY));
 }
